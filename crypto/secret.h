@@ -1,0 +1,18 @@
+/*
+ * Memory for secrets, private to crypto/: small blocks in guarded pages that are
+ * locked and left out of core dumps where the system allows. Thread-safe.
+ */
+#ifndef HARK_CRYPTO_SECRET_H
+#define HARK_CRYPTO_SECRET_H
+
+#include "err.h"
+
+#define HARK_SECRET_MAX 128 /* bytes of a block at most */
+
+/* A zeroed block, aligned for any of crypto's structs. Error: no-memory. */
+HARK_CHECK int hark_secret_new(void **out, size_t size, struct hark_err *err);
+
+/* Wipes and releases. NULL does nothing. */
+void hark_secret_free(void *block);
+
+#endif

@@ -1,0 +1,1 @@
+#include "sshsig.h"
