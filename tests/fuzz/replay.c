@@ -14,8 +14,8 @@
 #include <sys/stat.h>
 
 #define INPUT_MAX ((size_t)4 << 20)
-#define CUTS 16
-#define FLIPS 48
+#define CUTS      16
+#define FLIPS     48
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
