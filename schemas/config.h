@@ -1,0 +1,56 @@
+/*
+ * A node's configuration, hark.yaml: strict YAML, unknown keys and wrong types
+ * named with file, line and what was expected.
+ *
+ *     name: brand                          # the node's name; required
+ *     listen: tcp://127.0.0.1:7460         # absent: does not listen
+ *     advertise: [tcp://node.example:7460] # addresses put into tickets; default: listen
+ *     peers:                               # nodes to connect to or to let in
+ *       - name: partner
+ *         curve: <64 hex>
+ *         log: <64 hex>
+ *         address: tcp://127.0.0.1:7461    # absent: only let in
+ *         spaces: [<64 hex>]               # to follow from it
+ *         paused: false
+ *     accept_per_minute: 120               # entries taken from one key a minute, 1 to 100000
+ *     passphrase_file: <path>              # absent: asked on the terminal when needed
+ */
+#ifndef HARK_SCHEMAS_CONFIG_H
+#define HARK_SCHEMAS_CONFIG_H
+
+#include "schemas/ticket.h"
+
+#define HARK_CONFIG_MAX (256u * 1024u)
+#define HARK_CONFIG_PEERS_MAX 256u
+#define HARK_PATH_MAX 4096u
+
+struct hark_config_peer {
+    char name[HARK_NODE_NAME_MAX + 1];
+    struct hark_key curve;
+    struct hark_key log;
+    char address[HARK_ADDRESS_MAX + 1]; /* empty: only let in */
+    bool paused;
+    size_t space_count;
+    struct hark_hash spaces[HARK_TICKET_SPACES_MAX];
+};
+
+struct hark_config {
+    char name[HARK_NODE_NAME_MAX + 1];
+    char listen[HARK_ADDRESS_MAX + 1]; /* empty: does not listen; port may be 0 ("*" or 0: any) */
+    size_t advertise_count;
+    char advertise[HARK_TICKET_ADDRESSES_MAX][HARK_ADDRESS_MAX + 1];
+    size_t peer_count;
+    struct hark_config_peer *peers;
+    uint64_t accept_per_minute;
+    char passphrase_file[HARK_PATH_MAX];
+};
+
+/* Error: config, with "<file>:<line>: ...". Free with hark_config_free. */
+HARK_CHECK int hark_config_parse(struct hark_config **out, struct hark_span yaml,
+                                 const char *file, struct hark_err *err);
+/* Appends the YAML of a configuration (comments are not kept). */
+HARK_CHECK int hark_config_encode(struct hark_buf *out, const struct hark_config *config,
+                                  struct hark_err *err);
+void hark_config_free(struct hark_config *config);
+
+#endif
