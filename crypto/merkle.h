@@ -10,6 +10,9 @@
 
 #include "sha256.h"
 
+/* The largest tree that is appended to or parsed: 2^63 - 1 leaves. */
+#define HARK_MERKLE_SIZE_MAX ((uint64_t)INT64_MAX)
+
 #define HARK_MERKLE_PROOF_MAX 64 /* hashes in an inclusion proof at most (consistency: 65) */
 
 struct hark_proof {
@@ -28,6 +31,7 @@ struct hark_merkle {
     struct hark_hash full[64]; /* popcount(size) of them are in use */
 };
 
+/* tree->size is below HARK_MERKLE_SIZE_MAX. */
 void hark_merkle_append(struct hark_merkle *tree, const struct hark_hash *leaf_hash);
 struct hark_hash hark_merkle_root(const struct hark_merkle *tree);
 /* As bytes: u64 size ‖ 32 bytes for each full subtree. Parsing errors:
@@ -63,7 +67,11 @@ HARK_CHECK int hark_merkle_verify_consistency(uint64_t old_size, uint64_t size,
                                               const struct hark_hash *proof, size_t count,
                                               const struct hark_hash *old_root,
                                               const struct hark_hash *root, struct hark_err *err);
-/* The same for the subtree [start, end) of a tree of `size` leaves. */
+/* The same for the subtree [start, end) of a tree of `size` leaves: start is a
+ * multiple of the smallest power of two that is not below end - start, else
+ * proof-form. The empty subtree (start = end <= size) is consistent with every
+ * tree: its root is hark_merkle_empty, its proof has no hashes, and `root` is
+ * not looked at. */
 HARK_CHECK int hark_merkle_verify_subtree_inclusion(const struct hark_hash *leaf_hash,
                                                     uint64_t index, uint64_t start, uint64_t end,
                                                     const struct hark_hash *proof, size_t count,

@@ -24,11 +24,13 @@ struct hark_note_key {
     uint32_t id;
 };
 
-/* Checks the name (1 to 255 bytes of UTF-8, no Unicode spaces, no '+') and
- * computes the id. Error: note-key. */
+/* Checks the name (1 to 255 bytes of UTF-8, no Unicode spaces, no control
+ * characters, no '+') and the algorithm (one of the two above), and computes the
+ * id. Error: note-key. */
 HARK_CHECK int hark_note_key_init(struct hark_note_key *out, const char *name, uint8_t algorithm,
                                   const struct hark_key *key, struct hark_err *err);
-/* "<name>+<id, 8 hex>+<base64(algorithm ‖ key)>". Error: note-key. */
+/* "<name>+<id, 8 hex>+<base64(algorithm ‖ key)>". Decoding error: note-key (also
+ * for an id that is not the key's). */
 HARK_CHECK int hark_note_key_encode(struct hark_buf *out, const struct hark_note_key *key,
                                     struct hark_err *err);
 HARK_CHECK int hark_note_key_decode(struct hark_note_key *out, struct hark_span text,
@@ -50,32 +52,41 @@ struct hark_note {
     struct hark_note_line lines[HARK_NOTE_SIGNATURES_MAX];
 };
 
-/* Error: note-form (not UTF-8, control characters other than LF, no blank
- * line, malformed signature line, no signature). */
+/* Error: note-form (too long, not UTF-8, control characters below 0x20 other
+ * than LF, no blank line, malformed signature line, no signature, too many); the
+ * note is then empty. Signatures of unknown algorithms and of any length are
+ * read, so that a note that others sign in other ways can be read too. */
 HARK_CHECK int hark_note_parse(struct hark_note *out, struct hark_span note,
                                struct hark_err *err);
 
 /* Does the note hold a valid signature by that key? Lines of other keys are
  * ignored; a line with this key's name and id that does not verify is
  * note-signature; none is note-unsigned. For a cosignature, time_s receives its
- * time in seconds (time_s may be NULL). */
+ * time in seconds (time_s may be NULL); of several by one key, the earliest;
+ * for a plain signature, 0. Does not look at whether the text is a checkpoint. */
 HARK_CHECK int hark_note_verify(const struct hark_note *note, const struct hark_note_key *key,
                                 uint64_t *time_s, struct hark_err *err);
 
 /* Appends one signature line ("— <name> <base64>\n") for text. For a
- * cosignature text is the checkpoint body and time_s its time. */
+ * cosignature text is the checkpoint body and time_s its time (at most 2^63-1);
+ * else time_s is not looked at. On failure nothing is appended. Errors: note-key
+ * (name), note-form (text that no note can have, or that begins like a cosigned
+ * message), checkpoint-form (cosignature of what is no checkpoint), limit. */
 HARK_CHECK int hark_note_sign(struct hark_buf *out, struct hark_span text, const char *name,
                               uint8_t algorithm, const struct hark_signer *signer,
                               uint64_t time_s, struct hark_err *err);
 
 /* A checkpoint's body: "<origin>\n<size>\n<base64 root>\n", no extension lines
- * in those that Hark writes; extension lines are allowed in those it reads. */
+ * in those that Hark writes; extension lines are allowed in those it reads.
+ * The origin is one line of UTF-8 and not empty; the size is at most 2^63-1
+ * (HARK_MERKLE_SIZE_MAX). */
 struct hark_checkpoint {
     char origin[HARK_NOTE_NAME_MAX + 1];
     uint64_t size;
     struct hark_hash root;
 };
 
+/* Error: checkpoint-form. */
 HARK_CHECK int hark_checkpoint_encode(struct hark_buf *out, const struct hark_checkpoint *cp,
                                       struct hark_err *err);
 /* `extensions` (may be NULL) receives what follows the root line, borrowed.
@@ -83,7 +94,9 @@ HARK_CHECK int hark_checkpoint_encode(struct hark_buf *out, const struct hark_ch
 HARK_CHECK int hark_checkpoint_decode(struct hark_checkpoint *out, struct hark_span text,
                                       struct hark_span *extensions, struct hark_err *err);
 /* Body, blank line and the log's own signature line: a whole note. The
- * signature (64 bytes) is also copied to `signature` unless that is NULL. */
+ * signature (64 bytes) is also copied to `signature` unless that is NULL. The
+ * origin is the key's name and must do as one. Errors: checkpoint-form,
+ * note-key. */
 HARK_CHECK int hark_checkpoint_sign(struct hark_buf *out, const struct hark_checkpoint *cp,
                                     const struct hark_signer *signer,
                                     uint8_t signature[HARK_SIGNATURE_SIZE],
