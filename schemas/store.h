@@ -1,0 +1,80 @@
+/*
+ * What the state is kept in: objects by section and number, and look-ups from
+ * bytes to a number. The state's functions (state.h) reach it through this
+ * struct of functions only, so that they stay pure and the same rules run over
+ * memory (tests, trial judgements) and over the index on disk (node/).
+ *
+ * One user at a time. Nothing here is ever the truth: it can be rebuilt from
+ * the log.
+ */
+#ifndef HARK_SCHEMAS_STORE_H
+#define HARK_SCHEMAS_STORE_H
+
+#include "crypto/bytes.h"
+#include "crypto/sha256.h"
+
+#define HARK_OBJECT_MAX 1024u /* bytes of an object */
+#define HARK_LOOKUP_MAX 64u   /* bytes of a look-up key */
+
+/* PROTOCOL.md 6.5. FEED and what follows are derived from the log alone and are
+ * not part of the state hash. */
+enum hark_section {
+    HARK_SECTION_SPACE = 0,
+    HARK_SECTION_MEMBER,
+    HARK_SECTION_KEY,
+    HARK_SECTION_ENTRY,
+    HARK_SECTION_TICKET,
+    HARK_SECTION_NODE,
+    HARK_SECTION_KIND,
+    HARK_SECTION_HASHED_, /* sections before this one are hashed */
+    HARK_SECTION_FEED = HARK_SECTION_HASHED_, /* by key number: seq, last id, git id, time */
+    HARK_SECTION_VOTE,                        /* reserved */
+    HARK_SECTION_COUNT_
+};
+
+enum hark_lookup {
+    HARK_LOOKUP_KEY,     /* Ed25519 key -> key number (any standing key of any kind) */
+    HARK_LOOKUP_ENTRY,   /* entry id -> position */
+    HARK_LOOKUP_TICKET,  /* ticket signing key -> ticket number */
+    HARK_LOOKUP_NAME,    /* 'n' ‖ node name -> node number in force; 'k' ‖ kind name -> number */
+    HARK_LOOKUP_PAYLOAD, /* payload hash -> position that logged it first */
+    HARK_LOOKUP_VOTE,    /* u64 subject ‖ u32 member -> position of the latest standing vote */
+    HARK_LOOKUP_ADMIT,   /* u64 position of an admit -> member ordinal */
+    HARK_LOOKUP_ERASED,  /* payload hash -> position of the entry that erased it */
+    HARK_LOOKUP_OTHER,   /* state.c's own small counters, by a short ASCII name */
+    HARK_LOOKUP_COUNT_
+};
+
+struct hark_store {
+    void *arg;
+    /* Number of objects in a section. */
+    int (*count)(void *arg, enum hark_section section, uint64_t *count, struct hark_err *err);
+    /* Copies the object to `out` (HARK_OBJECT_MAX bytes), sets *size. Errors:
+     * not-found, io, damaged. */
+    int (*get)(void *arg, enum hark_section section, uint64_t number, uint8_t *out, size_t *size,
+               struct hark_err *err);
+    /* Replaces object `number`, or appends it when number equals the count (a
+     * larger number is internal, except in sections that are not hashed, which
+     * may be sparse). */
+    int (*put)(void *arg, enum hark_section section, uint64_t number, const uint8_t *bytes,
+               size_t size, struct hark_err *err);
+    /* *found false when there is none. */
+    int (*find)(void *arg, enum hark_lookup lookup, struct hark_span key, bool *found,
+                uint64_t *number, struct hark_err *err);
+    /* Sets or replaces. */
+    int (*bind)(void *arg, enum hark_lookup lookup, struct hark_span key, uint64_t number,
+                struct hark_err *err);
+    /* Forgets a look-up; nothing when there is none. */
+    int (*unbind)(void *arg, enum hark_lookup lookup, struct hark_span key, struct hark_err *err);
+    /* Merkle root over a hashed section's objects. */
+    int (*root)(void *arg, enum hark_section section, struct hark_hash *root,
+                struct hark_err *err);
+};
+
+/* A store in memory. */
+struct hark_memstore;
+HARK_CHECK int hark_memstore_new(struct hark_memstore **out, struct hark_err *err);
+void hark_memstore_free(struct hark_memstore *mem);
+struct hark_store hark_memstore_store(struct hark_memstore *mem); /* borrowed view */
+
+#endif
