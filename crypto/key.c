@@ -142,6 +142,11 @@ int hark_seed_derive(struct hark_seed **out, const struct hark_seed *parent, con
     return rc;
 }
 
+const uint8_t *hark_seed_bytes(const struct hark_seed *seed)
+{
+    return seed->bytes;
+}
+
 void hark_seed_free(struct hark_seed *seed)
 {
     hark_secret_free(seed);

@@ -14,8 +14,8 @@
 #include "bytes.h"
 #include "sha256.h"
 
-#define HARK_KEY_SIZE 32       /* Ed25519 or X25519 public key */
-#define HARK_SEED_SIZE 32      /* device seed, Ed25519 seed */
+#define HARK_KEY_SIZE       32 /* Ed25519 or X25519 public key */
+#define HARK_SEED_SIZE      32 /* device seed, Ed25519 seed */
 #define HARK_SIGNATURE_SIZE 64 /* Ed25519 */
 
 struct hark_key {
@@ -24,8 +24,7 @@ struct hark_key {
 
 bool hark_key_equal(const struct hark_key *a, const struct hark_key *b);
 void hark_key_hex(char out[2 * HARK_KEY_SIZE + 1], const struct hark_key *key);
-HARK_CHECK int hark_key_from_hex(struct hark_key *out, struct hark_span text,
-                                 struct hark_err *err);
+HARK_CHECK int hark_key_from_hex(struct hark_key *out, struct hark_span text, struct hark_err *err);
 
 /* A 32-byte secret from which others are derived. */
 struct hark_seed;
@@ -36,8 +35,7 @@ HARK_CHECK int hark_seed_from_bytes(struct hark_seed **out, const uint8_t bytes[
 /* child = BLAKE2b-256(key = parent, "hark/1 " ‖ label ‖ 0x00 ‖ context).
  * label: printable ASCII, 1 to 32 bytes; context: 0 to 1,024 bytes. */
 HARK_CHECK int hark_seed_derive(struct hark_seed **out, const struct hark_seed *parent,
-                                const char *label, struct hark_span context,
-                                struct hark_err *err);
+                                const char *label, struct hark_span context, struct hark_err *err);
 /* A pseudorandom value that is not itself a key: the same derivation, written to
  * `out` (for instance deterministic salts of imported rows). */
 HARK_CHECK int hark_seed_prf(uint8_t out[32], const struct hark_seed *seed, const char *label,

@@ -23,8 +23,8 @@ typedef int hark_passphrase_fn(void *arg, const char *path, struct hark_buf *sec
 
 /* Errors: io, not-found, key-permission, key-form, key-passphrase (wrong, or
  * `ask` is NULL and one is needed). The caller frees *out. */
-HARK_CHECK int hark_keyfile_load(struct hark_seed **out, const char *path,
-                                 hark_passphrase_fn *ask, void *arg, struct hark_err *err);
+HARK_CHECK int hark_keyfile_load(struct hark_seed **out, const char *path, hark_passphrase_fn *ask,
+                                 void *arg, struct hark_err *err);
 
 /* `passphrase` of size 0 means none. `comment`: printable ASCII without spaces
  * at the ends, at most 128 bytes; stands in the OpenSSH file only. Errors:
@@ -37,6 +37,11 @@ HARK_CHECK int hark_keyfile_save(const char *path, const struct hark_seed *seed,
 HARK_CHECK int hark_keyfile_encode(struct hark_buf *out, const struct hark_seed *seed,
                                    const char *comment, struct hark_span passphrase,
                                    struct hark_err *err);
+/* The sealed container with other limits than a new file's (which are libsodium's
+ * MODERATE ones). Errors: usage (limits out of bounds, no passphrase). */
+HARK_CHECK int hark_keyfile_seal(struct hark_buf *out, const struct hark_seed *seed,
+                                 struct hark_span passphrase, uint64_t opslimit, uint64_t memlimit,
+                                 struct hark_err *err);
 HARK_CHECK int hark_keyfile_decode(struct hark_seed **out, struct hark_span file,
                                    struct hark_span passphrase, struct hark_err *err);
 /* Does this file need a passphrase? (Looks at its first line only.) */

@@ -11,12 +11,17 @@
 #include "key.h"
 
 #define HARK_SSHSIG_NAMESPACE_MAX 64
-#define HARK_SSHSIG_ARMOR_MAX 512
+#define HARK_SSHSIG_ARMOR_MAX     512
 
 struct hark_sshsig {
     struct hark_key key;
     uint8_t signature[HARK_SIGNATURE_SIZE];
 };
+
+/* Signs without armour, for signatures that stand bare in JSON. */
+HARK_CHECK int hark_sshsig_make(struct hark_sshsig *out, const struct hark_signer *signer,
+                                const char *namespace_, struct hark_span message,
+                                struct hark_err *err);
 
 /* Appends the armoured signature. namespace: 1 to 64 printable ASCII bytes. */
 HARK_CHECK int hark_sshsig_sign(struct hark_buf *armor, const struct hark_signer *signer,
