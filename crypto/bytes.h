@@ -45,7 +45,7 @@ struct hark_buf {
 
 struct hark_buf hark_buf_init(size_t max);
 struct hark_buf hark_buf_init_secret(size_t max);
-void hark_buf_free(struct hark_buf *buf); /* leaves it initialised and empty */
+void hark_buf_free(struct hark_buf *buf);  /* leaves it initialised and empty */
 void hark_buf_clear(struct hark_buf *buf); /* size 0, memory kept (wiped if secret) */
 HARK_CHECK int hark_buf_reserve(struct hark_buf *buf, size_t extra, struct hark_err *err);
 HARK_CHECK int hark_buf_append(struct hark_buf *buf, const void *data, size_t size,
@@ -115,7 +115,7 @@ bool hark_utf8_valid(struct hark_span text);
  * 253402300799999 (year 9999). Text form `2026-11-21T10:15:30.123Z`, exactly 24
  * characters; `out` of the encoder holds 25 with the NUL. Error: time (also for
  * dates that do not exist, leap seconds included). */
-#define HARK_TIME_SIZE 24
+#define HARK_TIME_SIZE   24
 #define HARK_TIME_MAX_MS UINT64_C(253402300799999)
 void hark_time_encode(char out[HARK_TIME_SIZE + 1], uint64_t time_ms);
 HARK_CHECK int hark_time_decode(uint64_t *time_ms, struct hark_span text, struct hark_err *err);

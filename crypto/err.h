@@ -14,7 +14,7 @@
 
 #include <stddef.h>
 
-#define HARK_CHECK __attribute__((warn_unused_result))
+#define HARK_CHECK             __attribute__((warn_unused_result))
 #define HARK_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 
 /* The error codes: symbol, name shown to people and scripts, exit code of the
@@ -22,6 +22,7 @@
  * 5 damaged; 1 the answer is no). */
 #include "err_list.h"
 
+/* clang-format off */
 enum hark_code {
     HARK_OK = 0,
     HARK_ERR_FIRST_ = -10000,
@@ -30,9 +31,10 @@ enum hark_code {
 #undef X
     HARK_ERR_LAST_
 };
+/* clang-format on */
 
 #define HARK_ERR_MESSAGE_MAX 512
-#define HARK_ERR_HINT_MAX 200
+#define HARK_ERR_HINT_MAX    200
 
 struct hark_err {
     int code; /* 0 or an enum hark_code */

@@ -20,7 +20,7 @@ struct hark_proof {
     struct hark_hash hashes[HARK_MERKLE_PROOF_MAX + 1];
 };
 
-struct hark_hash hark_merkle_leaf(struct hark_span leaf);                      /* 0x00 ‖ leaf */
+struct hark_hash hark_merkle_leaf(struct hark_span leaf); /* 0x00 ‖ leaf */
 struct hark_hash hark_merkle_node(const struct hark_hash *left, const struct hark_hash *right);
 struct hark_hash hark_merkle_empty(void); /* root of the empty tree: SHA-256 of nothing */
 
@@ -47,8 +47,8 @@ typedef int hark_merkle_read_fn(void *arg, unsigned level, uint64_t index, struc
                                 struct hark_err *err);
 
 /* Root of the first `size` leaves. */
-HARK_CHECK int hark_merkle_root_at(struct hark_hash *out, uint64_t size,
-                                   hark_merkle_read_fn *read, void *arg, struct hark_err *err);
+HARK_CHECK int hark_merkle_root_at(struct hark_hash *out, uint64_t size, hark_merkle_read_fn *read,
+                                   void *arg, struct hark_err *err);
 /* PATH(index, D[size]); index < size, else proof-form. */
 HARK_CHECK int hark_merkle_prove_inclusion(struct hark_proof *out, uint64_t index, uint64_t size,
                                            hark_merkle_read_fn *read, void *arg,

@@ -8,11 +8,11 @@
 
 #include "key.h"
 
-#define HARK_NOTE_MAX (64u * 1024u)  /* bytes of a note, signatures included */
-#define HARK_NOTE_SIGNATURES_MAX 64u /* signature lines read; more is note-form */
-#define HARK_NOTE_NAME_MAX 255u      /* bytes of a key name, origin */
+#define HARK_NOTE_MAX            (64u * 1024u) /* bytes of a note, signatures included */
+#define HARK_NOTE_SIGNATURES_MAX 64u           /* signature lines read; more is note-form */
+#define HARK_NOTE_NAME_MAX       255u          /* bytes of a key name, origin */
 
-#define HARK_NOTE_ED25519 0x01u
+#define HARK_NOTE_ED25519        0x01u
 #define HARK_NOTE_COSIGNATURE_V1 0x04u
 
 /* A verifier key: name, algorithm, key; its id is the first four bytes of
@@ -37,11 +37,11 @@ HARK_CHECK int hark_note_key_decode(struct hark_note_key *out, struct hark_span 
                                     struct hark_err *err);
 
 struct hark_note_line {
-    struct hark_span name;      /* borrowed from the note */
+    struct hark_span name; /* borrowed from the note */
     uint32_t id;
-    struct hark_span base64;    /* the field after the name, borrowed */
+    struct hark_span base64;                    /* the field after the name, borrowed */
     uint8_t signature[HARK_SIGNATURE_SIZE + 8]; /* after the id; cosignature: u64 time ‖ 64 */
-    size_t signature_size;      /* bytes in the line after the id; 0 if it is more than fits */
+    size_t signature_size; /* bytes in the line after the id; 0 if it is more than fits */
 };
 
 /* A parsed note: text (ends with LF, without the blank line) and signature
@@ -56,8 +56,7 @@ struct hark_note {
  * than LF, no blank line, malformed signature line, no signature, too many); the
  * note is then empty. Signatures of unknown algorithms and of any length are
  * read, so that a note that others sign in other ways can be read too. */
-HARK_CHECK int hark_note_parse(struct hark_note *out, struct hark_span note,
-                               struct hark_err *err);
+HARK_CHECK int hark_note_parse(struct hark_note *out, struct hark_span note, struct hark_err *err);
 
 /* Does the note hold a valid signature by that key? Lines of other keys are
  * ignored; a line with this key's name and id that does not verify is
@@ -73,8 +72,8 @@ HARK_CHECK int hark_note_verify(const struct hark_note *note, const struct hark_
  * (name), note-form (text that no note can have, or that begins like a cosigned
  * message), checkpoint-form (cosignature of what is no checkpoint), limit. */
 HARK_CHECK int hark_note_sign(struct hark_buf *out, struct hark_span text, const char *name,
-                              uint8_t algorithm, const struct hark_signer *signer,
-                              uint64_t time_s, struct hark_err *err);
+                              uint8_t algorithm, const struct hark_signer *signer, uint64_t time_s,
+                              struct hark_err *err);
 
 /* A checkpoint's body: "<origin>\n<size>\n<base64 root>\n", no extension lines
  * in those that Hark writes; extension lines are allowed in those it reads.
@@ -99,7 +98,6 @@ HARK_CHECK int hark_checkpoint_decode(struct hark_checkpoint *out, struct hark_s
  * note-key. */
 HARK_CHECK int hark_checkpoint_sign(struct hark_buf *out, const struct hark_checkpoint *cp,
                                     const struct hark_signer *signer,
-                                    uint8_t signature[HARK_SIGNATURE_SIZE],
-                                    struct hark_err *err);
+                                    uint8_t signature[HARK_SIGNATURE_SIZE], struct hark_err *err);
 
 #endif

@@ -10,14 +10,14 @@
 #include "crypto/note.h"
 #include "schemas/entry.h"
 
-#define HARK_BATCH_ENTRIES_MAX 1000u
-#define HARK_BATCH_TAKEN_MAX 64u
-#define HARK_BATCH_COMMIT_MAX (128u * 1024u)
-#define HARK_BATCH_FILE_MAX (512u * 1024u)
+#define HARK_BATCH_ENTRIES_MAX    1000u
+#define HARK_BATCH_TAKEN_MAX      64u
+#define HARK_BATCH_COMMIT_MAX     (128u * 1024u)
+#define HARK_BATCH_FILE_MAX       (512u * 1024u)
 #define HARK_BATCH_CHECKPOINT_MAX 4096u
-#define HARK_ORIGIN_MAX 255u
-#define HARK_NODE_NAME_MAX 63u
-#define HARK_AHEAD_MAX_MS UINT64_C(300000)
+#define HARK_ORIGIN_MAX           255u
+#define HARK_NODE_NAME_MAX        63u
+#define HARK_AHEAD_MAX_MS         UINT64_C(300000)
 
 /* One line of the file `entries`. */
 struct hark_line {
@@ -71,8 +71,7 @@ HARK_CHECK int hark_lines_decode(struct hark_line **lines, size_t *count, struct
 /* Appends the batch commit object, signed. `tree` is the git id of its tree,
  * `entry_ids` the git ids of its `count` entries, in order. */
 HARK_CHECK int hark_batch_build(struct hark_buf *out, const struct hark_batch *batch,
-                                const struct hark_git_id *tree,
-                                const struct hark_git_id *entry_ids,
+                                const struct hark_git_id *tree, const struct hark_git_id *entry_ids,
                                 const struct hark_signer *log_key, struct hark_err *err);
 
 /* Parses strictly, rebuilds and compares (B1), and checks the signature against
@@ -89,10 +88,10 @@ struct hark_log_head {
     struct hark_key log_key;
     struct hark_merkle tree;
     bool has_batch;
-    struct hark_hash batch;       /* SHA-256 of the last batch commit object */
-    struct hark_git_id batch_id;  /* its git id */
+    struct hark_hash batch;      /* SHA-256 of the last batch commit object */
+    struct hark_git_id batch_id; /* its git id */
     uint64_t last_arrival_ms;
-    uint64_t last_time_ms;        /* of the last batch */
+    uint64_t last_time_ms; /* of the last batch */
 };
 
 /* A whole batch as it travels or lies in git, borrowed. Payload state: 0 none,

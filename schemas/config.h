@@ -20,9 +20,9 @@
 
 #include "schemas/ticket.h"
 
-#define HARK_CONFIG_MAX (256u * 1024u)
+#define HARK_CONFIG_MAX       (256u * 1024u)
 #define HARK_CONFIG_PEERS_MAX 256u
-#define HARK_PATH_MAX 4096u
+#define HARK_PATH_MAX         4096u
 
 struct hark_config_peer {
     char name[HARK_NODE_NAME_MAX + 1];
@@ -46,8 +46,8 @@ struct hark_config {
 };
 
 /* Error: config, with "<file>:<line>: ...". Free with hark_config_free. */
-HARK_CHECK int hark_config_parse(struct hark_config **out, struct hark_span yaml,
-                                 const char *file, struct hark_err *err);
+HARK_CHECK int hark_config_parse(struct hark_config **out, struct hark_span yaml, const char *file,
+                                 struct hark_err *err);
 /* Appends the YAML of a configuration (comments are not kept). */
 HARK_CHECK int hark_config_encode(struct hark_buf *out, const struct hark_config *config,
                                   struct hark_err *err);

@@ -11,11 +11,11 @@
 #include "crypto/sha256.h"
 #include "crypto/sshsig.h"
 
-#define HARK_ENTRY_MAX 4096u
-#define HARK_ENTRY_RE_MAX 32u
+#define HARK_ENTRY_MAX     4096u
+#define HARK_ENTRY_RE_MAX  32u
 #define HARK_KIND_NAME_MAX 32u
-#define HARK_GIT_ID_SIZE 20
-#define HARK_NUMBER_MAX UINT64_C(9007199254740991) /* 2^53 - 1 */
+#define HARK_GIT_ID_SIZE   20
+#define HARK_NUMBER_MAX    UINT64_C(9007199254740991) /* 2^53 - 1 */
 
 /* A git object id (SHA-1). Computed in node/ only; here it is carried. */
 struct hark_git_id {
@@ -35,8 +35,8 @@ struct hark_entry {
     struct hark_hash space;
     struct hark_key author;
     uint64_t seq;
-    struct hark_hash previous;   /* when seq > 1 */
-    struct hark_git_id parent;   /* when seq > 1 */
+    struct hark_hash previous; /* when seq > 1 */
+    struct hark_git_id parent; /* when seq > 1 */
     uint64_t time_ms;
     char kind[HARK_KIND_NAME_MAX + 1];
     bool has_seen;

@@ -11,10 +11,10 @@
 #include "schemas/entry.h"
 
 #define HARK_KIND_DEFINITION_MAX (16u * 1024u)
-#define HARK_KIND_FIELDS_MAX 64u    /* of one object */
-#define HARK_KIND_CHOICES_MAX 64u
-#define HARK_KINDS_OWN_MAX 256u     /* a space's own kinds */
-#define HARK_KINDS_MAX (64u + HARK_KINDS_OWN_MAX)
+#define HARK_KIND_FIELDS_MAX     64u /* of one object */
+#define HARK_KIND_CHOICES_MAX    64u
+#define HARK_KINDS_OWN_MAX       256u /* a space's own kinds */
+#define HARK_KINDS_MAX           (64u + HARK_KINDS_OWN_MAX)
 
 enum hark_who {
     HARK_WHO_STEWARD,
@@ -35,18 +35,18 @@ enum hark_payload_form { HARK_PAYLOAD_NONE, HARK_PAYLOAD_JSON, HARK_PAYLOAD_BINA
 enum hark_modes { HARK_MODES_ALL, HARK_MODES_OPEN, HARK_MODES_ENCRYPTED };
 
 enum hark_field_type {
-    HARK_FIELD_TEXT,    /* min, max bytes */
-    HARK_FIELD_LINE,    /* text without LF and TAB */
+    HARK_FIELD_TEXT, /* min, max bytes */
+    HARK_FIELD_LINE, /* text without LF and TAB */
     HARK_FIELD_CHOICE,
     HARK_FIELD_INTEGER, /* min, max value */
     HARK_FIELD_BOOLEAN,
-    HARK_FIELD_HEX,     /* exactly max bytes when min is 0; else min to max */
-    HARK_FIELD_BASE64,  /* min to max bytes decoded */
-    HARK_FIELD_ENTRY,   /* entry id, 64 hex */
-    HARK_FIELD_TIME,    /* PROTOCOL.md 2.1 */
-    HARK_FIELD_DATE,    /* YYYY-MM-DD */
-    HARK_FIELD_LIST,    /* of `item`, min to max of them */
-    HARK_FIELD_OBJECT,  /* of `fields` */
+    HARK_FIELD_HEX,    /* exactly max bytes when min is 0; else min to max */
+    HARK_FIELD_BASE64, /* min to max bytes decoded */
+    HARK_FIELD_ENTRY,  /* entry id, 64 hex */
+    HARK_FIELD_TIME,   /* PROTOCOL.md 2.1 */
+    HARK_FIELD_DATE,   /* YYYY-MM-DD */
+    HARK_FIELD_LIST,   /* of `item`, min to max of them */
+    HARK_FIELD_OBJECT, /* of `fields` */
 };
 
 struct hark_field {
@@ -106,7 +106,8 @@ HARK_CHECK int hark_kinds_add_own(struct hark_kinds *kinds, struct hark_kind **k
                                   struct hark_err *err);
 size_t hark_kinds_count(const struct hark_kinds *kinds);
 size_t hark_kinds_builtin_count(const struct hark_kinds *kinds);
-const struct hark_kind *hark_kinds_get(const struct hark_kinds *kinds, size_t number); /* borrowed */
+const struct hark_kind *hark_kinds_get(const struct hark_kinds *kinds,
+                                       size_t number); /* borrowed */
 /* -1 if there is none. */
 int hark_kinds_find(const struct hark_kinds *kinds, const char *name);
 /* May `kind` be about an entry of kind `target`? */

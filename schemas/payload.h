@@ -12,10 +12,10 @@
 #include "schemas/entry.h"
 #include "schemas/kind.h"
 
-#define HARK_PAYLOAD_MAX 65536u
-#define HARK_PAYLOAD_BLOCK 64u
+#define HARK_PAYLOAD_MAX       65536u
+#define HARK_PAYLOAD_BLOCK     64u
 #define HARK_PAYLOAD_DEPTH_MAX 8u
-#define HARK_SALT_SIZE 16
+#define HARK_SALT_SIZE         16
 
 /* P1 to P4 for the bytes that belong to `entry` (present unless `bytes.data` is
  * NULL, which is payload-absent when the entry names one). */

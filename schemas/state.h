@@ -106,15 +106,15 @@ struct hark_effect {
     int verdict_code; /* 0 or the HARK_E_VOID_* code */
     uint8_t verdict;  /* its number in PROTOCOL.md 6.2 */
     uint16_t kind;
-    uint32_t key;     /* author's key number */
+    uint32_t key;      /* author's key number */
     uint8_t author_of; /* enum hark_key_of */
-    uint32_t author;  /* member ordinal or node number */
+    uint32_t author;   /* member ordinal or node number */
     size_t re_count;
     uint64_t re[HARK_ENTRY_RE_MAX]; /* positions, in order; HARK_NONE where it names nothing */
-    uint64_t replaces;    /* vote: position of the vote before, or HARK_NONE */
-    bool payload_foreign; /* its payload hash was first logged under another author */
-    bool admitted;        /* a member came: ordinal in `member` */
-    uint32_t member;      /* the member that an admit, role, remove, leave, device concerns */
+    uint64_t replaces;              /* vote: position of the vote before, or HARK_NONE */
+    bool payload_foreign;           /* its payload hash was first logged under another author */
+    bool admitted;                  /* a member came: ordinal in `member` */
+    uint32_t member; /* the member that an admit, role, remove, leave, device concerns */
     /* erase: for each Re, the subject's payload hash is to be erased (erased
      * payloads are those for which hark_state_is_erased holds); and whole
      * members: */
@@ -156,8 +156,7 @@ HARK_CHECK int hark_state_is_erased(struct hark_state *state, uint64_t position,
 
 /* Terms hash of PROTOCOL.md 8.2 (needs entry ids by position, which only the
  * caller's log has: `id_at`). */
-typedef int hark_id_at_fn(void *arg, uint64_t position, struct hark_hash *id,
-                          struct hark_err *err);
+typedef int hark_id_at_fn(void *arg, uint64_t position, struct hark_hash *id, struct hark_err *err);
 HARK_CHECK int hark_state_terms(struct hark_state *state, hark_id_at_fn *id_at, void *arg,
                                 struct hark_hash *out, struct hark_err *err);
 
@@ -186,8 +185,8 @@ HARK_CHECK int hark_state_node(struct hark_state *state, uint32_t number,
                                struct hark_node_object *out, struct hark_err *err);
 HARK_CHECK int hark_state_feed(struct hark_state *state, uint32_t key_number,
                                struct hark_feed_object *out, struct hark_err *err);
-HARK_CHECK int hark_state_counts(struct hark_state *state,
-                                 uint64_t counts[HARK_SECTION_HASHED_], struct hark_err *err);
+HARK_CHECK int hark_state_counts(struct hark_state *state, uint64_t counts[HARK_SECTION_HASHED_],
+                                 struct hark_err *err);
 
 /* The number of a verdict (1 to 29) for a HARK_E_VOID_* code and back; 0 for
  * neither. */

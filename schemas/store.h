@@ -26,17 +26,17 @@ enum hark_section {
     HARK_SECTION_TICKET,
     HARK_SECTION_NODE,
     HARK_SECTION_KIND,
-    HARK_SECTION_HASHED_, /* sections before this one are hashed */
+    HARK_SECTION_HASHED_,                     /* sections before this one are hashed */
     HARK_SECTION_FEED = HARK_SECTION_HASHED_, /* by key number: seq, last id, git id, time */
     HARK_SECTION_VOTE,                        /* reserved */
     HARK_SECTION_COUNT_
 };
 
 enum hark_lookup {
-    HARK_LOOKUP_KEY,     /* Ed25519 key -> key number (any standing key of any kind) */
-    HARK_LOOKUP_ENTRY,   /* entry id -> position */
-    HARK_LOOKUP_TICKET,  /* ticket signing key -> ticket number */
-    HARK_LOOKUP_NAME,    /* 'n' ‖ node name -> node number in force; 'k' ‖ kind name -> number */
+    HARK_LOOKUP_KEY,    /* Ed25519 key -> key number (any standing key of any kind) */
+    HARK_LOOKUP_ENTRY,  /* entry id -> position */
+    HARK_LOOKUP_TICKET, /* ticket signing key -> ticket number */
+    HARK_LOOKUP_NAME,   /* 'n' ‖ node name -> node number in force; 'k' ‖ kind name -> number */
     HARK_LOOKUP_PAYLOAD, /* payload hash -> position that logged it first */
     HARK_LOOKUP_VOTE,    /* u64 subject ‖ u32 member -> position of the latest standing vote */
     HARK_LOOKUP_ADMIT,   /* u64 position of an admit -> member ordinal */
@@ -67,8 +67,7 @@ struct hark_store {
     /* Forgets a look-up; nothing when there is none. */
     int (*unbind)(void *arg, enum hark_lookup lookup, struct hark_span key, struct hark_err *err);
     /* Merkle root over a hashed section's objects. */
-    int (*root)(void *arg, enum hark_section section, struct hark_hash *root,
-                struct hark_err *err);
+    int (*root)(void *arg, enum hark_section section, struct hark_hash *root, struct hark_err *err);
 };
 
 /* A store in memory. */

@@ -9,10 +9,10 @@
 #include "crypto/key.h"
 #include "schemas/batch.h"
 
-#define HARK_TICKET_TEXT_MAX 2048u
+#define HARK_TICKET_TEXT_MAX      2048u
 #define HARK_TICKET_ADDRESSES_MAX 4u
-#define HARK_TICKET_SPACES_MAX 8u
-#define HARK_ADDRESS_MAX 255u
+#define HARK_TICKET_SPACES_MAX    8u
+#define HARK_ADDRESS_MAX          255u
 
 enum hark_ticket_type { HARK_TICKET_NODE = 1, HARK_TICKET_INVITATION = 2 };
 
