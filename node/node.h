@@ -1,0 +1,103 @@
+/*
+ * A node's data directory: configuration, keys, spaces, the lock.
+ *
+ *     hark.yaml             configuration (schemas/config.h)
+ *     version               "hark data 1"
+ *     lock                  held (flock) by the process that writes
+ *     sock                  the daemon's local socket, mode 0600
+ *     keys/device           the node's seed
+ *     keys/people/<label>   seeds of people whose keys this node holds
+ *     spaces/<id>.git       one bare repository a space
+ *     index/<id>.db         derived, rebuildable
+ *     steward/<space id>    the nonce of a space whose steward this node is (hex)
+ */
+#ifndef HARK_NODE_NODE_H
+#define HARK_NODE_NODE_H
+
+#include "crypto/keyfile.h"
+#include "node/space.h"
+#include "schemas/config.h"
+
+#define HARK_LABEL_MAX 64u
+#define HARK_SPACES_MAX 4096u
+
+/* A node's own key pairs, derived from its seed (PROTOCOL.md 2.3). */
+struct hark_node_identity {
+    struct hark_signer *log, *cosigner, *author;
+    struct hark_box *box, *curve;
+};
+
+struct hark_node {
+    char dir[HARK_PATH_MAX];
+    struct hark_config *config;
+    struct hark_seed *seed;
+    struct hark_node_identity identity;
+    struct hark_pool *pool;
+    int lock_fd;
+    bool read_only;
+    size_t space_count;
+    struct hark_space **spaces; /* open ones, opened on first use */
+};
+
+/* Makes a data directory (it must be absent or empty), with a new seed. */
+HARK_CHECK int hark_node_init(const char *dir, const struct hark_config *config,
+                              struct hark_span passphrase, struct hark_err *err);
+/* Opens it. write: takes the lock (HARK_E_BUSY when another process has it). */
+HARK_CHECK int hark_node_open(struct hark_node **out, const char *dir, bool write,
+                              struct hark_err *err);
+void hark_node_free(struct hark_node *node);
+HARK_CHECK int hark_node_save_config(struct hark_node *node, struct hark_err *err);
+/* Public keys of this node. */
+void hark_node_keys(const struct hark_node *node, struct hark_node_keys *out);
+
+/* Ids of the spaces in the directory; *ids allocated (free()). */
+HARK_CHECK int hark_node_spaces(struct hark_node *node, struct hark_hash **ids, size_t *count,
+                                struct hark_err *err);
+/* Borrowed; opened once and kept. */
+HARK_CHECK int hark_node_space(struct hark_node *node, const struct hark_hash *id,
+                               struct hark_space **out, struct hark_err *err);
+/* By full or abbreviated id (at least 8 digits), or NULL for the only one.
+ * Errors: not-found, ambiguous, usage (several, none named). */
+HARK_CHECK int hark_node_pick_space(struct hark_node *node, const char *name,
+                                    struct hark_space **out, struct hark_err *err);
+/* Is this node the space's home (its log key is the one in force)? */
+bool hark_node_is_home(const struct hark_node *node, struct hark_space *space);
+
+/* Who writes: a key pair in a space. */
+struct hark_author {
+    struct hark_signer *sign;
+    struct hark_box *box; /* NULL for a node's author key */
+};
+void hark_author_free(struct hark_author *author);
+
+/* The steward's keys for a space that this node founded. Error: not-found. */
+HARK_CHECK int hark_node_steward(struct hark_node *node, const struct hark_hash *space,
+                                 struct hark_author *out, struct hark_err *err);
+/* Makes and remembers a nonce for a space to be founded; moved under the space's
+ * id by hark_node_steward_named. */
+HARK_CHECK int hark_node_new_steward(struct hark_node *node, uint8_t nonce[32],
+                                     struct hark_author *out, struct hark_err *err);
+HARK_CHECK int hark_node_steward_named(struct hark_node *node, const uint8_t nonce[32],
+                                       const struct hark_hash *space, struct hark_err *err);
+
+/* A label: 1 to 64 of letters, digits, . _ - @, not starting with a dot. */
+bool hark_label_valid(const char *label);
+/* Makes keys/people/<label>. Error: exists. */
+HARK_CHECK int hark_node_new_person(struct hark_node *node, const char *label,
+                                    struct hark_err *err);
+/* The keys of a person held here, in a space. `who`: a label; or hex (at least 8
+ * digits) of the key in that space; or NULL: the only person, or the one labelled
+ * "owner". Errors: not-found, ambiguous, usage. label (may be NULL) receives up
+ * to HARK_LABEL_MAX + 1 bytes. */
+HARK_CHECK int hark_node_person(struct hark_node *node, const struct hark_hash *space,
+                                const char *who, struct hark_author *out, char *label,
+                                struct hark_err *err);
+/* The keys of an imported participant (PROTOCOL.md 2.3). */
+HARK_CHECK int hark_node_imported(struct hark_node *node, const struct hark_hash *space,
+                                  const char *source, const char *reference,
+                                  struct hark_author *out, struct hark_err *err);
+
+/* Milliseconds since 1970 by the system's clock. */
+uint64_t hark_now_ms(void);
+
+#endif

@@ -1,0 +1,21 @@
+/*
+ * A pool of threads for verifying: one call splits `count` items over all cores
+ * and waits. Threads meet only here.
+ */
+#ifndef HARK_NODE_POOL_H
+#define HARK_NODE_POOL_H
+
+#include "crypto/err.h"
+
+struct hark_pool;
+
+/* threads 0: one a core. */
+HARK_CHECK int hark_pool_new(struct hark_pool **out, unsigned threads, struct hark_err *err);
+void hark_pool_free(struct hark_pool *pool);
+
+/* Calls fn(arg, i) for i in 0..count-1, on any thread, the caller's included.
+ * Returns when all are done. With a NULL pool the caller does it all. */
+typedef void hark_pool_fn(void *arg, size_t i);
+void hark_pool_run(struct hark_pool *pool, size_t count, hark_pool_fn *fn, void *arg);
+
+#endif
