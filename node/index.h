@@ -37,12 +37,12 @@ struct hark_store hark_index_store(struct hark_index *index);
 
 /* What a payload says (PROTOCOL.md 6.3), decided by space.c. */
 enum hark_says {
-    HARK_SAYS_NONE = 0,     /* the entry names no payload */
-    HARK_SAYS_IT = 1,       /* valid, present */
-    HARK_SAYS_INVALID = 2,  /* present, but not a valid payload of its kind */
-    HARK_SAYS_FOREIGN = 3,  /* first logged under another author */
+    HARK_SAYS_NONE = 0,    /* the entry names no payload */
+    HARK_SAYS_IT = 1,      /* valid, present */
+    HARK_SAYS_INVALID = 2, /* present, but not a valid payload of its kind */
+    HARK_SAYS_FOREIGN = 3, /* first logged under another author */
     HARK_SAYS_ERASED = 4,
-    HARK_SAYS_MISSING = 5,  /* not at hand here (yet) */
+    HARK_SAYS_MISSING = 5, /* not at hand here (yet) */
     HARK_SAYS_SEALED = 6,
 };
 
@@ -92,9 +92,8 @@ struct hark_pending_erasure {
 HARK_CHECK int hark_index_pending_erasures(struct hark_index *index,
                                            struct hark_pending_erasure **out, size_t *count,
                                            struct hark_err *err); /* free() */
-HARK_CHECK int hark_index_erased(struct hark_index *index,
-                                 const struct hark_pending_erasure *items, size_t count,
-                                 struct hark_err *err);
+HARK_CHECK int hark_index_erased(struct hark_index *index, const struct hark_pending_erasure *items,
+                                 size_t count, struct hark_err *err);
 /* An entry's payload came later (a follower that lacked it). */
 HARK_CHECK int hark_index_payload_came(struct hark_index *index, uint64_t position,
                                        const struct hark_git_id *blob, enum hark_says says,
@@ -143,16 +142,16 @@ HARK_CHECK int hark_index_find(struct hark_index *index, const char *hex, struct
 #define HARK_STOP 1
 typedef int hark_row_fn(void *arg, const struct hark_row *row, struct hark_err *err);
 struct hark_log_query {
-    const char *kind;          /* NULL: all; comma-separated list allowed */
+    const char *kind;              /* NULL: all; comma-separated list allowed */
     const struct hark_key *author; /* NULL: all */
     bool has_member;
-    uint32_t member;           /* entries by any key of that member */
-    uint64_t since_ms;         /* arrival at or after; 0: all */
-    uint64_t after;            /* positions above; HARK_NONE: from the start */
-    uint64_t below;            /* positions below; 0: no bound */
-    uint64_t limit;            /* 0: no limit */
+    uint32_t member;   /* entries by any key of that member */
+    uint64_t since_ms; /* arrival at or after; 0: all */
+    uint64_t after;    /* positions above; HARK_NONE: from the start */
+    uint64_t below;    /* positions below; 0: no bound */
+    uint64_t limit;    /* 0: no limit */
     bool backwards;
-    uint64_t re;               /* entries about that position; HARK_NONE: all */
+    uint64_t re; /* entries about that position; HARK_NONE: all */
 };
 HARK_CHECK int hark_index_log(struct hark_index *index, const struct hark_log_query *query,
                               hark_row_fn *fn, void *arg, struct hark_err *err);
@@ -177,8 +176,8 @@ struct hark_cohort {
 /* where_count cohorts are ANDed (0: everybody). `below`: latest votes among the
  * log's first `below` entries (0: all; smaller ones are slower: by scan). */
 HARK_CHECK int hark_index_tally(struct hark_index *index, uint64_t subject,
-                                const struct hark_cohort *where, size_t where_count,
-                                uint64_t below, struct hark_tally *out, struct hark_err *err);
+                                const struct hark_cohort *where, size_t where_count, uint64_t below,
+                                struct hark_tally *out, struct hark_err *err);
 /* The values of a dimension, in byte order; *out freed with free(). */
 HARK_CHECK int hark_index_cohort_values(struct hark_index *index, const char *dimension,
                                         struct hark_cohort **out, size_t *count,
@@ -203,8 +202,8 @@ HARK_CHECK int hark_index_knows_payload(struct hark_index *index, const struct h
 /* Title, in the newest words: of a topic its title, of a post or idea its title
  * or the beginning of its body, revisions counted. UTF-8, cut at a character,
  * empty when it says nothing. */
-HARK_CHECK int hark_index_title(struct hark_index *index, uint64_t position, char *out,
-                                size_t size, struct hark_err *err);
+HARK_CHECK int hark_index_title(struct hark_index *index, uint64_t position, char *out, size_t size,
+                                struct hark_err *err);
 /* Bytes on disk, WAL included. */
 HARK_CHECK int hark_index_disk(struct hark_index *index, uint64_t *bytes, struct hark_err *err);
 /* SQLite's integrity check and our own (bitmaps against rows, counts, roots). */

@@ -55,9 +55,9 @@ HARK_CHECK int hark_repo_head(struct hark_repo *repo, const char *log, bool *exi
  * count git ids of the payload blobs (zero where there is none; caller's array).
  * When this returns 0 the batch survives a power cut. */
 HARK_CHECK int hark_repo_store(struct hark_repo *repo, const char *log,
-                               const struct hark_raw_batch *raw,
-                               const struct hark_git_id *previous, struct hark_git_id *batch_id,
-                               struct hark_git_id *blobs, struct hark_err *err);
+                               const struct hark_raw_batch *raw, const struct hark_git_id *previous,
+                               struct hark_git_id *batch_id, struct hark_git_id *blobs,
+                               struct hark_err *err);
 
 /* Objects by git id; appended to `out`, whose maximum bounds them. The bytes are
  * checked against the id. Error: not-found. */
@@ -77,14 +77,12 @@ HARK_CHECK int hark_repo_read_files(struct hark_repo *repo, const struct hark_gi
 typedef int hark_blob_at_fn(void *arg, uint64_t position, bool *present, struct hark_git_id *blob,
                             struct hark_err *err);
 HARK_CHECK int hark_repo_cover_payloads(struct hark_repo *repo, const char *log, uint64_t size,
-                                        hark_blob_at_fn *blob_at, void *arg,
-                                        struct hark_err *err);
+                                        hark_blob_at_fn *blob_at, void *arg, struct hark_err *err);
 HARK_CHECK int hark_repo_payloads_covered(struct hark_repo *repo, const char *log, uint64_t *size,
                                           struct hark_err *err);
 /* The payload blob at a position under the payload ref. */
 HARK_CHECK int hark_repo_payload_at(struct hark_repo *repo, const char *log, uint64_t position,
-                                    bool *present, struct hark_git_id *blob,
-                                    struct hark_err *err);
+                                    bool *present, struct hark_git_id *blob, struct hark_err *err);
 /* Each payload blob that is in the repository, covered by the ref or not (after
  * a crash, for reindex): called with SHA-256, git id, size. */
 typedef int hark_payload_fn(void *arg, const struct hark_hash *hash, const struct hark_git_id *blob,
