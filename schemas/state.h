@@ -21,7 +21,12 @@
 enum hark_role { HARK_ROLE_MEMBER = 0, HARK_ROLE_STAFF = 1 };
 enum hark_status { HARK_STATUS_ACTIVE = 0, HARK_STATUS_REMOVED = 1, HARK_STATUS_LEFT = 2 };
 enum hark_mode { HARK_MODE_OPEN = 0, HARK_MODE_ENTRUSTED = 1, HARK_MODE_SEALED = 2 };
-enum hark_key_of { HARK_KEY_OF_MEMBER = 0, HARK_KEY_OF_STEWARD = 1, HARK_KEY_OF_NODE = 2 };
+enum hark_key_of {
+    HARK_KEY_OF_MEMBER = 0,
+    HARK_KEY_OF_STEWARD = 1,
+    HARK_KEY_OF_NODE = 2,
+    HARK_KEY_OF_RECOVERY = 3,
+};
 
 /* The objects of PROTOCOL.md 6.5 as structs, with their one encoding. */
 struct hark_space_object {
@@ -44,7 +49,7 @@ struct hark_member_object {
 struct hark_key_object {
     struct hark_key key, box;
     uint8_t of;
-    uint32_t owner; /* member ordinal or node number */
+    uint32_t owner; /* member ordinal, node number, place among the recovery keys */
     uint64_t since, until;
 };
 struct hark_entry_object {

@@ -29,19 +29,22 @@ enum hark_section {
     HARK_SECTION_HASHED_,                     /* sections before this one are hashed */
     HARK_SECTION_FEED = HARK_SECTION_HASHED_, /* by key number: seq, last id, git id, time */
     HARK_SECTION_VOTE,                        /* reserved */
+    HARK_SECTION_DEVICES, /* by member ordinal: u32 numbers of its keys in force */
+    HARK_SECTION_SMALL,   /* sparse; state.c's own: log tree, own kinds' definitions */
     HARK_SECTION_COUNT_
 };
 
 enum hark_lookup {
-    HARK_LOOKUP_KEY,    /* Ed25519 key -> key number (any standing key of any kind) */
-    HARK_LOOKUP_ENTRY,  /* entry id -> position */
-    HARK_LOOKUP_TICKET, /* ticket signing key -> ticket number */
-    HARK_LOOKUP_NAME,   /* 'n' ‖ node name -> node number in force; 'k' ‖ kind name -> number */
-    HARK_LOOKUP_PAYLOAD, /* payload hash -> position that logged it first */
-    HARK_LOOKUP_VOTE,    /* u64 subject ‖ u32 member -> position of the latest standing vote */
-    HARK_LOOKUP_ADMIT,   /* u64 position of an admit -> member ordinal */
-    HARK_LOOKUP_ERASED,  /* payload hash -> position of the entry that erased it */
-    HARK_LOOKUP_OTHER,   /* state.c's own small counters, by a short ASCII name */
+    HARK_LOOKUP_KEY,      /* Ed25519 key -> key number (any standing key of any kind) */
+    HARK_LOOKUP_ENTRY,    /* entry id -> position */
+    HARK_LOOKUP_TICKET,   /* ticket signing key -> ticket number */
+    HARK_LOOKUP_NAME,     /* 'n' ‖ node name -> node number in force */
+    HARK_LOOKUP_PAYLOAD,  /* payload hash -> position that logged it first */
+    HARK_LOOKUP_VOTE,     /* u64 subject ‖ u32 member -> position of the latest standing vote */
+    HARK_LOOKUP_ADMIT,    /* u64 position of an admit -> member ordinal */
+    HARK_LOOKUP_ERASED,   /* u64 position that logged a payload first -> position of its erase */
+    HARK_LOOKUP_OTHER,    /* state.c's own small things, by a letter and what follows it */
+    HARK_LOOKUP_NODE_KEY, /* a node's log or cosigner key -> node number */
     HARK_LOOKUP_COUNT_
 };
 
@@ -75,5 +78,8 @@ struct hark_memstore;
 HARK_CHECK int hark_memstore_new(struct hark_memstore **out, struct hark_err *err);
 void hark_memstore_free(struct hark_memstore *mem);
 struct hark_store hark_memstore_store(struct hark_memstore *mem); /* borrowed view */
+/* A store with the same content, to go back to or to try something on. */
+HARK_CHECK int hark_memstore_copy(struct hark_memstore **out, const struct hark_memstore *from,
+                                  struct hark_err *err);
 
 #endif
