@@ -18,7 +18,7 @@
 #include "node/space.h"
 #include "schemas/config.h"
 
-#define HARK_LABEL_MAX 64u
+#define HARK_LABEL_MAX  64u
 #define HARK_SPACES_MAX 4096u
 
 /* A node's own key pairs, derived from its seed (PROTOCOL.md 2.3). */

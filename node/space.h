@@ -24,9 +24,8 @@ HARK_CHECK int hark_space_create(struct hark_space **out, const char *dir,
 /* Opens; a writer also brings the index up to the log (rebuilding it when it is
  * damaged or of another version) and finishes erasures that were cut short.
  * Errors: not-found, damaged, busy, io. `pool` may be NULL for readers. */
-HARK_CHECK int hark_space_open(struct hark_space **out, const char *dir,
-                               const struct hark_hash *id, bool read_only,
-                               struct hark_pool *pool, struct hark_err *err);
+HARK_CHECK int hark_space_open(struct hark_space **out, const char *dir, const struct hark_hash *id,
+                               bool read_only, struct hark_pool *pool, struct hark_err *err);
 void hark_space_free(struct hark_space *space);
 
 /* Borrowed. */
