@@ -398,6 +398,17 @@ static bool base64_size(struct hark_span text, int variant, size_t *size)
     return rest == 0;
 }
 
+/* libsodium 1.0.18 takes some bytes from 0x80 up for digits (its arithmetic on a
+ * signed char goes astray), so one value would have several texts. */
+static bool is_ascii(struct hark_span text)
+{
+    unsigned seen = 0;
+    for (size_t i = 0; i < text.size; i++) {
+        seen |= text.data[i];
+    }
+    return seen < 0x80;
+}
+
 /* libsodium refuses non-zero trailing bits and wrong padding, and (as no `end`
  * pointer is given) anything left over. */
 static int base64_decode(struct hark_buf *out, struct hark_span text, int variant,
@@ -412,7 +423,8 @@ static int base64_decode(struct hark_buf *out, struct hark_span text, int varian
         return rc;
     }
     size_t decoded = 0;
-    if (sodium_base642bin(out->data + out->size, size, (const char *)text.data, text.size, NULL,
+    if (!is_ascii(text) ||
+        sodium_base642bin(out->data + out->size, size, (const char *)text.data, text.size, NULL,
                           &decoded, NULL, variant) != 0 ||
         decoded != size) {
         return hark_err_set(err, HARK_E_BASE64, "not strict base64");
