@@ -82,13 +82,8 @@ static int decode_base64(uint8_t *out, size_t size, struct hark_span text, int c
                          const char *what, struct hark_err *err)
 {
     struct hark_buf buf = hark_buf_init(64);
-    int rc = 0;
+    int rc = hark_base64_decode(&buf, text, err);
 
-    if (text.size != (size + 2) / 3 * 4) {
-        rc = hark_err_set(err, code, "%s is not the base64 of %zu bytes", what, size);
-        goto out;
-    }
-    rc = hark_base64_decode(&buf, text, err);
     if (rc == HARK_E_NO_MEMORY)
         goto out;
     if (rc != 0 || buf.size != size) {

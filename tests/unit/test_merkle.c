@@ -418,6 +418,9 @@ static void test_merkle__impossible_numbers_are_refused(void **state)
     assert_int_equal(
         hark_merkle_verify_subtree_consistency(2, 1, UINT64_MAX, NULL, 0, &root, &root, NULL),
         HARK_E_PROOF_FORM);
+    /* a subtree that ends past the tree, where both climb to one root */
+    assert_int_equal(hark_merkle_verify_subtree_consistency(0, 4, 2, NULL, 0, &root, &root, NULL),
+                     HARK_E_PROOF_FORM);
 }
 
 /* A tree of equal leaves: its full subtrees are known without storing any. */

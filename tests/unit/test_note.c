@@ -552,6 +552,42 @@ static void test_note__earliest_cosignature_counts(void **state)
     hark_signer_free(signer);
 }
 
+/* A cosignature that ends with a zero byte must not hold without it, nor with
+ * one more. */
+static void test_note__cosignature_has_one_length(void **state)
+{
+    struct hark_signer *signer = signer_number(2);
+    struct hark_note_key key = key_of(signer, "w", HARK_NOTE_COSIGNATURE_V1);
+    uint8_t signature[74] = {0};
+    struct hark_note note;
+
+    (void)state;
+    /* one signature in sixteen ends so */
+    for (uint64_t time_s = 0; time_s == 0 || signature[71] != 0; time_s++) {
+        struct hark_buf buf = hark_buf_init(4096);
+
+        assert_true(time_s < 1000);
+        append(&buf, BODY "\n");
+        assert_int_equal(hark_note_sign(&buf, hark_span_str(BODY), "w", HARK_NOTE_COSIGNATURE_V1,
+                                        signer, time_s, NULL),
+                         0);
+        assert_int_equal(hark_note_parse(&note, hark_buf_span(&buf), NULL), 0);
+        memcpy(signature, note.lines[0].signature, 72);
+        hark_buf_free(&buf);
+    }
+    for (size_t size = 71; size <= 73; size++) {
+        struct hark_buf buf = hark_buf_init(4096);
+
+        append(&buf, BODY "\n");
+        append_line(&buf, "w", key.id, signature, size);
+        assert_int_equal(hark_note_parse(&note, hark_buf_span(&buf), NULL), 0);
+        assert_int_equal(hark_note_verify(&note, &key, NULL, NULL),
+                         size == 72 ? 0 : HARK_E_NOTE_SIGNATURE);
+        hark_buf_free(&buf);
+    }
+    hark_signer_free(signer);
+}
+
 /* A log signature is no cosignature and the other way round, even by one key
  * under one name, whose id an attacker may write as he likes. */
 static void test_note__algorithms_do_not_mix(void **state)
@@ -961,6 +997,7 @@ int main(void)
         cmocka_unit_test(test_note__cosignature_signs_the_specified_bytes),
         cmocka_unit_test(test_note__cosignature_line_as_published),
         cmocka_unit_test(test_note__earliest_cosignature_counts),
+        cmocka_unit_test(test_note__cosignature_has_one_length),
         cmocka_unit_test(test_note__algorithms_do_not_mix),
         cmocka_unit_test(test_note__signs_as_published),
         cmocka_unit_test(test_note__refuses_to_sign),
