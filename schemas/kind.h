@@ -37,6 +37,7 @@ enum hark_modes { HARK_MODES_ALL, HARK_MODES_OPEN, HARK_MODES_ENCRYPTED };
 enum hark_field_type {
     HARK_FIELD_TEXT, /* min, max bytes */
     HARK_FIELD_LINE, /* text without LF and TAB */
+    HARK_FIELD_SLUG, /* min, max of a-z 0-9 _ -, starting with a letter */
     HARK_FIELD_CHOICE,
     HARK_FIELD_INTEGER, /* min, max value */
     HARK_FIELD_BOOLEAN,
@@ -110,7 +111,8 @@ const struct hark_kind *hark_kinds_get(const struct hark_kinds *kinds,
                                        size_t number); /* borrowed */
 /* -1 if there is none. */
 int hark_kinds_find(const struct hark_kinds *kinds, const char *name);
-/* May `kind` be about an entry of kind `target`? */
+/* May `kind` be about an entry of kind `target`? `x-*` among its re_kinds stands
+ * for every kind of a space's own. */
 bool hark_kind_about(const struct hark_kind *kind, const char *target);
 
 #endif
