@@ -1,0 +1,295 @@
+/*
+ * Opening and closing a space, its borrowed parts, tending and rebuilding it.
+ * The order of writes, everywhere: git first (durable), then the index. So the
+ * index is never ahead of the log, and after a crash it only has to catch up.
+ */
+#include "node/space.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "node/space_internal.h"
+
+/* Merging packs is worth looking at when a batch or erasure has come. */
+#define ERASURES_AT_A_TIME 4096u
+
+int space_open_index(struct hark_space *space, struct hark_err *err)
+{
+    int rc = hark_index_open(&space->index, space->index_path, &space->id, !space->read_only,
+                             space->read_only, err);
+
+    if (rc < 0)
+        return rc;
+    space->store = hark_index_store(space->index);
+    rc = hark_state_open(&space->state, &space->id, &space->store, err);
+    if (rc < 0)
+        space_close_index(space);
+    return rc;
+}
+
+void space_close_index(struct hark_space *space)
+{
+    hark_state_free(space->state);
+    space->state = NULL;
+    hark_index_free(space->index);
+    space->index = NULL;
+}
+
+/* The head as the index has it. */
+static int load_head(struct hark_space *space, struct hark_err *err)
+{
+    struct hark_index_batch last;
+    struct hark_row row = {0};
+    int rc;
+
+    memset(&space->head, 0, sizeof(space->head));
+    if (hark_state_size(space->state) == 0)
+        return 0;
+    rc = hark_index_batch(space->index, HARK_NONE, &last, err);
+    if (rc < 0)
+        return hark_err_wrap(err, "the last batch");
+    rc = space_expect(space->state, NULL, &space->head, err);
+    if (rc < 0)
+        return rc;
+    rc = hark_index_row(space->index, hark_state_size(space->state) - 1, &row, err);
+    if (rc < 0)
+        return hark_err_wrap(err, "the last entry");
+    space->head.tree = *hark_state_log(space->state);
+    space->head.has_batch = true;
+    space->head.batch = last.hash;
+    space->head.batch_id = last.git_id;
+    space->head.last_time_ms = last.time_ms;
+    space->head.last_arrival_ms = row.arrival_ms;
+    return 0;
+}
+
+static int unlink_index(const struct hark_space *space, struct hark_err *err)
+{
+    static const char *const suffixes[] = {"", "-wal", "-shm"};
+    char path[HARK_PATH_MAX + 8];
+
+    for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+        (void)snprintf(path, sizeof(path), "%s%s", space->index_path, suffixes[i]);
+        if (unlink(path) != 0 && errno != ENOENT)
+            return hark_err_errno(err, errno, "%s", path);
+    }
+    return 0;
+}
+
+int hark_space_reindex(struct hark_space *space, struct hark_err *err)
+{
+    int rc;
+
+    hark_space_rollback(space);
+    space_close_index(space);
+    rc = unlink_index(space, err);
+    if (rc < 0)
+        return rc;
+    rc = space_open_index(space, err);
+    if (rc < 0)
+        return rc;
+    memset(&space->head, 0, sizeof(space->head));
+    rc = space_catch_up(space, err);
+    if (rc < 0)
+        return rc;
+    return hark_space_tend(space, err);
+}
+
+/* Opens the index as a writer does: what is damaged or of another version is
+ * derived data and made anew. */
+static int open_index_or_rebuild(struct hark_space *space, struct hark_err *err)
+{
+    int rc = space_open_index(space, err);
+
+    if (rc == 0)
+        rc = load_head(space, err);
+    if (rc == 0)
+        rc = space_catch_up(space, err);
+    if (rc == 0 || space->read_only)
+        return rc;
+    if (rc != HARK_E_DAMAGED && rc != HARK_E_NOT_FOUND)
+        return rc;
+    return hark_space_reindex(space, err);
+}
+
+int space_mend(struct hark_space *space, struct hark_err *err)
+{
+    int rc;
+
+    if (!space->damaged)
+        return 0;
+    space_close_index(space);
+    rc = open_index_or_rebuild(space, err);
+    space->damaged = rc < 0;
+    return rc;
+}
+
+static int set_paths(struct hark_space *space, const char *dir, struct hark_err *err)
+{
+    char hex[2 * HARK_HASH_SIZE + 1];
+    int a, b;
+
+    hark_hash_hex(hex, &space->id);
+    a = snprintf(space->repo_path, sizeof(space->repo_path), "%s/spaces/%s.git", dir, hex);
+    b = snprintf(space->index_path, sizeof(space->index_path), "%s/index/%s.db", dir, hex);
+    if (!PATH_FITS(a, sizeof(space->repo_path)) || !PATH_FITS(b, sizeof(space->index_path)))
+        return hark_err_set(err, HARK_E_USAGE, "the path %s is too long", dir);
+    return 0;
+}
+
+static int open_space(struct hark_space **out, const char *dir, const struct hark_hash *id,
+                      bool create, bool read_only, struct hark_pool *pool, struct hark_err *err)
+{
+    struct hark_space *space = calloc(1, sizeof(*space));
+    int rc;
+
+    *out = NULL;
+    if (space == NULL)
+        return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a space");
+    space->id = *id;
+    space->read_only = read_only;
+    space->pool = pool;
+    rc = set_paths(space, dir, err);
+    if (rc == 0)
+        rc = create ? hark_repo_create(&space->repo, space->repo_path, err)
+                    : hark_repo_open(&space->repo, space->repo_path, err);
+    if (rc == 0)
+        rc = open_index_or_rebuild(space, err);
+    if (rc == 0 && !read_only)
+        rc = hark_space_tend(space, err);
+    if (rc < 0) {
+        hark_space_free(space);
+        return rc;
+    }
+    *out = space;
+    return 0;
+}
+
+int hark_space_create(struct hark_space **out, const char *dir, const struct hark_hash *id,
+                      struct hark_pool *pool, struct hark_err *err)
+{
+    return open_space(out, dir, id, true, false, pool, err);
+}
+
+int hark_space_open(struct hark_space **out, const char *dir, const struct hark_hash *id,
+                    bool read_only, struct hark_pool *pool, struct hark_err *err)
+{
+    return open_space(out, dir, id, false, read_only, pool, err);
+}
+
+void hark_space_free(struct hark_space *space)
+{
+    if (space == NULL)
+        return;
+    if (space->index != NULL)
+        hark_space_rollback(space);
+    free(space->pending.items);
+    free(space->pending.lines);
+    space_close_index(space);
+    hark_repo_free(space->repo);
+    free(space);
+}
+
+const struct hark_hash *hark_space_id(const struct hark_space *space)
+{
+    return &space->id;
+}
+
+struct hark_state *hark_space_state(struct hark_space *space)
+{
+    return space->state;
+}
+
+struct hark_index *hark_space_index(struct hark_space *space)
+{
+    return space->index;
+}
+
+struct hark_repo *hark_space_repo(struct hark_space *space)
+{
+    return space->repo;
+}
+
+const struct hark_log_head *hark_space_head(const struct hark_space *space)
+{
+    return &space->head;
+}
+
+int hark_space_home(struct hark_space *space, struct hark_node_object *out, struct hark_err *err)
+{
+    if (hark_state_size(space->state) == 0)
+        return hark_err_set(err, HARK_E_NOT_FOUND, "the space has no entry yet");
+    return hark_state_node(space->state, hark_state_space_object(space->state)->home, out, err);
+}
+
+/* --- tending --------------------------------------------------------------- */
+
+static int blob_from_index(void *arg, uint64_t position, bool *present, struct hark_git_id *blob,
+                           struct hark_err *err)
+{
+    struct hark_space *space = arg;
+    struct hark_row row = {0};
+    int rc = hark_index_row(space->index, position, &row, err);
+
+    if (rc < 0)
+        return rc;
+    *present = row.has_blob;
+    *blob = row.blob;
+    return 0;
+}
+
+/* Physically erases what the log has declared erased: git, then the index, so
+ * that a crash in between leaves the work listed. */
+static int carry_out_erasures(struct hark_space *space, struct hark_err *err)
+{
+    struct hark_pending_erasure *pending = NULL;
+    struct hark_erasure *items = NULL;
+    size_t count = 0;
+    int rc = hark_index_pending_erasures(space->index, &pending, &count, err);
+
+    if (rc < 0 || count == 0)
+        goto out;
+    items = calloc(count, sizeof(*items));
+    if (items == NULL) {
+        rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for %zu erasures", count);
+        goto out;
+    }
+    for (size_t i = 0; i < count; i++) {
+        items[i].position = pending[i].position;
+        items[i].blob = pending[i].blob;
+    }
+    rc = hark_repo_erase(space->repo, "main", items, count, err);
+    if (rc == 0)
+        rc = hark_index_erased(space->index, pending, count, err);
+out:
+    free(items);
+    free(pending);
+    return rc;
+}
+
+int hark_space_tend(struct hark_space *space, struct hark_err *err)
+{
+    uint64_t size = hark_state_size(space->state);
+    uint64_t covered = 0;
+    int rc;
+
+    if (size == 0 || space->read_only || space->pending.open)
+        return 0;
+    rc = hark_repo_payloads_covered(space->repo, "main", &covered, err);
+    if (rc < 0)
+        return rc;
+    if (covered < size) {
+        rc = hark_repo_cover_payloads(space->repo, "main", size, blob_from_index, space, err);
+        if (rc < 0)
+            return hark_err_wrap(err, "the payload ref");
+    }
+    rc = carry_out_erasures(space, err);
+    if (rc < 0)
+        return hark_err_wrap(err, "carrying out erasures");
+    if (covered < size)
+        rc = hark_repo_merge_packs(space->repo, NULL, err);
+    return rc;
+}

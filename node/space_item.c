@@ -1,0 +1,122 @@
+/*
+ * One entry on its way: prepared on any thread, then judged, applied and indexed
+ * by the one that owns the space.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "node/space_internal.h"
+
+/* The payload at hand is the one named (P3, P4), whatever its kind. */
+static int match_payload(struct space_item *item, struct hark_err *err)
+{
+    const struct hark_entry *entry = &item->entry;
+
+    if (!entry->has_payload) {
+        if (item->payload_state != 0 || item->payload.data != NULL)
+            return hark_err_set(err, HARK_E_PAYLOAD_UNWANTED, "the entry names no payload");
+        return 0;
+    }
+    if (item->payload_state == 0)
+        return hark_err_set(err, HARK_E_PAYLOAD_ABSENT, "the entry names a payload");
+    if (item->payload.data == NULL)
+        return 0;
+    if (item->payload.size != entry->payload_size || item->payload.size == 0 ||
+        item->payload.size > HARK_PAYLOAD_MAX)
+        return hark_err_set(err, HARK_E_PAYLOAD_SIZE, "the payload has %zu bytes, not %llu",
+                            item->payload.size, (unsigned long long)entry->payload_size);
+    struct hark_hash hash = hark_sha256(item->payload);
+    if (!hark_hash_equal(&hash, &entry->payload_hash))
+        return hark_err_set(err, HARK_E_PAYLOAD_HASH, "the payload is not the one named");
+    return hark_git_hash(&item->blob, HARK_GIT_BLOB, item->payload, err);
+}
+
+void space_prepare(struct space_item *item, bool trusted)
+{
+    struct hark_err *err = &item->err;
+
+    item->code = hark_entry_parse(&item->entry, item->object, err);
+    if (item->code == 0 && !trusted)
+        item->code = hark_entry_verify(&item->entry, item->object, err);
+    if (item->code == 0)
+        item->code = match_payload(item, err);
+    if (item->code == 0)
+        item->code = hark_git_hash(&item->git_id, HARK_GIT_COMMIT, item->object, err);
+}
+
+void space_item_clear(struct space_item *item)
+{
+    json_decref(item->json);
+    item->json = NULL;
+}
+
+/* PROTOCOL.md 6.3. What is invalid is kept and says nothing. */
+static int decide_says(struct hark_state *state, const struct hark_kind *kind,
+                       struct space_item *item, struct hark_err *err)
+{
+    bool erased = false;
+    int rc;
+
+    item->says = HARK_SAYS_NONE;
+    if (!item->entry.has_payload)
+        return 0;
+    rc = hark_state_is_erased(state, item->effect.position, &item->entry, &erased, err);
+    if (rc < 0)
+        return rc;
+    if (erased)
+        item->says = HARK_SAYS_ERASED;
+    else if (item->effect.payload_foreign)
+        item->says = HARK_SAYS_FOREIGN;
+    else if (item->payload.data == NULL)
+        item->says = HARK_SAYS_MISSING;
+    else if (kind->payload == HARK_PAYLOAD_BINARY)
+        item->says = HARK_SAYS_SEALED;
+    else if (kind->payload == HARK_PAYLOAD_NONE ||
+             hark_payload_check(kind, item->payload, &item->json, NULL) < 0)
+        item->says = HARK_SAYS_INVALID;
+    else
+        item->says = HARK_SAYS_IT;
+    return 0;
+}
+
+int space_apply(struct hark_state *state, struct space_item *item, struct hark_err *err)
+{
+    struct hark_span decisive = {0};
+    const struct hark_kind *kind;
+    int rc, number;
+
+    /* The kinds of the first entry are the built-in ones, whatever its set. */
+    number = hark_kinds_find(hark_state_kinds(state), item->entry.kind);
+    kind = number < 0 ? NULL : hark_kinds_get(hark_state_kinds(state), (size_t)number);
+    if (kind != NULL && !kind->erasable)
+        decisive = item->payload;
+    rc = hark_state_apply(state, &item->entry, &item->arrival, decisive, &item->effect, err);
+    if (rc < 0)
+        return rc;
+    if (kind == NULL) /* may_log refuses what has no kind; applying was our own bug */
+        return hark_err_set(err, HARK_E_INTERNAL, "an entry of no kind was applied");
+    /* A `kind` entry may have moved the set. */
+    number = hark_kinds_find(hark_state_kinds(state), item->entry.kind);
+    kind = hark_kinds_get(hark_state_kinds(state), (size_t)number);
+    return decide_says(state, kind, item, err);
+}
+
+int space_index(struct hark_space *space, const struct space_item *item,
+                const struct hark_line *line, const struct hark_git_id *batch,
+                struct hark_err *err)
+{
+    struct hark_index_entry row = {
+        .entry = &item->entry,
+        .effect = &item->effect,
+        .kind = item->entry.kind,
+        .arrival = item->arrival,
+        .leaf = hark_line_leaf(line),
+        .batch_id = *batch,
+        .has_blob = item->payload.data != NULL,
+        .blob = item->blob,
+        .says = item->says,
+        .payload = item->json,
+    };
+
+    return hark_index_add(space->index, &row, err);
+}

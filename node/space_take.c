@@ -1,0 +1,311 @@
+/*
+ * Taking over batches: a partner's from the network, one's own from git after a
+ * crash or for a new index. Everything is checked before anything is stored.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "node/space_internal.h"
+
+/* --- which origin and key a batch must have -------------------------------- */
+
+static const char *text_of(const json_t *object, const char *name)
+{
+    const char *text = json_string_value(json_object_get(object, name));
+
+    return text != NULL ? text : "";
+}
+
+static int expect_first(struct hark_state *state, const struct space_item *first,
+                        struct hark_log_head *head, struct hark_err *err)
+{
+    const struct hark_kinds *kinds = hark_state_kinds(state);
+    json_t *json = NULL;
+    const json_t *home;
+    int number, rc;
+
+    if (first == NULL || strcmp(first->entry.kind, "space") != 0)
+        return hark_err_set(err, HARK_E_ENTRY_FIRST, "a log begins with its space's first entry");
+    if (!hark_hash_equal(&first->entry.id, hark_state_space(state)))
+        return hark_err_set(err, HARK_E_ENTRY_SPACE, "this is the first entry of another space");
+    number = hark_kinds_find(kinds, "space");
+    if (number < 0)
+        return hark_err_set(err, HARK_E_INTERNAL, "the kind space is not built in");
+    rc = hark_payload_check(hark_kinds_get(kinds, (size_t)number), first->payload, &json, err);
+    if (rc < 0)
+        return hark_err_wrap(err, "the space's first entry");
+    home = json_object_get(json, "home");
+    hark_origin(head->origin, text_of(home, "name"), hark_state_space(state), 1);
+    rc = hark_key_from_hex(&head->log_key, hark_span_str(text_of(home, "log")), err);
+    json_decref(json);
+    return rc;
+}
+
+/* A batch that begins with a `home` entry is the new home's. */
+static int expect_moved(struct hark_state *state, const struct space_item *first,
+                        struct hark_log_head *head, struct hark_err *err)
+{
+    const struct hark_kinds *kinds = hark_state_kinds(state);
+    int number = hark_kinds_find(kinds, "home");
+    uint64_t counts[HARK_SECTION_HASHED_];
+    struct hark_node_object node;
+    json_t *json = NULL;
+    int rc;
+
+    if (number < 0)
+        return hark_err_set(err, HARK_E_INTERNAL, "the kind home is not built in");
+    rc = hark_payload_check(hark_kinds_get(kinds, (size_t)number), first->payload, &json, err);
+    if (rc < 0)
+        return rc;
+    rc = hark_state_counts(state, counts, err);
+    for (uint64_t i = 0; rc == 0 && i < counts[HARK_SECTION_NODE]; i++) {
+        rc = hark_state_node(state, (uint32_t)i, &node, err);
+        if (rc < 0 || node.until != HARK_NONE || strcmp(node.name, text_of(json, "node")) != 0)
+            continue;
+        hark_origin(head->origin, node.name, hark_state_space(state),
+                    (uint64_t)json_integer_value(json_object_get(json, "incarnation")));
+        head->log_key = node.keys.log;
+        json_decref(json);
+        return 0;
+    }
+    json_decref(json);
+    if (rc < 0)
+        return rc;
+    return hark_err_set(err, HARK_E_BATCH_ORIGIN, "the new home is not a named node");
+}
+
+int space_expect(struct hark_state *state, const struct space_item *first,
+                 struct hark_log_head *head, struct hark_err *err)
+{
+    const struct hark_space_object *object = hark_state_space_object(state);
+    struct hark_node_object node;
+    int rc;
+
+    if (hark_state_size(state) == 0)
+        return expect_first(state, first, head, err);
+    if (first != NULL && strcmp(first->entry.kind, "home") == 0)
+        return expect_moved(state, first, head, err);
+    rc = hark_state_node(state, object->home, &node, err);
+    if (rc < 0)
+        return hark_err_wrap(err, "the home node");
+    hark_origin(head->origin, node.name, hark_state_space(state), object->incarnation);
+    head->log_key = node.keys.log;
+    return 0;
+}
+
+/* --- checking -------------------------------------------------------------- */
+
+static void prepare_nth(void *arg, size_t i)
+{
+    struct space_item *items = arg;
+
+    space_prepare(&items[i], false);
+}
+
+static int prepare_all(struct hark_pool *pool, const struct hark_raw_batch *raw,
+                       uint64_t first_position, struct space_item *items, struct hark_err *err)
+{
+    for (size_t i = 0; i < raw->count; i++) {
+        items[i].object = raw->items[i].object;
+        items[i].payload_state = raw->items[i].payload_state;
+        items[i].payload =
+            raw->items[i].payload_state == 1 ? raw->items[i].payload : (struct hark_span){0};
+    }
+    hark_pool_run(pool, raw->count, prepare_nth, items);
+    for (size_t i = 0; i < raw->count; i++) {
+        if (items[i].code == 0)
+            continue;
+        if (err != NULL)
+            *err = items[i].err;
+        return hark_err_wrap(err, "position %llu", (unsigned long long)(first_position + i));
+    }
+    return 0;
+}
+
+/* B6 and B8: what the SHA-1 names point to is what came. */
+static int check_git_ids(const struct hark_raw_batch *raw, const struct space_item *items,
+                         const struct hark_git_id *tree, const struct hark_git_id *entry_ids,
+                         struct hark_err *err)
+{
+    struct hark_buf bytes = hark_buf_init(4096);
+    struct hark_git_id id;
+    int rc = hark_git_batch_tree(&bytes, &id, raw->checkpoint, raw->entries, err);
+
+    hark_buf_free(&bytes);
+    if (rc < 0)
+        return rc;
+    if (!hark_git_id_equal(&id, tree))
+        return hark_err_set(err, HARK_E_BATCH_TREE, "the batch's tree is not of its two files");
+    for (size_t i = 0; i < raw->count; i++) {
+        if (!hark_git_id_equal(&items[i].git_id, &entry_ids[i]))
+            return hark_err_set(err, HARK_E_BATCH_PARENTS,
+                                "parent %zu is not the entry at its place", i);
+    }
+    return 0;
+}
+
+static int apply_all(struct hark_state *state, struct space_item *items,
+                     const struct hark_line *lines, size_t count, struct hark_err *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        int rc;
+
+        items[i].arrival.arrival_ms = lines[i].arrival_ms;
+        items[i].arrival.accepted_ms = lines[i].accepted_ms;
+        items[i].arrival.git_id = items[i].git_id;
+        rc = space_apply(state, &items[i], err);
+        if (rc < 0)
+            return hark_err_wrap(err, "position %llu", (unsigned long long)lines[i].position);
+        if (i == 0 && strcmp(items[i].entry.kind, "home") == 0 && items[i].effect.verdict != 0)
+            return hark_err_set(err, HARK_E_BATCH_ORIGIN,
+                                "the batch comes from a new home whose entry is void: %s",
+                                hark_err_name(items[i].effect.verdict_code));
+    }
+    return 0;
+}
+
+int space_check_batch(struct hark_state *state, struct hark_pool *pool,
+                      const struct hark_log_head *head, const struct hark_raw_batch *raw,
+                      uint64_t now_ms, struct space_item *items, struct hark_log_head *next,
+                      struct hark_batch *batch, struct hark_line **lines, struct hark_err *err)
+{
+    struct hark_log_head expected = *head;
+    struct hark_git_id *entry_ids = NULL;
+    struct hark_git_id tree;
+    int rc;
+
+    *lines = NULL;
+    rc = prepare_all(pool, raw, hark_state_size(state), items, err);
+    if (rc == 0)
+        rc = space_expect(state, raw->count > 0 ? &items[0] : NULL, &expected, err);
+    if (rc == 0)
+        rc = hark_batch_check(next, batch, lines, &tree, &entry_ids, &expected, raw, now_ms, err);
+    if (rc == 0)
+        rc = check_git_ids(raw, items, &tree, entry_ids, err);
+    if (rc == 0)
+        rc = hark_git_hash(&next->batch_id, HARK_GIT_COMMIT, raw->commit, err);
+    if (rc == 0)
+        rc = apply_all(state, items, *lines, raw->count, err);
+    free(entry_ids);
+    if (rc < 0) {
+        free(*lines);
+        *lines = NULL;
+    }
+    return rc;
+}
+
+/* --- adopting -------------------------------------------------------------- */
+
+static int adopt_index(struct hark_space *space, const struct space_item *items,
+                       const struct hark_line *lines, const struct hark_batch *batch,
+                       const struct hark_log_head *next, struct hark_err *err)
+{
+    struct hark_index_batch row = {.first = batch->first,
+                                   .count = batch->count,
+                                   .git_id = next->batch_id,
+                                   .hash = next->batch,
+                                   .time_ms = batch->time_ms};
+    int rc = 0;
+
+    for (size_t i = 0; i < batch->count && rc == 0; i++)
+        rc = space_index(space, &items[i], &lines[i], &next->batch_id, err);
+    if (rc == 0)
+        rc = hark_index_add_batch(space->index, &row, err);
+    return rc;
+}
+
+static void undo(struct hark_space *space)
+{
+    hark_index_rollback(space->index);
+    if (hark_state_reload(space->state, NULL) < 0)
+        space->damaged = true;
+}
+
+int space_adopt(struct hark_space *space, const struct hark_raw_batch *raw, uint64_t now_ms,
+                bool store, struct hark_err *err)
+{
+    struct space_item *items = NULL;
+    struct hark_line *lines = NULL;
+    struct hark_batch *batch = NULL;
+    struct hark_log_head next;
+    struct hark_git_id id;
+    int rc;
+
+    if (raw->count > HARK_BATCH_ENTRIES_MAX)
+        return hark_err_set(err, HARK_E_BATCH_FORM, "a batch of %zu entries", raw->count);
+    items = calloc(raw->count > 0 ? raw->count : 1, sizeof(*items));
+    batch = calloc(1, sizeof(*batch));
+    if (items == NULL || batch == NULL) {
+        rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a batch");
+        goto out;
+    }
+    rc = hark_index_begin(space->index, err);
+    if (rc < 0)
+        goto out;
+    rc = space_check_batch(space->state, space->pool, &space->head, raw, now_ms, items, &next,
+                           batch, &lines, err);
+    if (rc == 0)
+        rc = adopt_index(space, items, lines, batch, &next, err);
+    if (rc == 0 && store)
+        rc = hark_repo_store(space->repo, "main", raw,
+                             space->head.has_batch ? &space->head.batch_id : NULL, &id, NULL,
+                             err);
+    if (rc < 0) {
+        undo(space);
+        goto out;
+    }
+    rc = hark_index_commit(space->index, err);
+    if (rc < 0) {
+        space->damaged = true;
+        undo(space);
+        goto out;
+    }
+    space->head = next;
+out:
+    for (size_t i = 0; items != NULL && i < raw->count; i++)
+        space_item_clear(&items[i]);
+    free(items);
+    free(lines);
+    free(batch);
+    return rc;
+}
+
+int hark_space_take(struct hark_space *space, const struct hark_raw_batch *raw, uint64_t now_ms,
+                    struct hark_err *err)
+{
+    int rc = space_mend(space, err);
+
+    if (rc < 0)
+        return rc;
+    return space_adopt(space, raw, now_ms, true, err);
+}
+
+/* --- catching up ----------------------------------------------------------- */
+
+int space_catch_up(struct hark_space *space, struct hark_err *err)
+{
+    struct space_blobs blobs = {.space = space};
+    struct hark_git_id *ids = NULL;
+    size_t count = 0;
+    int rc;
+
+    rc = space_batches_after(space, space->head.has_batch ? &space->head.batch_id : NULL, &ids,
+                             &count, err);
+    if (rc < 0)
+        return rc;
+    if (count > 0 && space->read_only)
+        rc = hark_err_set(err, HARK_E_BUSY, "the index is behind the log; a writer brings it up");
+    for (size_t i = 0; i < count && rc == 0; i++) {
+        struct hark_space_batch batch;
+
+        rc = space_load_batch(space, &ids[i], space_find_blob_in_git, &blobs, &batch, err);
+        if (rc < 0)
+            break;
+        /* One's own past is never ahead of one's clock. */
+        rc = space_adopt(space, &batch.raw, UINT64_MAX / 2, false, err);
+        hark_space_batch_free(&batch);
+    }
+    space_blobs_free(&blobs);
+    free(ids);
+    return rc;
+}
