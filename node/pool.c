@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #define POOL_THREADS_MAX 64u
-#define POOL_STACK (256u * 1024u)
+#define POOL_STACK       (256u * 1024u)
 
 struct hark_pool {
     pthread_mutex_t lock;

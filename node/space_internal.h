@@ -28,8 +28,8 @@ struct space_item {
 struct space_pending {
     bool open;
     size_t count;
-    struct space_item *items;  /* HARK_BATCH_ENTRIES_MAX of them; object and payload owned */
-    struct hark_line *lines;   /* as many */
+    struct space_item *items; /* HARK_BATCH_ENTRIES_MAX of them; object and payload owned */
+    struct hark_line *lines;  /* as many */
 };
 
 struct hark_space {
@@ -57,8 +57,7 @@ void space_prepare(struct space_item *item, bool trusted);
 /* Judges and applies a prepared item over a state; fills effect, says and json.
  * The item's arrival must be set. Used over the index's state and over one in
  * memory alike. */
-HARK_CHECK int space_apply(struct hark_state *state, struct space_item *item,
-                           struct hark_err *err);
+HARK_CHECK int space_apply(struct hark_state *state, struct space_item *item, struct hark_err *err);
 
 /* Adds an applied item to the index. */
 HARK_CHECK int space_index(struct hark_space *space, const struct space_item *item,
@@ -77,11 +76,10 @@ HARK_CHECK int space_expect(struct hark_state *state, const struct space_item *f
  * 7.2), applying its entries to the state. items: raw->count, allocated by the
  * caller, zeroed. On success *next is the head after it, *lines is to be freed. */
 HARK_CHECK int space_check_batch(struct hark_state *state, struct hark_pool *pool,
-                                 const struct hark_log_head *head,
-                                 const struct hark_raw_batch *raw, uint64_t now_ms,
-                                 struct space_item *items, struct hark_log_head *next,
-                                 struct hark_batch *batch, struct hark_line **lines,
-                                 struct hark_err *err);
+                                 const struct hark_log_head *head, const struct hark_raw_batch *raw,
+                                 uint64_t now_ms, struct space_item *items,
+                                 struct hark_log_head *next, struct hark_batch *batch,
+                                 struct hark_line **lines, struct hark_err *err);
 
 /* space_check_batch over the space's own state, then index and, when `store`,
  * git, in the order that a crash cannot break. */
@@ -94,16 +92,15 @@ HARK_CHECK int space_catch_up(struct hark_space *space, struct hark_err *err);
 /* The git ids of the main log's batch commits after `stop` (NULL: all), oldest
  * first; *ids is allocated (free()). */
 HARK_CHECK int space_batches_after(struct hark_space *space, const struct hark_git_id *stop,
-                                   struct hark_git_id **ids, size_t *count,
-                                   struct hark_err *err);
+                                   struct hark_git_id **ids, size_t *count, struct hark_err *err);
 
 /* Reads a batch by its commit's id. find gives the payload blob of an entry, if
  * it is here: */
 typedef int space_find_blob_fn(void *arg, uint64_t position, const struct hark_hash *hash,
                                bool *present, struct hark_git_id *blob, struct hark_err *err);
 HARK_CHECK int space_load_batch(struct hark_space *space, const struct hark_git_id *id,
-                                space_find_blob_fn *find, void *arg,
-                                struct hark_space_batch *out, struct hark_err *err);
+                                space_find_blob_fn *find, void *arg, struct hark_space_batch *out,
+                                struct hark_err *err);
 
 /* Finds payload blobs from git alone: under the payload ref by position, else by
  * SHA-256 among all payloads (the list is made on first need). */

@@ -102,8 +102,7 @@ int space_apply(struct hark_state *state, struct space_item *item, struct hark_e
 }
 
 int space_index(struct hark_space *space, const struct space_item *item,
-                const struct hark_line *line, const struct hark_git_id *batch,
-                struct hark_err *err)
+                const struct hark_line *line, const struct hark_git_id *batch, struct hark_err *err)
 {
     struct hark_index_entry row = {
         .entry = &item->entry,

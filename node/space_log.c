@@ -61,8 +61,7 @@ void hark_space_rollback(struct hark_space *space)
 }
 
 /* PROTOCOL.md 6.4 */
-static int acceptable(struct hark_space *space, const struct space_item *item,
-                      struct hark_err *err)
+static int acceptable(struct hark_space *space, const struct space_item *item, struct hark_err *err)
 {
     struct hark_state *state = space->state;
     const struct hark_kinds *kinds = hark_state_kinds(state);
@@ -139,8 +138,7 @@ static uint64_t next_arrival(const struct hark_space *space, uint64_t now_ms)
 }
 
 int hark_space_add(struct hark_space *space, const struct hark_offer *offer,
-                   const struct hark_signer *log_key, struct hark_logged *out,
-                   struct hark_err *err)
+                   const struct hark_signer *log_key, struct hark_logged *out, struct hark_err *err)
 {
     struct space_pending *pending = &space->pending;
     struct space_item *item;
@@ -224,8 +222,8 @@ static void written_free(struct written *w)
     free(w->ids);
 }
 
-static int write_files(struct hark_space *space, const struct hark_signer *log_key,
-                       uint64_t now_ms, struct written *w, struct hark_err *err)
+static int write_files(struct hark_space *space, const struct hark_signer *log_key, uint64_t now_ms,
+                       struct written *w, struct hark_err *err)
 {
     const struct space_pending *pending = &space->pending;
     const struct hark_line *last = &pending->lines[pending->count - 1];
@@ -321,8 +319,8 @@ static int store_batch(struct hark_space *space, struct written *w, struct hark_
     return 0;
 }
 
-int hark_space_commit(struct hark_space *space, const struct hark_signer *log_key,
-                      uint64_t now_ms, struct hark_err *err)
+int hark_space_commit(struct hark_space *space, const struct hark_signer *log_key, uint64_t now_ms,
+                      struct hark_err *err)
 {
     struct space_pending *pending = &space->pending;
     struct written w = {.entries = hark_buf_init(HARK_BATCH_FILE_MAX),

@@ -326,8 +326,8 @@ int hark_space_entry(struct hark_space *space, const struct hark_row *row, struc
     return hark_repo_read(space->repo, HARK_GIT_COMMIT, &row->git_id, out, err);
 }
 
-int hark_space_payload(struct hark_space *space, const struct hark_row *row,
-                       struct hark_buf *out, struct hark_err *err)
+int hark_space_payload(struct hark_space *space, const struct hark_row *row, struct hark_buf *out,
+                       struct hark_err *err)
 {
     if (row->says == HARK_SAYS_ERASED)
         return hark_err_set(err, HARK_E_PAYLOAD_ERASED, "the payload was erased");
@@ -349,8 +349,8 @@ int hark_space_payload_json(struct hark_space *space, const struct hark_row *row
         return 0;
     rc = hark_space_payload(space, row, &bytes, err);
     if (rc == 0)
-        rc = hark_payload_check(hark_kinds_get(kinds, (size_t)number), hark_buf_span(&bytes),
-                                json, err);
+        rc = hark_payload_check(hark_kinds_get(kinds, (size_t)number), hark_buf_span(&bytes), json,
+                                err);
     hark_buf_free(&bytes);
     return rc;
 }
@@ -396,9 +396,8 @@ static void count_items(const struct space_item *items, size_t count, struct har
 }
 
 static int verify_batch(struct hark_space *space, struct hark_state *state,
-                        struct space_blobs *blobs, const struct hark_git_id *id,
-                        uint64_t now_ms, struct hark_log_head *head, struct hark_verified *out,
-                        struct hark_err *err)
+                        struct space_blobs *blobs, const struct hark_git_id *id, uint64_t now_ms,
+                        struct hark_log_head *head, struct hark_verified *out, struct hark_err *err)
 {
     struct hark_space_batch loaded;
     struct space_item *items = NULL;
@@ -420,8 +419,8 @@ static int verify_batch(struct hark_space *space, struct hark_state *state,
     if (items == NULL)
         rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a batch");
     else
-        rc = space_check_batch(state, space->pool, head, &loaded.raw, now_ms, items, &next,
-                               batch, &lines, err);
+        rc = space_check_batch(state, space->pool, head, &loaded.raw, now_ms, items, &next, batch,
+                               &lines, err);
     if (rc == 0) {
         *head = next;
         count_items(items, count, out);

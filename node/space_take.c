@@ -248,8 +248,7 @@ int space_adopt(struct hark_space *space, const struct hark_raw_batch *raw, uint
         rc = adopt_index(space, items, lines, batch, &next, err);
     if (rc == 0 && store)
         rc = hark_repo_store(space->repo, "main", raw,
-                             space->head.has_batch ? &space->head.batch_id : NULL, &id, NULL,
-                             err);
+                             space->head.has_batch ? &space->head.batch_id : NULL, &id, NULL, err);
     if (rc < 0) {
         undo(space);
         goto out;

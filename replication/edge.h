@@ -1,0 +1,55 @@
+/*
+ * The edge: the only file that knows ZeroMQ. A ROUTER that listens, a DEALER for
+ * each peer that we connect to, CURVE on all of them, ZAP deciding who gets in;
+ * one loop in the caller's thread, which other threads may wake. PROTOCOL.md 9.1.
+ *
+ * Everything is bounded: frame sizes (ZMQ_MAXMSGSIZE), queues (HWM, where a slow
+ * peer loses messages rather than holding us up), connections, the size of a
+ * multipart message (a peer that exceeds it is cut off).
+ */
+#ifndef HARK_REPLICATION_EDGE_H
+#define HARK_REPLICATION_EDGE_H
+
+#include "crypto/key.h"
+#include "replication/message.h"
+
+struct hark_edge;
+
+struct hark_edge_handlers {
+    void *arg;
+    /* ZAP: may this CURVE key connect? Called on another thread than the loop's:
+     * must only look at what is locked or constant. */
+    bool (*allow)(void *arg, const struct hark_key *curve);
+    /* A message from a peer (by its authenticated CURVE key). */
+    void (*message)(void *arg, const struct hark_key *peer, const struct hark_span *frames,
+                    size_t count);
+    /* hark_edge_wake was called (once or more). */
+    void (*woken)(void *arg);
+    /* Runs what is due; gives milliseconds until it wants to be called again. */
+    uint64_t (*tick)(void *arg);
+};
+
+/* curve: this node's key pair. Errors: no-memory, io, unsupported (libzmq without
+ * CURVE). */
+HARK_CHECK int hark_edge_new(struct hark_edge **out, const struct hark_box *curve,
+                             const struct hark_edge_handlers *handlers, struct hark_err *err);
+void hark_edge_free(struct hark_edge *edge);
+/* Listens on tcp://host:port (port 0 or *: any free one); bound receives the
+ * address in fact (HARK_ADDRESS_MAX + 1 bytes). Errors: io, config. */
+HARK_CHECK int hark_edge_listen(struct hark_edge *edge, const char *address, char *bound,
+                                struct hark_err *err);
+/* Connects to a peer whose CURVE key must be the one given. */
+HARK_CHECK int hark_edge_connect(struct hark_edge *edge, const struct hark_key *peer,
+                                 const char *address, struct hark_err *err);
+void hark_edge_disconnect(struct hark_edge *edge, const struct hark_key *peer);
+/* Never blocks. HARK_E_BUSY: its queue is full; peer-unreachable: no connection. */
+HARK_CHECK int hark_edge_send(struct hark_edge *edge, const struct hark_key *peer,
+                              const struct hark_message *message, struct hark_err *err);
+/* From any thread: `woken` is called in the loop soon. */
+void hark_edge_wake(struct hark_edge *edge);
+/* From any thread, or from a handler: ends hark_edge_run. */
+void hark_edge_stop(struct hark_edge *edge);
+/* The loop; returns 0 after hark_edge_stop. */
+HARK_CHECK int hark_edge_run(struct hark_edge *edge, struct hark_err *err);
+
+#endif
