@@ -18,8 +18,7 @@
 
 /* ---- splitting: layout only, nothing is read yet ---- */
 
-/* The rest of the next line, if that begins with `head`. */
-static bool take_headed(struct hark_span *in, const char *head, struct hark_span *rest)
+bool hark_take_headed(struct hark_span *in, const char *head, struct hark_span *rest)
 {
     struct hark_span after = *in;
     if (!hark_take_literal(&after, head) || !hark_take_line(&after, rest)) {
@@ -32,7 +31,7 @@ static bool take_headed(struct hark_span *in, const char *head, struct hark_span
 /* A line may be absent: then `rest` keeps its NULL. */
 static void take_optional(struct hark_span *in, const char *head, struct hark_span *rest)
 {
-    (void)take_headed(in, head, rest);
+    (void)hark_take_headed(in, head, rest);
 }
 
 static bool is_present(struct hark_span text)
@@ -45,21 +44,20 @@ static bool has_space(struct hark_span text)
     return text.size > 0 && memchr(text.data, ' ', text.size) != NULL;
 }
 
-/* Exactly `count` fields with one space between each two; a field may be empty
- * here, as its own type says better what is wrong with it. */
-static bool split_fields(struct hark_span line, struct hark_span *fields, size_t count)
+/* A field may be empty: its own type says better what is wrong with it. */
+bool hark_split_fields(struct hark_span text, struct hark_span *fields, size_t count)
 {
     for (size_t i = 0; i + 1 < count; i++) {
-        const uint8_t *space = line.size == 0 ? NULL : memchr(line.data, ' ', line.size);
+        const uint8_t *space = text.size == 0 ? NULL : memchr(text.data, ' ', text.size);
         if (space == NULL) {
             return false;
         }
-        size_t length = (size_t)(space - line.data);
-        fields[i] = hark_span(line.data, length);
-        line = hark_span(space + 1, line.size - length - 1);
+        size_t length = (size_t)(space - text.data);
+        fields[i] = hark_span(text.data, length);
+        text = hark_span(space + 1, text.size - length - 1);
     }
-    fields[count - 1] = line;
-    return !has_space(line);
+    fields[count - 1] = text;
+    return !has_space(text);
 }
 
 /* `<key> <<key>@hark.invalid> <seconds> +0000` */
@@ -82,7 +80,7 @@ static bool split_person(struct hark_span *in, const char *head, struct person *
     struct hark_span end = hark_span_str(MAIL_END);
     struct hark_span line;
     struct hark_span fields[4];
-    if (!take_headed(in, head, &line) || !split_fields(line, fields, 4) ||
+    if (!hark_take_headed(in, head, &line) || !hark_split_fields(line, fields, 4) ||
         !hark_span_equal(fields[3], hark_span_str("+0000"))) {
         return false;
     }
@@ -108,7 +106,7 @@ static bool split_parents(struct hark_span *in, size_t max_parents, struct outsi
 {
     struct hark_span start = *in;
     struct hark_span id;
-    while (take_headed(in, PARENT_HEAD, &id)) {
+    while (hark_take_headed(in, PARENT_HEAD, &id)) {
         out->parent_count++;
         if (out->parent_count > max_parents || has_space(id)) {
             return false;
@@ -123,10 +121,10 @@ static bool split_gpgsig(struct hark_span *in, struct hark_span *gpgsig)
 {
     struct hark_span start = *in;
     struct hark_span line;
-    if (!take_headed(in, "gpgsig ", &line)) {
+    if (!hark_take_headed(in, "gpgsig ", &line)) {
         return false;
     }
-    while (take_headed(in, " ", &line)) {
+    while (hark_take_headed(in, " ", &line)) {
     }
     *gpgsig = from_to(start, *in);
     return true;
@@ -138,7 +136,7 @@ static int split_commit(struct outside *out, struct hark_span bytes, size_t max_
 {
     const char *wrong = NULL;
     *out = (struct outside){.parent_count = 0};
-    if (!take_headed(&bytes, "tree ", &out->tree)) {
+    if (!hark_take_headed(&bytes, "tree ", &out->tree)) {
         wrong = "tree";
     } else if (!split_parents(&bytes, max_parents, out)) {
         wrong = "parent";
@@ -199,7 +197,7 @@ static int check_parents_hex(const struct outside *texts, struct hark_err *err)
     struct hark_span text;
     struct hark_git_id id;
     int rc = 0;
-    while (rc == 0 && take_headed(&lines, PARENT_HEAD, &text)) {
+    while (rc == 0 && hark_take_headed(&lines, PARENT_HEAD, &text)) {
         rc = read_hex(id.bytes, sizeof(id.bytes), text, "a parent", err);
     }
     return rc;
@@ -260,13 +258,13 @@ static int read_signature(struct hark_commit *out, const struct outside *texts,
     struct hark_span lines = texts->gpgsig;
     struct hark_span line;
     int rc = 0;
-    bool more = take_headed(&lines, "gpgsig ", &line);
+    bool more = hark_take_headed(&lines, "gpgsig ", &line);
     while (rc == 0 && more) {
         rc = hark_buf_append_span(&armor, line, err);
         if (rc == 0) {
             rc = hark_buf_append_byte(&armor, '\n', err);
         }
-        more = take_headed(&lines, " ", &line);
+        more = hark_take_headed(&lines, " ", &line);
     }
     if (rc == 0) {
         rc = hark_sshsig_parse(&out->signature, hark_buf_span(&armor), NAMESPACE, err);
@@ -595,11 +593,11 @@ static int split_version(struct inside *out, struct hark_span *in, struct hark_e
 {
     struct hark_span subject;
     uint64_t version = 0;
-    if (!hark_take_line(in, &subject) || !split_fields(subject, out->subject, 2) ||
+    if (!hark_take_line(in, &subject) || !hark_split_fields(subject, out->subject, 2) ||
         !hark_take_literal(in, "\n")) {
         return layout(err, "the subject is not a kind, a number and an empty line");
     }
-    if (!take_headed(in, "Hark: ", &out->version) || has_space(out->version)) {
+    if (!hark_take_headed(in, "Hark: ", &out->version) || has_space(out->version)) {
         return layout(err, "the first header is not Hark");
     }
     if (hark_decimal_decode(&version, out->version, HARK_NUMBER_MAX, NULL) == 0 && version != 1) {
@@ -614,23 +612,25 @@ static int split_headers(struct inside *out, struct hark_span in, struct hark_er
 {
     struct hark_span payload = {.data = NULL};
     take_optional(&in, "Space: ", &out->space);
-    if (!take_headed(&in, "Author: ", &out->author) || !take_headed(&in, "Seq: ", &out->seq)) {
+    if (!hark_take_headed(&in, "Author: ", &out->author) ||
+        !hark_take_headed(&in, "Seq: ", &out->seq)) {
         return layout(err, "Author and Seq are not where they must be");
     }
     take_optional(&in, "Previous: ", &out->previous);
-    if (!take_headed(&in, "Time: ", &out->time) || !take_headed(&in, "Kind: ", &out->kind)) {
+    if (!hark_take_headed(&in, "Time: ", &out->time) ||
+        !hark_take_headed(&in, "Kind: ", &out->kind)) {
         return layout(err, "Time and Kind are not where they must be");
     }
     take_optional(&in, "Seen: ", &out->seen);
     struct hark_span re;
-    while (take_headed(&in, "Re: ", &re)) {
+    while (hark_take_headed(&in, "Re: ", &re)) {
         if (out->re_count == HARK_ENTRY_RE_MAX || has_space(re)) {
             return layout(err, "too many Re lines, or more than one id in one");
         }
         out->re[out->re_count++] = re;
     }
     take_optional(&in, "Payload: ", &payload);
-    if (is_present(payload) && !split_fields(payload, out->payload, 2)) {
+    if (is_present(payload) && !hark_split_fields(payload, out->payload, 2)) {
         return layout(err, "Payload is not two fields");
     }
     if (in.size != 0) {
@@ -640,7 +640,7 @@ static int split_headers(struct inside *out, struct hark_span in, struct hark_er
         has_space(out->previous) || has_space(out->time) || has_space(out->kind)) {
         return layout(err, "a header has more than one field");
     }
-    out->seen_split = is_present(out->seen) && split_fields(out->seen, out->seen_fields, 4);
+    out->seen_split = is_present(out->seen) && hark_split_fields(out->seen, out->seen_fields, 4);
     return 0;
 }
 

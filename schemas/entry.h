@@ -68,9 +68,16 @@ HARK_CHECK int hark_entry_verify(const struct hark_entry *entry, struct hark_spa
 /* Is this a kind's name as of rule E8? */
 bool hark_kind_name_valid(struct hark_span name);
 
-/* What follows is shared with the batch commit, which has the same outside.
- *
- * A commit object as Hark writes it: tree, parents, author and committer (one
+/* What follows is shared with the batch commit, which has the same outside. */
+
+/* Takes the next line, if it begins with `head` and ends with LF; `rest` is what
+ * stands between the two. Otherwise false, and nothing is changed. */
+bool hark_take_headed(struct hark_span *in, const char *head, struct hark_span *rest);
+/* Splits into exactly `count` fields with one space between each two; false if
+ * there are fewer or more. A field may be empty. */
+bool hark_split_fields(struct hark_span text, struct hark_span *fields, size_t count);
+
+/* A commit object as Hark writes it: tree, parents, author and committer (one
  * key, one time), signature, message. */
 #define HARK_GIT_EMPTY_TREE "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 
