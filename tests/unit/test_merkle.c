@@ -526,7 +526,7 @@ static char *read_text(const char *path)
     assert_non_null(text);
     size = fread(text, 1, 65535, file);
     assert_true(size < 65535);
-    fclose(file);
+    (void)fclose(file);
     return text;
 }
 

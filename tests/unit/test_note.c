@@ -855,7 +855,7 @@ static struct hark_buf read_file(const struct tessera *t, const char *name)
     assert_non_null(file);
     while ((got = fread(block, 1, sizeof(block), file)) > 0)
         assert_int_equal(hark_buf_append(&buf, block, got, NULL), 0);
-    fclose(file);
+    (void)fclose(file);
     return buf;
 }
 
