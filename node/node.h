@@ -56,6 +56,9 @@ HARK_CHECK int hark_node_spaces(struct hark_node *node, struct hark_hash **ids, 
 /* Borrowed; opened once and kept. */
 HARK_CHECK int hark_node_space(struct hark_node *node, const struct hark_hash *id,
                                struct hark_space **out, struct hark_err *err);
+/* Hands a space that was just made to the node, which owns it from then on. */
+HARK_CHECK int hark_node_add_space(struct hark_node *node, struct hark_space *space,
+                                   struct hark_err *err);
 /* By full or abbreviated id (at least 8 digits), or NULL for the only one.
  * Errors: not-found, ambiguous, usage (several, none named). */
 HARK_CHECK int hark_node_pick_space(struct hark_node *node, const char *name,
@@ -96,6 +99,11 @@ HARK_CHECK int hark_node_person(struct hark_node *node, const struct hark_hash *
 HARK_CHECK int hark_node_imported(struct hark_node *node, const struct hark_hash *space,
                                   const char *source, const char *reference,
                                   struct hark_author *out, struct hark_err *err);
+
+/* A hark_passphrase_fn with arg = the node: from the file that the configuration
+ * names. */
+int hark_node_passphrase(void *node, const char *path, struct hark_buf *secret,
+                         struct hark_err *err);
 
 /* Milliseconds since 1970 by the system's clock. */
 uint64_t hark_now_ms(void);

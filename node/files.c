@@ -1,0 +1,121 @@
+/* See files.h. */
+#include "node/files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "schemas/config.h"
+
+int hark_path_join(char *out, const char *dir, const char *name, struct hark_err *err)
+{
+    int n = snprintf(out, HARK_PATH_MAX, "%s/%s", dir, name);
+
+    if (n < 0 || (size_t)n >= HARK_PATH_MAX)
+        return hark_err_set(err, HARK_E_USAGE, "the path %s/%s is too long", dir, name);
+    return 0;
+}
+
+int hark_fd_read(int fd, const char *name, struct hark_buf *out, struct hark_err *err)
+{
+    uint8_t chunk[16384];
+
+    for (;;) {
+        ssize_t n = read(fd, chunk, sizeof(chunk));
+        int rc;
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return hark_err_errno(err, errno, "reading %s", name);
+        if (n == 0)
+            return 0;
+        rc = hark_buf_append(out, chunk, (size_t)n, err);
+        hark_wipe(chunk, (size_t)n);
+        if (rc < 0)
+            return hark_err_wrap(err, "reading %s", name);
+    }
+}
+
+int hark_file_read(const char *path, struct hark_buf *out, struct hark_err *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int rc;
+
+    if (fd < 0)
+        return hark_err_errno(err, errno, "%s", path);
+    rc = hark_fd_read(fd, path, out, err);
+    (void)close(fd);
+    return rc;
+}
+
+static int write_all(int fd, struct hark_span bytes, const char *path, struct hark_err *err)
+{
+    size_t done = 0;
+
+    while (done < bytes.size) {
+        ssize_t n = write(fd, bytes.data + done, bytes.size - done);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return hark_err_errno(err, errno, "writing %s", path);
+        done += (size_t)n;
+    }
+    if (fsync(fd) != 0)
+        return hark_err_errno(err, errno, "syncing %s", path);
+    return 0;
+}
+
+/* The directory's entry is durable only when the directory is synced. */
+static int sync_parent(const char *path, struct hark_err *err)
+{
+    char dir[HARK_PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    int n = slash == NULL ? snprintf(dir, sizeof(dir), ".")
+                          : snprintf(dir, sizeof(dir), "%.*s", (int)(slash - path), path);
+    int fd, rc = 0;
+
+    if (n < 0 || (size_t)n >= sizeof(dir))
+        return hark_err_set(err, HARK_E_USAGE, "the path %s is too long", path);
+    fd = open(dir[0] != '\0' ? dir : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return hark_err_errno(err, errno, "%s", dir);
+    if (fsync(fd) != 0)
+        rc = hark_err_errno(err, errno, "syncing %s", dir);
+    (void)close(fd);
+    return rc;
+}
+
+int hark_file_write(const char *path, struct hark_span bytes, mode_t mode, struct hark_err *err)
+{
+    char temporary[HARK_PATH_MAX];
+    int n = snprintf(temporary, sizeof(temporary), "%s.new", path);
+    int fd, rc;
+
+    if (n < 0 || (size_t)n >= sizeof(temporary))
+        return hark_err_set(err, HARK_E_USAGE, "the path %s is too long", path);
+    fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+    if (fd < 0)
+        return hark_err_errno(err, errno, "%s", temporary);
+    rc = write_all(fd, bytes, temporary, err);
+    if (close(fd) != 0 && rc == 0)
+        rc = hark_err_errno(err, errno, "closing %s", temporary);
+    if (rc == 0 && rename(temporary, path) != 0)
+        rc = hark_err_errno(err, errno, "%s", path);
+    if (rc < 0) {
+        (void)unlink(temporary);
+        return rc;
+    }
+    return sync_parent(path, err);
+}
+
+int hark_dir_make(const char *path, struct hark_err *err)
+{
+    if (mkdir(path, 0700) != 0 && errno != EEXIST)
+        return hark_err_errno(err, errno, "%s", path);
+    return 0;
+}

@@ -1,0 +1,25 @@
+/*
+ * Small files of the data directory: read whole with a bound, replaced durably
+ * (temporary file, fsync, rename, fsync of the directory).
+ */
+#ifndef HARK_NODE_FILES_H
+#define HARK_NODE_FILES_H
+
+#include <sys/types.h>
+
+#include "crypto/bytes.h"
+
+/* Appends the whole file to `out`, whose maximum bounds it. Errors: not-found,
+ * io, io-permission, limit. */
+HARK_CHECK int hark_file_read(const char *path, struct hark_buf *out, struct hark_err *err);
+/* Everything up to end of file from a descriptor. */
+HARK_CHECK int hark_fd_read(int fd, const char *name, struct hark_buf *out, struct hark_err *err);
+/* Replaces `path` durably. Errors: io, disk-full, io-permission. */
+HARK_CHECK int hark_file_write(const char *path, struct hark_span bytes, mode_t mode,
+                               struct hark_err *err);
+/* Makes a directory with mode 0700; one that is there is fine. */
+HARK_CHECK int hark_dir_make(const char *path, struct hark_err *err);
+/* "<dir>/<name>" into out (HARK_PATH_MAX bytes). Error: usage (too long). */
+HARK_CHECK int hark_path_join(char *out, const char *dir, const char *name, struct hark_err *err);
+
+#endif

@@ -1,0 +1,459 @@
+/*
+ * The data directory: making, opening and locking it; its spaces.
+ */
+#include "node/node.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "node/files.h"
+
+#define DATA_VERSION "hark data 1\n"
+#define LOCK_WAIT_MS 5000
+#define LOCK_STEP_MS 20
+
+uint64_t hark_now_ms(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000u + (uint64_t)(now.tv_nsec / 1000000);
+}
+
+/* --- making ------------------------------------------------------------------ */
+
+static int must_be_empty(const char *dir, struct hark_err *err)
+{
+    DIR *d = opendir(dir);
+    struct dirent *entry;
+    int rc = 0;
+
+    if (d == NULL)
+        return hark_err_errno(err, errno, "%s", dir);
+    while ((entry = readdir(d)) != NULL) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        rc = hark_err_set(err, HARK_E_EXISTS, "%s is not empty", dir);
+        break;
+    }
+    (void)closedir(d);
+    return rc;
+}
+
+static int make_directories(const char *dir, struct hark_err *err)
+{
+    static const char *const names[] = {"keys", "keys/people", "spaces", "index", "steward"};
+    char path[HARK_PATH_MAX];
+    int rc = hark_dir_make(dir, err);
+
+    if (rc == 0)
+        rc = must_be_empty(dir, err);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && rc == 0; i++) {
+        rc = hark_path_join(path, dir, names[i], err);
+        if (rc == 0)
+            rc = hark_dir_make(path, err);
+    }
+    return rc;
+}
+
+static int write_config(const char *dir, const struct hark_config *config, struct hark_err *err)
+{
+    struct hark_buf yaml = hark_buf_init(HARK_CONFIG_MAX);
+    char path[HARK_PATH_MAX];
+    int rc = hark_path_join(path, dir, "hark.yaml", err);
+
+    if (rc == 0)
+        rc = hark_config_encode(&yaml, config, err);
+    if (rc == 0)
+        rc = hark_file_write(path, hark_buf_span(&yaml), 0600, err);
+    hark_buf_free(&yaml);
+    return rc;
+}
+
+int hark_node_init(const char *dir, const struct hark_config *config, struct hark_span passphrase,
+                   struct hark_err *err)
+{
+    struct hark_seed *seed = NULL;
+    char path[HARK_PATH_MAX];
+    int rc;
+
+    rc = make_directories(dir, err);
+    if (rc == 0)
+        rc = hark_seed_new(&seed, err);
+    if (rc == 0)
+        rc = hark_path_join(path, dir, "keys/device", err);
+    if (rc == 0)
+        rc = hark_keyfile_save(path, seed, "hark device", passphrase, err);
+    if (rc == 0)
+        rc = write_config(dir, config, err);
+    /* The version comes last: a directory without one was not finished. */
+    if (rc == 0)
+        rc = hark_path_join(path, dir, "version", err);
+    if (rc == 0)
+        rc = hark_file_write(path, hark_span_str(DATA_VERSION), 0600, err);
+    hark_seed_free(seed);
+    return rc;
+}
+
+/* --- opening ----------------------------------------------------------------- */
+
+static int check_version(const char *dir, struct hark_err *err)
+{
+    struct hark_buf text = hark_buf_init(64);
+    char path[HARK_PATH_MAX];
+    int rc = hark_path_join(path, dir, "version", err);
+
+    if (rc == 0)
+        rc = hark_file_read(path, &text, err);
+    if (rc == HARK_E_NOT_FOUND || rc == HARK_E_IO)
+        rc = hark_err_set(err, HARK_E_USAGE, "%s is not a node's directory (no file version in it)",
+                          dir);
+    else if (rc == HARK_E_LIMIT)
+        rc = hark_err_set(err, HARK_E_DATA_VERSION, "%s is not of a kind that this program knows",
+                          path);
+    else if (rc == 0 && !hark_span_equal(hark_buf_span(&text), hark_span_str(DATA_VERSION)))
+        rc = hark_err_set(err, HARK_E_DATA_VERSION,
+                          "%s says another version than this program's, which is \"hark data 1\"",
+                          path);
+    hark_buf_free(&text);
+    return rc;
+}
+
+static int load_config(struct hark_node *node, struct hark_err *err)
+{
+    struct hark_buf yaml = hark_buf_init(HARK_CONFIG_MAX);
+    char path[HARK_PATH_MAX];
+    int rc = hark_path_join(path, node->dir, "hark.yaml", err);
+
+    if (rc == 0)
+        rc = hark_file_read(path, &yaml, err);
+    if (rc == 0)
+        rc = hark_config_parse(&node->config, hark_buf_span(&yaml), path, err);
+    hark_buf_free(&yaml);
+    return rc;
+}
+
+static int take_lock(struct hark_node *node, struct hark_err *err)
+{
+    const struct timespec step = {.tv_nsec = LOCK_STEP_MS * 1000000L};
+    char path[HARK_PATH_MAX];
+    int rc = hark_path_join(path, node->dir, "lock", err);
+
+    if (rc < 0)
+        return rc;
+    node->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (node->lock_fd < 0)
+        return hark_err_errno(err, errno, "%s", path);
+    for (int waited = 0;; waited += LOCK_STEP_MS) {
+        if (flock(node->lock_fd, LOCK_EX | LOCK_NB) == 0)
+            return 0;
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return hark_err_errno(err, errno, "%s", path);
+        if (waited >= LOCK_WAIT_MS)
+            break;
+        (void)nanosleep(&step, NULL);
+    }
+    rc = hark_err_set(err, HARK_E_BUSY, "another process is working on %s", node->dir);
+    hark_err_hint(err, "wait for it, or stop it");
+    return rc;
+}
+
+/* The passphrase for key files, from the file that the configuration names. */
+int hark_node_passphrase(void *arg, const char *path, struct hark_buf *secret, struct hark_err *err)
+{
+    const struct hark_node *node = arg;
+    int rc;
+
+    if (node->config->passphrase_file[0] == '\0') {
+        rc = hark_err_set(err, HARK_E_KEY_PASSPHRASE, "%s needs a passphrase", path);
+        hark_err_hint(err, "name a file that holds it as passphrase_file in hark.yaml");
+        return rc;
+    }
+    rc = hark_file_read(node->config->passphrase_file, secret, err);
+    while (rc == 0 && secret->size > 0 &&
+           (secret->data[secret->size - 1] == '\n' || secret->data[secret->size - 1] == '\r'))
+        secret->size--;
+    return rc;
+}
+
+static int load_seed(struct hark_node *node, const char *name, struct hark_seed **out,
+                     struct hark_err *err)
+{
+    char path[HARK_PATH_MAX];
+    int rc = hark_path_join(path, node->dir, name, err);
+
+    if (rc < 0)
+        return rc;
+    return hark_keyfile_load(out, path, hark_node_passphrase, node, err);
+}
+
+static int derive_signer(const struct hark_seed *seed, const char *label, struct hark_signer **out,
+                         struct hark_err *err)
+{
+    struct hark_seed *child = NULL;
+    int rc = hark_seed_derive(&child, seed, label, (struct hark_span){0}, err);
+
+    if (rc == 0)
+        rc = hark_signer_new(out, child, err);
+    hark_seed_free(child);
+    return rc;
+}
+
+static int derive_box(const struct hark_seed *seed, const char *label, struct hark_box **out,
+                      struct hark_err *err)
+{
+    struct hark_seed *child = NULL;
+    int rc = hark_seed_derive(&child, seed, label, (struct hark_span){0}, err);
+
+    if (rc == 0)
+        rc = hark_box_new(out, child, err);
+    hark_seed_free(child);
+    return rc;
+}
+
+/* PROTOCOL.md 2.3: the key pairs of a node seed. */
+static int derive_identity(struct hark_node *node, struct hark_err *err)
+{
+    struct hark_node_identity *id = &node->identity;
+    struct hark_seed *seed = NULL;
+    int rc = hark_seed_derive(&seed, node->seed, "node", (struct hark_span){0}, err);
+
+    if (rc == 0)
+        rc = derive_signer(seed, "log", &id->log, err);
+    if (rc == 0)
+        rc = derive_signer(seed, "cosigner", &id->cosigner, err);
+    if (rc == 0)
+        rc = derive_signer(seed, "author", &id->author, err);
+    if (rc == 0)
+        rc = derive_box(seed, "box", &id->box, err);
+    if (rc == 0)
+        rc = derive_box(seed, "curve", &id->curve, err);
+    hark_seed_free(seed);
+    return rc;
+}
+
+int hark_node_open(struct hark_node **out, const char *dir, bool write, struct hark_err *err)
+{
+    struct hark_node *node = calloc(1, sizeof(*node));
+    int rc, n;
+
+    *out = NULL;
+    if (node == NULL)
+        return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a node");
+    node->lock_fd = -1;
+    node->read_only = !write;
+    n = snprintf(node->dir, sizeof(node->dir), "%s", dir);
+    if (n <= 0 || (size_t)n >= sizeof(node->dir))
+        rc = hark_err_set(err, HARK_E_USAGE, "the path %s is empty or too long", dir);
+    else
+        rc = check_version(dir, err);
+    if (rc == 0)
+        rc = load_config(node, err);
+    if (rc == 0 && write)
+        rc = take_lock(node, err);
+    if (rc == 0)
+        rc = load_seed(node, "keys/device", &node->seed, err);
+    if (rc == 0)
+        rc = derive_identity(node, err);
+    if (rc == 0)
+        rc = hark_git_init(err);
+    if (rc == 0)
+        rc = hark_pool_new(&node->pool, 0, err);
+    if (rc < 0) {
+        hark_node_free(node);
+        return rc;
+    }
+    *out = node;
+    return 0;
+}
+
+void hark_node_free(struct hark_node *node)
+{
+    if (node == NULL)
+        return;
+    for (size_t i = 0; i < node->space_count; i++)
+        hark_space_free(node->spaces[i]);
+    free(node->spaces);
+    hark_pool_free(node->pool);
+    hark_signer_free(node->identity.log);
+    hark_signer_free(node->identity.cosigner);
+    hark_signer_free(node->identity.author);
+    hark_box_free(node->identity.box);
+    hark_box_free(node->identity.curve);
+    hark_seed_free(node->seed);
+    hark_config_free(node->config);
+    if (node->lock_fd >= 0)
+        (void)close(node->lock_fd);
+    free(node);
+}
+
+int hark_node_save_config(struct hark_node *node, struct hark_err *err)
+{
+    return write_config(node->dir, node->config, err);
+}
+
+void hark_node_keys(const struct hark_node *node, struct hark_node_keys *out)
+{
+    out->log = *hark_signer_key(node->identity.log);
+    out->cosigner = *hark_signer_key(node->identity.cosigner);
+    out->author = *hark_signer_key(node->identity.author);
+    out->curve = *hark_box_key(node->identity.curve);
+    out->box = *hark_box_key(node->identity.box);
+}
+
+/* --- spaces ------------------------------------------------------------------ */
+
+/* "<64 hex>.git" */
+static bool space_of_name(const char *name, struct hark_hash *id)
+{
+    size_t size = strlen(name);
+
+    return size == 2 * HARK_HASH_SIZE + 4 && strcmp(name + 2 * HARK_HASH_SIZE, ".git") == 0 &&
+           hark_hash_from_hex(id, hark_span(name, 2 * HARK_HASH_SIZE), NULL) == 0;
+}
+
+static int compare_hashes(const void *a, const void *b)
+{
+    return memcmp(a, b, HARK_HASH_SIZE);
+}
+
+int hark_node_spaces(struct hark_node *node, struct hark_hash **ids, size_t *count,
+                     struct hark_err *err)
+{
+    struct hark_hash *list = NULL, id;
+    struct dirent *entry;
+    char path[HARK_PATH_MAX];
+    size_t used = 0;
+    DIR *d;
+    int rc = hark_path_join(path, node->dir, "spaces", err);
+
+    *ids = NULL;
+    *count = 0;
+    if (rc < 0)
+        return rc;
+    d = opendir(path);
+    if (d == NULL)
+        return hark_err_errno(err, errno, "%s", path);
+    while ((entry = readdir(d)) != NULL) {
+        struct hark_hash *grown;
+
+        if (!space_of_name(entry->d_name, &id))
+            continue;
+        grown = used < HARK_SPACES_MAX ? realloc(list, (used + 1) * sizeof(*list)) : NULL;
+        if (grown == NULL) {
+            rc = hark_err_set(err, HARK_E_LIMIT, "more than %u spaces", HARK_SPACES_MAX);
+            break;
+        }
+        list = grown;
+        list[used++] = id;
+    }
+    (void)closedir(d);
+    if (rc < 0) {
+        free(list);
+        return rc;
+    }
+    if (used > 0)
+        qsort(list, used, sizeof(*list), compare_hashes);
+    *ids = list;
+    *count = used;
+    return 0;
+}
+
+int hark_node_add_space(struct hark_node *node, struct hark_space *space, struct hark_err *err)
+{
+    struct hark_space **grown =
+        realloc(node->spaces, (node->space_count + 1) * sizeof(*node->spaces));
+
+    if (grown == NULL)
+        return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a space");
+    node->spaces = grown;
+    node->spaces[node->space_count++] = space;
+    return 0;
+}
+
+int hark_node_space(struct hark_node *node, const struct hark_hash *id, struct hark_space **out,
+                    struct hark_err *err)
+{
+    struct hark_space *space = NULL;
+    int rc;
+
+    *out = NULL;
+    for (size_t i = 0; i < node->space_count; i++) {
+        if (hark_hash_equal(hark_space_id(node->spaces[i]), id)) {
+            *out = node->spaces[i];
+            return 0;
+        }
+    }
+    rc = hark_space_open(&space, node->dir, id, node->read_only, node->pool, err);
+    if (rc < 0)
+        return rc;
+    rc = hark_node_add_space(node, space, err);
+    if (rc < 0) {
+        hark_space_free(space);
+        return rc;
+    }
+    *out = space;
+    return 0;
+}
+
+static int match_space(const struct hark_hash *ids, size_t count, const char *name,
+                       struct hark_hash *out, struct hark_err *err)
+{
+    size_t size = strlen(name), found = 0;
+    char hex[2 * HARK_HASH_SIZE + 1];
+
+    if (size < 8 || size > 2 * HARK_HASH_SIZE)
+        return hark_err_set(err, HARK_E_USAGE, "a space is named by 8 to 64 hex digits of its id");
+    for (size_t i = 0; i < count; i++) {
+        hark_hash_hex(hex, &ids[i]);
+        if (strncmp(hex, name, size) == 0) {
+            *out = ids[i];
+            found++;
+        }
+    }
+    if (found == 0)
+        return hark_err_set(err, HARK_E_NOT_FOUND, "no space %s at this node", name);
+    if (found > 1)
+        return hark_err_set(err, HARK_E_AMBIGUOUS, "%s fits several spaces", name);
+    return 0;
+}
+
+int hark_node_pick_space(struct hark_node *node, const char *name, struct hark_space **out,
+                         struct hark_err *err)
+{
+    struct hark_hash *ids = NULL, id;
+    size_t count = 0;
+    int rc = hark_node_spaces(node, &ids, &count, err);
+
+    if (rc < 0)
+        return rc;
+    if (name != NULL) {
+        rc = match_space(ids, count, name, &id, err);
+    } else if (count == 1) {
+        id = ids[0];
+    } else if (count == 0) {
+        rc = hark_err_set(err, HARK_E_NOT_FOUND, "this node has no space yet");
+    } else {
+        rc = hark_err_set(err, HARK_E_USAGE, "this node has %zu spaces", count);
+        hark_err_hint(err, "name one with -s; `hark status` lists them");
+    }
+    free(ids);
+    if (rc < 0)
+        return rc;
+    return hark_node_space(node, &id, out, err);
+}
+
+bool hark_node_is_home(const struct hark_node *node, struct hark_space *space)
+{
+    const struct hark_log_head *head = hark_space_head(space);
+
+    return head->has_batch && hark_key_equal(&head->log_key, hark_signer_key(node->identity.log));
+}

@@ -1,0 +1,305 @@
+/*
+ * Keys that a node holds for people and for stewards, derived per space from
+ * seeds in its key files. PROTOCOL.md 2.3.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "node/files.h"
+#include "node/node.h"
+
+#define SOURCE_MAX 256u
+
+void hark_author_free(struct hark_author *author)
+{
+    hark_signer_free(author->sign);
+    hark_box_free(author->box);
+    author->sign = NULL;
+    author->box = NULL;
+}
+
+/* The key pairs "sign" and "box" of a member or steward seed. */
+static int author_of_seed(const struct hark_seed *seed, struct hark_author *out,
+                          struct hark_err *err)
+{
+    struct hark_seed *child = NULL;
+    int rc;
+
+    memset(out, 0, sizeof(*out));
+    rc = hark_seed_derive(&child, seed, "sign", (struct hark_span){0}, err);
+    if (rc == 0)
+        rc = hark_signer_new(&out->sign, child, err);
+    hark_seed_free(child);
+    child = NULL;
+    if (rc == 0)
+        rc = hark_seed_derive(&child, seed, "box", (struct hark_span){0}, err);
+    if (rc == 0)
+        rc = hark_box_new(&out->box, child, err);
+    hark_seed_free(child);
+    if (rc < 0)
+        hark_author_free(out);
+    return rc;
+}
+
+static int author_derived(const struct hark_seed *parent, const char *label,
+                          struct hark_span context, struct hark_author *out, struct hark_err *err)
+{
+    struct hark_seed *seed = NULL;
+    int rc = hark_seed_derive(&seed, parent, label, context, err);
+
+    if (rc == 0)
+        rc = author_of_seed(seed, out, err);
+    hark_seed_free(seed);
+    return rc;
+}
+
+/* --- stewards ---------------------------------------------------------------- */
+
+static int steward_path(const struct hark_node *node, const struct hark_hash *space, char *path,
+                        struct hark_err *err)
+{
+    char name[2 * HARK_HASH_SIZE + 16];
+    char hex[2 * HARK_HASH_SIZE + 1];
+
+    hark_hash_hex(hex, space);
+    (void)snprintf(name, sizeof(name), "steward/%s", hex);
+    return hark_path_join(path, node->dir, name, err);
+}
+
+int hark_node_new_steward(struct hark_node *node, uint8_t nonce[32], struct hark_author *out,
+                          struct hark_err *err)
+{
+    hark_random(nonce, 32);
+    return author_derived(node->seed, "steward", hark_span(nonce, 32), out, err);
+}
+
+int hark_node_steward_named(struct hark_node *node, const uint8_t nonce[32],
+                            const struct hark_hash *space, struct hark_err *err)
+{
+    char path[HARK_PATH_MAX], hex[65];
+    int rc = steward_path(node, space, path, err);
+
+    if (rc < 0)
+        return rc;
+    hark_hex_encode(hex, nonce, 32);
+    return hark_file_write(path, hark_span(hex, 64), 0600, err);
+}
+
+int hark_node_steward(struct hark_node *node, const struct hark_hash *space,
+                      struct hark_author *out, struct hark_err *err)
+{
+    struct hark_buf text = hark_buf_init(65);
+    char path[HARK_PATH_MAX];
+    uint8_t nonce[32];
+    int rc = steward_path(node, space, path, err);
+
+    memset(out, 0, sizeof(*out));
+    if (rc == 0)
+        rc = hark_file_read(path, &text, err);
+    if (rc == HARK_E_NOT_FOUND)
+        rc = hark_err_set(err, HARK_E_NOT_FOUND, "this node does not hold the steward's key");
+    if (rc == 0)
+        rc = hark_hex_decode(nonce, sizeof(nonce), hark_buf_span(&text), err);
+    if (rc == 0)
+        rc = author_derived(node->seed, "steward", hark_span(nonce, 32), out, err);
+    hark_buf_free(&text);
+    return rc;
+}
+
+/* --- people ------------------------------------------------------------------ */
+
+bool hark_label_valid(const char *label)
+{
+    static const char allowed[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-@";
+    size_t size = strlen(label);
+
+    return size >= 1 && size <= HARK_LABEL_MAX && label[0] != '.' && label[0] != '-' &&
+           strspn(label, allowed) == size;
+}
+
+static int person_path(const struct hark_node *node, const char *label, char *path,
+                       struct hark_err *err)
+{
+    char name[HARK_LABEL_MAX + 16];
+
+    if (!hark_label_valid(label))
+        return hark_err_set(err, HARK_E_USAGE,
+                            "a key's label is 1 to %u letters, digits and . _ - @", HARK_LABEL_MAX);
+    (void)snprintf(name, sizeof(name), "keys/people/%s", label);
+    return hark_path_join(path, node->dir, name, err);
+}
+
+int hark_node_new_person(struct hark_node *node, const char *label, struct hark_err *err)
+{
+    struct hark_seed *seed = NULL;
+    char path[HARK_PATH_MAX];
+    int rc = person_path(node, label, path, err);
+
+    if (rc == 0)
+        rc = hark_seed_new(&seed, err);
+    if (rc == 0)
+        rc = hark_keyfile_save(path, seed, label, (struct hark_span){0}, err);
+    hark_seed_free(seed);
+    return rc;
+}
+
+/* The keys of a labelled person in a space: generation 0. (A device whose key was
+ * ended takes a new seed under another label; feeds are never resumed.) */
+static int person_author(struct hark_node *node, const struct hark_hash *space, const char *label,
+                         struct hark_author *out, struct hark_err *err)
+{
+    struct hark_seed *seed = NULL;
+    uint8_t context[HARK_HASH_SIZE + 4];
+    char path[HARK_PATH_MAX];
+    int rc = person_path(node, label, path, err);
+
+    memset(out, 0, sizeof(*out));
+    if (rc == 0)
+        rc = hark_keyfile_load(&seed, path, hark_node_passphrase, node, err);
+    if (rc == HARK_E_NOT_FOUND)
+        return hark_err_set(err, HARK_E_NOT_FOUND, "this node holds no key of %s", label);
+    memcpy(context, space->bytes, HARK_HASH_SIZE);
+    hark_put_u32(context + HARK_HASH_SIZE, 0);
+    if (rc == 0)
+        rc = author_derived(seed, "member", hark_span(context, sizeof(context)), out, err);
+    hark_seed_free(seed);
+    return rc;
+}
+
+struct search {
+    const char *prefix; /* hex of a key, or NULL */
+    size_t found;
+    size_t people;
+    char label[HARK_LABEL_MAX + 1];
+    bool has_owner;
+};
+
+static int look_at_person(struct hark_node *node, const struct hark_hash *space, const char *label,
+                          struct search *search, struct hark_err *err)
+{
+    struct hark_author author;
+    char hex[2 * HARK_KEY_SIZE + 1];
+    bool fits;
+    int rc;
+
+    search->people++;
+    if (strcmp(label, "owner") == 0)
+        search->has_owner = true;
+    if (search->prefix == NULL) {
+        if (search->people == 1)
+            (void)snprintf(search->label, sizeof(search->label), "%s", label);
+        return 0;
+    }
+    rc = person_author(node, space, label, &author, err);
+    if (rc < 0)
+        return rc;
+    hark_key_hex(hex, hark_signer_key(author.sign));
+    fits = strncmp(hex, search->prefix, strlen(search->prefix)) == 0;
+    hark_author_free(&author);
+    if (fits) {
+        search->found++;
+        (void)snprintf(search->label, sizeof(search->label), "%s", label);
+    }
+    return 0;
+}
+
+static int each_person(struct hark_node *node, const struct hark_hash *space, struct search *search,
+                       struct hark_err *err)
+{
+    struct dirent *entry;
+    char path[HARK_PATH_MAX];
+    DIR *d;
+    int rc = hark_path_join(path, node->dir, "keys/people", err);
+
+    if (rc < 0)
+        return rc;
+    d = opendir(path);
+    if (d == NULL)
+        return hark_err_errno(err, errno, "%s", path);
+    while (rc == 0 && (entry = readdir(d)) != NULL) {
+        if (hark_label_valid(entry->d_name))
+            rc = look_at_person(node, space, entry->d_name, search, err);
+    }
+    (void)closedir(d);
+    return rc;
+}
+
+static bool is_hex_prefix(const char *who)
+{
+    size_t size = strlen(who);
+
+    return size >= 8 && size <= 64 && strspn(who, "0123456789abcdef") == size;
+}
+
+/* Which label is meant? */
+static int pick_person(struct hark_node *node, const struct hark_hash *space, const char *who,
+                       char *label, struct hark_err *err)
+{
+    struct search search = {.prefix = who};
+    char path[HARK_PATH_MAX];
+    int rc;
+
+    if (who != NULL) {
+        rc = person_path(node, who, path, err);
+        if (rc == 0 && access(path, F_OK) == 0) {
+            (void)snprintf(label, HARK_LABEL_MAX + 1, "%s", who);
+            return 0;
+        }
+        if (!is_hex_prefix(who))
+            return hark_err_set(err, HARK_E_NOT_FOUND, "this node holds no key of %s", who);
+    }
+    rc = each_person(node, space, &search, err);
+    if (rc < 0)
+        return rc;
+    if (who == NULL && search.has_owner)
+        (void)snprintf(search.label, sizeof(search.label), "owner");
+    if (search.people == 0 || (who != NULL && search.found == 0))
+        return hark_err_set(err, HARK_E_NOT_FOUND, "this node holds no such person's key");
+    if ((who == NULL && !search.has_owner && search.people > 1) || search.found > 1) {
+        rc = hark_err_set(err, HARK_E_AMBIGUOUS, "this node holds keys of several people");
+        hark_err_hint(err, "say who is writing with --as");
+        return rc;
+    }
+    (void)snprintf(label, HARK_LABEL_MAX + 1, "%s", search.label);
+    return 0;
+}
+
+int hark_node_person(struct hark_node *node, const struct hark_hash *space, const char *who,
+                     struct hark_author *out, char *label, struct hark_err *err)
+{
+    char name[HARK_LABEL_MAX + 1];
+    int rc;
+
+    memset(out, 0, sizeof(*out));
+    rc = pick_person(node, space, who, name, err);
+    if (rc < 0)
+        return rc;
+    if (label != NULL)
+        (void)snprintf(label, HARK_LABEL_MAX + 1, "%s", name);
+    return person_author(node, space, name, out, err);
+}
+
+int hark_node_imported(struct hark_node *node, const struct hark_hash *space, const char *source,
+                       const char *reference, struct hark_author *out, struct hark_err *err)
+{
+    struct hark_buf context = hark_buf_init(HARK_HASH_SIZE + 2 * SOURCE_MAX);
+    int rc;
+
+    memset(out, 0, sizeof(*out));
+    rc = hark_buf_append(&context, space->bytes, HARK_HASH_SIZE, err);
+    if (rc == 0)
+        rc = hark_buf_append_str(&context, source, err);
+    if (rc == 0)
+        rc = hark_buf_append_u8(&context, 0, err);
+    if (rc == 0)
+        rc = hark_buf_append_str(&context, reference, err);
+    if (rc == 0)
+        rc = author_derived(node->seed, "imported", hark_buf_span(&context), out, err);
+    hark_buf_free(&context);
+    return rc;
+}
