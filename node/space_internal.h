@@ -7,6 +7,7 @@
 #define HARK_NODE_SPACE_INTERNAL_H
 
 #include "node/space.h"
+#include "schemas/config.h"
 
 /* An entry on its way into the log. */
 struct space_item {
