@@ -1,0 +1,406 @@
+/*
+ * Reading is asking yamltree for each key in turn. Writing quotes every text and
+ * escapes what is not printable ASCII, and reads the result back, so that a node
+ * never writes a configuration that it would refuse at its next start.
+ */
+#include "schemas/config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "schemas/yamltree.h"
+
+#define ACCEPT_PER_MINUTE_DEFAULT 120u
+#define ACCEPT_PER_MINUTE_MAX     100000
+#define TCP                       "tcp://"
+
+/* ---- Values --------------------------------------------------------------- */
+
+/* Copies a checked text with its NUL. */
+static void copy_text(char *out, const char *text)
+{
+    memcpy(out, text, strlen(text) + 1);
+}
+
+static int read_name(const struct hark_yaml *yaml, const struct hark_yaml_node *map,
+                     char out[HARK_NODE_NAME_MAX + 1], struct hark_err *err)
+{
+    const struct hark_yaml_node *node = NULL;
+    const char *text = NULL;
+    int rc = hark_yaml_need(yaml, map, "name", &node, err);
+    if (rc == 0)
+        rc = hark_yaml_text(yaml, node, 1, HARK_NODE_NAME_MAX, &text, err);
+    if (rc == 0 && !hark_node_name_valid(hark_span_str(text)))
+        rc =
+            hark_yaml_fail(yaml, node, err,
+                           "'name' is '%s', expected a-z 0-9 . - without . or - at the ends", text);
+    if (rc == 0)
+        copy_text(out, text);
+    return rc;
+}
+
+static int read_key(const struct hark_yaml *yaml, const struct hark_yaml_node *map, const char *key,
+                    struct hark_key *out, struct hark_err *err)
+{
+    const struct hark_yaml_node *node = NULL;
+    int rc = hark_yaml_need(yaml, map, key, &node, err);
+    if (rc == 0 && (node->type != HARK_YAML_SCALAR ||
+                    hark_key_from_hex(out, hark_span_str(node->text), NULL) != 0))
+        rc = hark_yaml_fail(yaml, node, err,
+                            "'%s' is something else, expected a key, 64 hex digits", key);
+    return rc;
+}
+
+static int read_address(const struct hark_yaml *yaml, const struct hark_yaml_node *node,
+                        char out[HARK_ADDRESS_MAX + 1], struct hark_err *err)
+{
+    const char *text = NULL;
+    int rc = hark_yaml_text(yaml, node, 1, HARK_ADDRESS_MAX, &text, err);
+    if (rc == 0 && !hark_address_valid(hark_span_str(text)))
+        rc = hark_yaml_fail(yaml, node, err, "not an address, expected tcp://<host>:<port>");
+    if (rc == 0)
+        copy_text(out, text);
+    return rc;
+}
+
+/* To listen, "*" means every interface, and "*" or 0 any free port: the rest is
+ * as in an address to connect to, so those are put in their place and judged. */
+static bool is_listen(const char *text)
+{
+    char address[HARK_ADDRESS_MAX + 16];
+    size_t size = strlen(text);
+    const char *colon = strrchr(text, ':');
+    if (strncmp(text, TCP, strlen(TCP)) != 0 || colon == NULL || colon < text + strlen(TCP))
+        return false;
+    const char *host = text + strlen(TCP);
+    size_t host_size = (size_t)(colon - host);
+    const char *port = colon + 1;
+    if (host_size == 1 && host[0] == '*') {
+        host = "0.0.0.0";
+        host_size = strlen(host);
+    }
+    if (strcmp(port, "*") == 0 || strcmp(port, "0") == 0)
+        port = "1";
+    struct hark_buf judged = hark_buf_init(sizeof address);
+    bool valid = size <= HARK_ADDRESS_MAX && hark_buf_append_str(&judged, TCP, NULL) == 0 &&
+                 hark_buf_append(&judged, host, host_size, NULL) == 0 &&
+                 hark_buf_append_str(&judged, ":", NULL) == 0 &&
+                 hark_buf_append_str(&judged, port, NULL) == 0 &&
+                 hark_address_valid(hark_buf_span(&judged));
+    hark_buf_free(&judged);
+    return valid;
+}
+
+/* Can somebody else connect to what is listened on? */
+static bool is_reachable(const char *listen)
+{
+    return hark_address_valid(hark_span_str(listen)) &&
+           strncmp(listen, TCP "0.0.0.0:", strlen(TCP "0.0.0.0:")) != 0 &&
+           strncmp(listen, TCP "[::]:", strlen(TCP "[::]:")) != 0;
+}
+
+/* ---- Reading -------------------------------------------------------------- */
+
+static int read_listen(const struct hark_yaml *yaml, struct hark_config *config,
+                       struct hark_err *err)
+{
+    const struct hark_yaml_node *node = hark_yaml_get(yaml->root, "listen");
+    const char *text = NULL;
+    if (node == NULL)
+        return 0;
+    int rc = hark_yaml_text(yaml, node, 1, HARK_ADDRESS_MAX, &text, err);
+    if (rc == 0 && !is_listen(text))
+        rc = hark_yaml_fail(yaml, node, err, "not an address, expected tcp://<host or *>:<port>");
+    if (rc == 0)
+        copy_text(config->listen, text);
+    return rc;
+}
+
+static int read_advertise(const struct hark_yaml *yaml, struct hark_config *config,
+                          struct hark_err *err)
+{
+    const struct hark_yaml_node *list = hark_yaml_get(yaml->root, "advertise");
+    if (list == NULL) {
+        if (is_reachable(config->listen))
+            copy_text(config->advertise[config->advertise_count++], config->listen);
+        return 0;
+    }
+    int rc = hark_yaml_list(yaml, list, 0, HARK_TICKET_ADDRESSES_MAX, err);
+    if (rc != 0)
+        return rc;
+    for (const struct hark_yaml_node *n = list->first; rc == 0 && n != NULL; n = n->next)
+        rc = read_address(yaml, n, config->advertise[config->advertise_count++], err);
+    return rc;
+}
+
+static int read_spaces(const struct hark_yaml *yaml, const struct hark_yaml_node *map,
+                       struct hark_config_peer *peer, struct hark_err *err)
+{
+    const struct hark_yaml_node *list = hark_yaml_get(map, "spaces");
+    if (list == NULL)
+        return 0;
+    int rc = hark_yaml_list(yaml, list, 0, HARK_TICKET_SPACES_MAX, err);
+    if (rc != 0)
+        return rc;
+    for (const struct hark_yaml_node *n = list->first; n != NULL; n = n->next) {
+        struct hark_hash *space = &peer->spaces[peer->space_count];
+        if (n->type != HARK_YAML_SCALAR ||
+            hark_hash_from_hex(space, hark_span_str(n->text), NULL) != 0)
+            return hark_yaml_fail(yaml, n, err, "not a space's id, expected 64 hex digits");
+        for (size_t i = 0; i < peer->space_count; i++)
+            if (hark_hash_equal(space, &peer->spaces[i]))
+                return hark_yaml_fail(yaml, n, err, "the same space again, expected each once");
+        peer->space_count++;
+    }
+    return 0;
+}
+
+static int read_peer(const struct hark_yaml *yaml, const struct hark_yaml_node *map,
+                     struct hark_config_peer *peer, struct hark_err *err)
+{
+    static const char *const keys[] = {"name", "curve", "log", "address", "spaces", "paused", NULL};
+    const struct hark_yaml_node *node = NULL;
+    int rc = hark_yaml_map(yaml, map, keys, err);
+    if (rc == 0)
+        rc = read_name(yaml, map, peer->name, err);
+    if (rc == 0)
+        rc = read_key(yaml, map, "curve", &peer->curve, err);
+    if (rc == 0)
+        rc = read_key(yaml, map, "log", &peer->log, err);
+    if (rc == 0 && (node = hark_yaml_get(map, "address")) != NULL)
+        rc = read_address(yaml, node, peer->address, err);
+    if (rc == 0)
+        rc = read_spaces(yaml, map, peer, err);
+    if (rc == 0 && (node = hark_yaml_get(map, "paused")) != NULL)
+        rc = hark_yaml_boolean(yaml, node, &peer->paused, err);
+    return rc;
+}
+
+/* A peer is who its CURVE key says it is: two peers with one key, or one name,
+ * would be one of them at random. */
+static int refuse_twin(const struct hark_yaml *yaml, const struct hark_yaml_node *node,
+                       const struct hark_config *config, struct hark_err *err)
+{
+    const struct hark_config_peer *last = &config->peers[config->peer_count - 1];
+    for (size_t i = 0; i + 1 < config->peer_count; i++) {
+        if (strcmp(config->peers[i].name, last->name) == 0)
+            return hark_yaml_fail(yaml, node, err, "the peer '%s' again, expected each name once",
+                                  last->name);
+        if (hark_key_equal(&config->peers[i].curve, &last->curve))
+            return hark_yaml_fail(yaml, node, err,
+                                  "the peer '%s' has the curve key of '%s', expected its own",
+                                  last->name, config->peers[i].name);
+    }
+    return 0;
+}
+
+static int read_peers(const struct hark_yaml *yaml, struct hark_config *config,
+                      struct hark_err *err)
+{
+    const struct hark_yaml_node *list = hark_yaml_get(yaml->root, "peers");
+    if (list == NULL)
+        return 0;
+    int rc = hark_yaml_list(yaml, list, 0, HARK_CONFIG_PEERS_MAX, err);
+    if (rc != 0 || list->count == 0)
+        return rc;
+    config->peers = calloc(list->count, sizeof *config->peers);
+    if (config->peers == NULL)
+        return hark_err_set(err, HARK_E_NO_MEMORY, "out of memory");
+    for (const struct hark_yaml_node *n = list->first; rc == 0 && n != NULL; n = n->next) {
+        rc = read_peer(yaml, n, &config->peers[config->peer_count++], err);
+        if (rc == 0)
+            rc = refuse_twin(yaml, n, config, err);
+    }
+    return rc;
+}
+
+static int read_config(const struct hark_yaml *yaml, struct hark_config *config,
+                       struct hark_err *err)
+{
+    static const char *const keys[] = {
+        "name", "listen", "advertise", "peers", "accept_per_minute", "passphrase_file", NULL};
+    const struct hark_yaml_node *node = NULL;
+    const char *text = NULL;
+    int64_t rate = ACCEPT_PER_MINUTE_DEFAULT;
+    int rc = hark_yaml_map(yaml, yaml->root, keys, err);
+    if (rc == 0)
+        rc = read_name(yaml, yaml->root, config->name, err);
+    if (rc == 0)
+        rc = read_listen(yaml, config, err);
+    if (rc == 0)
+        rc = read_advertise(yaml, config, err);
+    if (rc == 0)
+        rc = read_peers(yaml, config, err);
+    if (rc == 0 && (node = hark_yaml_get(yaml->root, "accept_per_minute")) != NULL)
+        rc = hark_yaml_integer(yaml, node, 1, ACCEPT_PER_MINUTE_MAX, &rate, err);
+    config->accept_per_minute = (uint64_t)rate;
+    if (rc == 0 && (node = hark_yaml_get(yaml->root, "passphrase_file")) != NULL) {
+        rc = hark_yaml_text(yaml, node, 1, HARK_PATH_MAX - 1, &text, err);
+        if (rc == 0)
+            copy_text(config->passphrase_file, text);
+    }
+    return rc;
+}
+
+int hark_config_parse(struct hark_config **out, struct hark_span yaml, const char *file,
+                      struct hark_err *err)
+{
+    struct hark_yaml *tree = NULL;
+    struct hark_config *config = NULL;
+    *out = NULL;
+    int rc = hark_yaml_parse(&tree, yaml, HARK_CONFIG_MAX, file, HARK_E_CONFIG, err);
+    if (rc == 0 && (config = calloc(1, sizeof *config)) == NULL)
+        rc = hark_err_set(err, HARK_E_NO_MEMORY, "out of memory");
+    if (rc == 0)
+        rc = read_config(tree, config, err);
+    if (rc == 0) {
+        *out = config;
+        config = NULL;
+    }
+    hark_config_free(config);
+    hark_yaml_free(tree);
+    return rc;
+}
+
+void hark_config_free(struct hark_config *config)
+{
+    if (config == NULL)
+        return;
+    free(config->peers);
+    free(config);
+}
+
+/* ---- Writing -------------------------------------------------------------- */
+
+/* The code point at `at`, which is moved behind it. What is not UTF-8 gives a
+ * surrogate, which no reader of YAML takes. */
+static uint32_t next_point(const uint8_t *text, size_t size, size_t *at)
+{
+    static const uint8_t first_bits[] = {0x7f, 0x1f, 0x0f, 0x07};
+    uint8_t c = text[*at];
+    size_t more = c < 0x80 ? 0 : c < 0xe0 ? 1 : c < 0xf0 ? 2 : 3;
+    uint32_t point = c & first_bits[more];
+    if (size - *at <= more) {
+        *at = size;
+        return 0xd800;
+    }
+    for (size_t i = 1; i <= more; i++)
+        point = point << 6 | (text[*at + i] & 0x3fu);
+    *at += more + 1;
+    return point;
+}
+
+static int put_quoted(struct hark_buf *out, const char *text, struct hark_err *err)
+{
+    size_t size = strlen(text);
+    size_t at = 0;
+    int rc = hark_buf_append_byte(out, '"', err);
+    while (rc == 0 && at < size) {
+        uint32_t point = next_point((const uint8_t *)text, size, &at);
+        if (point == '"' || point == '\\')
+            rc = hark_buf_printf(out, err, "\\%c", (int)point);
+        else if (point >= 0x20 && point <= 0x7e)
+            rc = hark_buf_append_byte(out, (uint8_t)point, err);
+        else
+            rc = hark_buf_printf(out, err, "\\U%08x", (unsigned)point);
+    }
+    if (rc == 0)
+        rc = hark_buf_append_byte(out, '"', err);
+    return rc;
+}
+
+static int put_line(struct hark_buf *out, const char *key, const char *text, struct hark_err *err)
+{
+    int rc = hark_buf_printf(out, err, "%s: ", key);
+    if (rc == 0)
+        rc = put_quoted(out, text, err);
+    if (rc == 0)
+        rc = hark_buf_append_str(out, "\n", err);
+    return rc;
+}
+
+static int put_key(struct hark_buf *out, const char *key, const uint8_t bytes[32],
+                   struct hark_err *err)
+{
+    int rc = hark_buf_printf(out, err, "%s: \"", key);
+    if (rc == 0)
+        rc = hark_buf_append_hex(out, bytes, HARK_KEY_SIZE, err);
+    if (rc == 0)
+        rc = hark_buf_append_str(out, "\"\n", err);
+    return rc;
+}
+
+static int put_peer(struct hark_buf *out, const struct hark_config_peer *peer, struct hark_err *err)
+{
+    int rc = put_line(out, "  - name", peer->name, err);
+    if (rc == 0)
+        rc = put_key(out, "    curve", peer->curve.bytes, err);
+    if (rc == 0)
+        rc = put_key(out, "    log", peer->log.bytes, err);
+    if (rc == 0 && peer->address[0] != '\0')
+        rc = put_line(out, "    address", peer->address, err);
+    if (rc == 0 && peer->space_count > HARK_TICKET_SPACES_MAX)
+        rc = hark_err_set(err, HARK_E_CONFIG, "peer %s: too many spaces", peer->name);
+    if (rc == 0 && peer->space_count > 0)
+        rc = hark_buf_append_str(out, "    spaces:\n", err);
+    for (size_t i = 0; rc == 0 && i < peer->space_count; i++) {
+        char hex[2 * HARK_HASH_SIZE + 1];
+        hark_hash_hex(hex, &peer->spaces[i]);
+        rc = hark_buf_printf(out, err, "      - \"%s\"\n", hex);
+    }
+    if (rc == 0 && peer->paused)
+        rc = hark_buf_append_str(out, "    paused: true\n", err);
+    return rc;
+}
+
+static int put_advertise(struct hark_buf *out, const struct hark_config *config,
+                         struct hark_err *err)
+{
+    if (config->advertise_count > HARK_TICKET_ADDRESSES_MAX)
+        return hark_err_set(err, HARK_E_CONFIG, "too many addresses to advertise");
+    if (config->advertise_count == 0)
+        /* Left out, it would mean the address listened on. */
+        return is_reachable(config->listen) ? hark_buf_append_str(out, "advertise: []\n", err) : 0;
+    int rc = hark_buf_append_str(out, "advertise:\n", err);
+    for (size_t i = 0; rc == 0 && i < config->advertise_count; i++) {
+        rc = hark_buf_append_str(out, "  - ", err);
+        if (rc == 0)
+            rc = put_quoted(out, config->advertise[i], err);
+        if (rc == 0)
+            rc = hark_buf_append_str(out, "\n", err);
+    }
+    return rc;
+}
+
+static int put_config(struct hark_buf *out, const struct hark_config *config, struct hark_err *err)
+{
+    int rc = put_line(out, "name", config->name, err);
+    if (rc == 0 && config->listen[0] != '\0')
+        rc = put_line(out, "listen", config->listen, err);
+    if (rc == 0)
+        rc = put_advertise(out, config, err);
+    if (rc == 0 && config->peer_count > 0)
+        rc = hark_buf_append_str(out, "peers:\n", err);
+    for (size_t i = 0; rc == 0 && i < config->peer_count; i++)
+        rc = put_peer(out, &config->peers[i], err);
+    if (rc == 0)
+        rc = hark_buf_printf(out, err, "accept_per_minute: %llu\n",
+                             (unsigned long long)config->accept_per_minute);
+    if (rc == 0 && config->passphrase_file[0] != '\0')
+        rc = put_line(out, "passphrase_file", config->passphrase_file, err);
+    return rc;
+}
+
+int hark_config_encode(struct hark_buf *out, const struct hark_config *config, struct hark_err *err)
+{
+    struct hark_buf text = hark_buf_init(HARK_CONFIG_MAX);
+    struct hark_config *again = NULL;
+    int rc = put_config(&text, config, err);
+    if (rc == 0)
+        rc = hark_config_parse(&again, hark_buf_span(&text), "new configuration", err);
+    if (rc == 0)
+        rc = hark_buf_append_span(out, hark_buf_span(&text), err);
+    hark_config_free(again);
+    hark_buf_free(&text);
+    return rc;
+}
