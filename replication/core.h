@@ -4,7 +4,8 @@
  * knows no clock, no random source, no socket, no file, no thread; the simulator
  * runs many of it in one process. PROTOCOL.md 9.
  *
- * One thread at a time. A peer is known by its CURVE key, as ZAP saw it.
+ * One thread at a time; the functions of hark_core_io may not call back into the
+ * core. A peer is known by its CURVE key, as ZAP saw it.
  */
 #ifndef HARK_REPLICATION_CORE_H
 #define HARK_REPLICATION_CORE_H
@@ -30,10 +31,12 @@ struct hark_sync_report {
 struct hark_core_io {
     void *arg;
     uint64_t (*now_ms)(void *arg);
-    /* Sends a message; body and load are borrowed. When the peer's queue is full
-     * it is dropped and HARK_E_BUSY returned: the core asks again later. */
-    int (*send)(void *arg, const struct hark_key *peer, const struct hark_message *message,
-                struct hark_err *err);
+    /* Sends a message by the connection `via` (HARK_VIA_ANY for questions of our
+     * own); body and load are borrowed. When the peer's queue is full it is dropped
+     * and HARK_E_BUSY returned, peer-unreachable when there is no connection: the
+     * core asks again later. */
+    int (*send)(void *arg, const struct hark_key *peer, uint64_t via,
+                const struct hark_message *message, struct hark_err *err);
     /* May this peer have this space (and is it here)? */
     bool (*may_have)(void *arg, const struct hark_key *peer, const struct hark_hash *space);
     /* Where our log of the space stands. not-found: we have nothing of it yet,
@@ -71,8 +74,10 @@ HARK_CHECK int hark_core_follow(struct hark_core *core, const struct hark_key *p
                                 const struct hark_hash *spaces, size_t count, struct hark_err *err);
 void hark_core_forget(struct hark_core *core, const struct hark_key *peer);
 
-/* A message came from a peer (frames as received; hostile until checked). */
-void hark_core_message(struct hark_core *core, const struct hark_key *peer,
+/* A message came from a peer over the connection `via` (frames as received,
+ * hostile until checked; count may be larger than what is read of frames: at most
+ * three are looked at). */
+void hark_core_message(struct hark_core *core, const struct hark_key *peer, uint64_t via,
                        const struct hark_span *frames, size_t count);
 /* append's outcome: 0, or the code of what was wrong with the batches, with its
  * message. */

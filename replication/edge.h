@@ -4,8 +4,11 @@
  * one loop in the caller's thread, which other threads may wake. PROTOCOL.md 9.1.
  *
  * Everything is bounded: frame sizes (ZMQ_MAXMSGSIZE), queues (HWM, where a slow
- * peer loses messages rather than holding us up), connections, the size of a
- * multipart message (a peer that exceeds it is cut off).
+ * peer loses messages rather than holding us up), the connections of a peer that
+ * are remembered, the frames of a message that are kept.
+ *
+ * All functions belong to the loop's thread, except hark_edge_wake and
+ * hark_edge_stop; before hark_edge_run any one thread may prepare the edge.
  */
 #ifndef HARK_REPLICATION_EDGE_H
 #define HARK_REPLICATION_EDGE_H
@@ -20,9 +23,12 @@ struct hark_edge_handlers {
     /* ZAP: may this CURVE key connect? Called on another thread than the loop's:
      * must only look at what is locked or constant. */
     bool (*allow)(void *arg, const struct hark_key *curve);
-    /* A message from a peer (by its authenticated CURVE key). */
-    void (*message)(void *arg, const struct hark_key *peer, const struct hark_span *frames,
-                    size_t count);
+    /* A message from a peer (by its authenticated CURVE key) over the connection
+     * `via`. Of a message of more than three frames only the first three are at
+     * hand and count is 4; it is nothing that hark_message_decode accepts, but
+     * counts against the peer. */
+    void (*message)(void *arg, const struct hark_key *peer, uint64_t via,
+                    const struct hark_span *frames, size_t count);
     /* hark_edge_wake was called (once or more). */
     void (*woken)(void *arg);
     /* Runs what is due; gives milliseconds until it wants to be called again. */
@@ -42,8 +48,10 @@ HARK_CHECK int hark_edge_listen(struct hark_edge *edge, const char *address, cha
 HARK_CHECK int hark_edge_connect(struct hark_edge *edge, const struct hark_key *peer,
                                  const char *address, struct hark_err *err);
 void hark_edge_disconnect(struct hark_edge *edge, const struct hark_key *peer);
-/* Never blocks. HARK_E_BUSY: its queue is full; peer-unreachable: no connection. */
-HARK_CHECK int hark_edge_send(struct hark_edge *edge, const struct hark_key *peer,
+/* Never blocks. HARK_E_BUSY: its queue is full; peer-unreachable: no connection
+ * (or, over the one that we opened, a full queue: ZeroMQ does not tell them
+ * apart there). */
+HARK_CHECK int hark_edge_send(struct hark_edge *edge, const struct hark_key *peer, uint64_t via,
                               const struct hark_message *message, struct hark_err *err);
 /* From any thread: `woken` is called in the loop soon. */
 void hark_edge_wake(struct hark_edge *edge);

@@ -1,7 +1,7 @@
 /*
  * Messages between nodes: their frames, encoded and strictly decoded. PROTOCOL.md
- * 9.2. One file per message holds its body; here is what they share. Decoding
- * errors are peer-form and peer-version.
+ * 9.2. One file per message holds its body (messages.h); here is what they share.
+ * Decoding errors are peer-form and peer-version (and no-memory).
  */
 #ifndef HARK_REPLICATION_MESSAGE_H
 #define HARK_REPLICATION_MESSAGE_H
@@ -27,6 +27,13 @@ enum hark_message_type {
     HARK_MESSAGE_ERROR = 7,
 };
 
+/* Which connection to a peer: the one that we opened, or one of those that it
+ * opened, which the edge numbers from HARK_VIA_THEIRS on, never giving a number
+ * again. Answers go back over the connection on which the question came. */
+#define HARK_VIA_ANY    UINT64_C(0) /* ours if it stands, else the newest of theirs */
+#define HARK_VIA_OURS   UINT64_C(1)
+#define HARK_VIA_THEIRS UINT64_C(2)
+
 enum hark_tell_status {
     HARK_TELL_SAME = 0,
     HARK_TELL_MORE = 1,
@@ -51,14 +58,22 @@ struct hark_message {
     struct hark_span load;
 };
 
-/* Splits and checks frames (2 or 3, sizes, header). */
+/* Splits and checks frames (2 or 3, sizes, header; a load where the type has one
+ * and only there). On failure out->type and out->id are what the header says as
+ * far as it can be read, else 0. */
 HARK_CHECK int hark_message_decode(struct hark_message *out, const struct hark_span *frames,
                                    size_t count, struct hark_err *err);
 void hark_message_header(uint8_t out[HARK_HEADER_SIZE], uint8_t type, uint64_t id);
 
+/* The cursor of who has nothing yet: empty origin, size 0, the empty tree's
+ * root. */
+void hark_cursor_empty(struct hark_cursor *out, const struct hark_hash *space);
+bool hark_cursor_equal(const struct hark_cursor *a, const struct hark_cursor *b);
 HARK_CHECK int hark_cursor_encode(struct hark_buf *out, const struct hark_cursor *cursor,
                                   struct hark_err *err);
-/* Takes one from the front of *in. */
+/* Takes one from the front of *in. The origin is empty (then it is the cursor of
+ * who has nothing yet, exactly) or in the form of PROTOCOL.md 2.8 for this very
+ * space: who holds a cursor can print it. */
 HARK_CHECK int hark_cursor_take(struct hark_span *in, struct hark_cursor *out,
                                 struct hark_err *err);
 
