@@ -4,7 +4,7 @@
  */
 #undef _GNU_SOURCE
 #undef _POSIX_C_SOURCE
-#define _POSIX_C_SOURCE 200809L
+#define _POSIX_C_SOURCE 200809L /* NOLINT(bugprone-reserved-identifier): POSIX's own */
 
 #include "err.h"
 
@@ -14,13 +14,13 @@
 #include <string.h>
 
 struct code_info {
-    int code;
     const char *name;
+    int code;
     int exit_code;
 };
 
 static const struct code_info code_table[] = {
-#define X(sym, name, exit_code) {HARK_E_##sym, name, exit_code},
+#define X(sym, name, exit_code) {name, HARK_E_##sym, exit_code},
     HARK_ERR_LIST(X)
 #undef X
 };
