@@ -51,7 +51,7 @@ bool hark_net_next(struct hark_net *net, struct hark_net_event *event);
 void hark_net_appended(struct hark_net *net, uint64_t token, int code, const char *message);
 /* Logs, nodes or peers may have changed: who may come in, who may have what, whom
  * to follow and how far our logs are is told anew from the node. Writer's thread. */
-HARK_CHECK int hark_net_update(struct hark_net *net, struct hark_err *err);
+HARK_CHECK int hark_net_update(struct hark_net *net, struct hark_node *node, struct hark_err *err);
 void hark_net_ask_now(struct hark_net *net);
 /* How many (peer, space) pairs are followed, and how many have reported since the
  * last ask_now: being equal, or not going on (code, or behind). */

@@ -66,6 +66,20 @@ static int load_head(struct hark_space *space, struct hark_err *err)
     return 0;
 }
 
+int hark_space_refresh(struct hark_space *space, struct hark_err *err)
+{
+    /* One transaction, so that state and head are of the same size. */
+    int rc = hark_index_begin(space->index, err);
+
+    if (rc < 0)
+        return rc;
+    rc = hark_state_reload(space->state, err);
+    if (rc == 0)
+        rc = load_head(space, err);
+    hark_index_rollback(space->index);
+    return rc;
+}
+
 static int unlink_index(const struct hark_space *space, struct hark_err *err)
 {
     static const char *const suffixes[] = {"", "-wal", "-shm"};
@@ -104,6 +118,8 @@ static int open_index_or_rebuild(struct hark_space *space, struct hark_err *err)
 {
     int rc = space_open_index(space, err);
 
+    if (rc == 0 && space->read_only)
+        return hark_space_refresh(space, err);
     if (rc == 0)
         rc = load_head(space, err);
     if (rc == 0)

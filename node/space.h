@@ -27,6 +27,8 @@ HARK_CHECK int hark_space_create(struct hark_space **out, const char *dir,
 HARK_CHECK int hark_space_open(struct hark_space **out, const char *dir, const struct hark_hash *id,
                                bool read_only, struct hark_pool *pool, struct hark_err *err);
 void hark_space_free(struct hark_space *space);
+/* For readers: sees what the writer has committed since. */
+HARK_CHECK int hark_space_refresh(struct hark_space *space, struct hark_err *err);
 
 /* Borrowed. */
 const struct hark_hash *hark_space_id(const struct hark_space *space);

@@ -292,8 +292,6 @@ int space_catch_up(struct hark_space *space, struct hark_err *err)
                              &count, err);
     if (rc < 0)
         return rc;
-    if (count > 0 && space->read_only)
-        rc = hark_err_set(err, HARK_E_BUSY, "the index is behind the log; a writer brings it up");
     for (size_t i = 0; i < count && rc == 0; i++) {
         struct hark_space_batch batch;
 

@@ -1,0 +1,777 @@
+/*
+ * See net.h. Three kinds of things cross between the threads, all under one lock:
+ * events for the writer (a bounded ring, announced by an eventfd), outcomes for
+ * the network (as bounded as the events they answer, announced by the edge's
+ * wake-up), and the table of who may have what.
+ *
+ * What the core asks for (cursors, roots, batches) is answered by readers that
+ * belong to the network's thread: read-only views of the same files.
+ */
+#include "node/net.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "replication/edge.h"
+
+#define EVENTS_MAX 256u
+#define ACCESS_MAX 65536u
+
+/* A peer by its CURVE key may have this space. */
+struct access {
+    struct hark_key curve;
+    struct hark_hash space;
+};
+
+struct outcome {
+    uint64_t token;
+    int code;
+    char message[200];
+};
+
+/* What the writer tells; replaced as a whole. */
+struct told {
+    size_t access_count;
+    struct access *access;
+    size_t peer_count;
+    struct hark_config_peer *peers;
+};
+
+struct hark_net {
+    char dir[HARK_PATH_MAX];
+    struct hark_edge *edge;
+    struct hark_core *core;
+    pthread_t thread;
+    bool running;
+    int event_fd;
+
+    pthread_mutex_t lock; /* over what follows */
+    struct hark_net_event events[EVENTS_MAX];
+    size_t event_first, event_count;
+    struct outcome outcomes[EVENTS_MAX];
+    size_t outcome_count;
+    struct told told;
+    bool told_new, ask_now;
+    size_t peer_count;
+    struct hark_net_peer peers[HARK_CONFIG_PEERS_MAX];
+    /* which of a peer's reports came since the last ask_now */
+    bool fresh[HARK_CONFIG_PEERS_MAX][HARK_TICKET_SPACES_MAX];
+
+    /* The network thread's own. */
+    struct told followed; /* peers as connected to */
+    size_t reader_count;
+    struct hark_space **readers;
+    struct outcome taken[EVENTS_MAX];
+};
+
+/* --- the table of peers, under the lock ------------------------------------------ */
+
+static struct hark_net_peer *peer_of(struct hark_net *net, const struct hark_key *curve)
+{
+    for (size_t i = 0; i < net->peer_count; i++) {
+        if (hark_key_equal(&net->peers[i].curve, curve))
+            return &net->peers[i];
+    }
+    if (net->peer_count == HARK_CONFIG_PEERS_MAX)
+        return NULL;
+    memset(&net->peers[net->peer_count], 0, sizeof(net->peers[0]));
+    net->peers[net->peer_count].curve = *curve;
+    return &net->peers[net->peer_count++];
+}
+
+static struct hark_sync_report *report_of(struct hark_net_peer *peer, const struct hark_hash *space)
+{
+    for (size_t i = 0; i < peer->report_count; i++) {
+        if (hark_hash_equal(&peer->reports[i].space, space))
+            return &peer->reports[i];
+    }
+    if (peer->report_count == HARK_TICKET_SPACES_MAX)
+        return NULL;
+    memset(&peer->reports[peer->report_count], 0, sizeof(peer->reports[0]));
+    return &peer->reports[peer->report_count++];
+}
+
+/* --- from the network to the writer ---------------------------------------------- */
+
+static int push_event(struct hark_net *net, const struct hark_net_event *event,
+                      struct hark_err *err)
+{
+    const uint64_t one = 1;
+    int rc = 0;
+
+    pthread_mutex_lock(&net->lock);
+    /* As many outcomes as appends must fit, whatever else waits. */
+    if (net->event_count == EVENTS_MAX) {
+        rc = hark_err_set(err, HARK_E_BUSY, "the writer has %u events waiting", EVENTS_MAX);
+    } else {
+        net->events[(net->event_first + net->event_count) % EVENTS_MAX] = *event;
+        net->event_count++;
+    }
+    pthread_mutex_unlock(&net->lock);
+    if (rc == 0 && write(net->event_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
+        rc = hark_err_errno(err, errno, "waking the writer");
+    return rc;
+}
+
+bool hark_net_next(struct hark_net *net, struct hark_net_event *event)
+{
+    uint64_t count;
+    bool any;
+
+    pthread_mutex_lock(&net->lock);
+    any = net->event_count > 0;
+    if (any) {
+        *event = net->events[net->event_first];
+        net->event_first = (net->event_first + 1) % EVENTS_MAX;
+        net->event_count--;
+    } else {
+        (void)!read(net->event_fd, &count, sizeof(count)); /* non-blocking: empties it */
+    }
+    pthread_mutex_unlock(&net->lock);
+    return any;
+}
+
+int hark_net_fd(const struct hark_net *net)
+{
+    return net->event_fd;
+}
+
+/* --- readers ----------------------------------------------------------------------- */
+
+static int reader(struct hark_net *net, const struct hark_hash *id, struct hark_space **out,
+                  struct hark_err *err)
+{
+    struct hark_space **grown, *space = NULL;
+    int rc;
+
+    *out = NULL;
+    for (size_t i = 0; i < net->reader_count; i++) {
+        if (hark_hash_equal(hark_space_id(net->readers[i]), id)) {
+            *out = net->readers[i];
+            return 0;
+        }
+    }
+    rc = hark_space_open(&space, net->dir, id, true, NULL, err);
+    if (rc < 0)
+        return rc;
+    grown = realloc(net->readers, (net->reader_count + 1) * sizeof(*grown));
+    if (grown == NULL) {
+        hark_space_free(space);
+        return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a reader");
+    }
+    net->readers = grown;
+    net->readers[net->reader_count++] = space;
+    *out = space;
+    return 0;
+}
+
+/* --- the core's functions ------------------------------------------------------------ */
+
+static uint64_t io_now(void *arg)
+{
+    (void)arg;
+    return hark_now_ms();
+}
+
+static int io_send(void *arg, const struct hark_key *peer, const struct hark_message *message,
+                   struct hark_err *err)
+{
+    struct hark_net *net = arg;
+
+    return hark_edge_send(net->edge, peer, message, err);
+}
+
+static bool io_may_have(void *arg, const struct hark_key *peer, const struct hark_hash *space)
+{
+    struct hark_net *net = arg;
+    bool may = false;
+
+    pthread_mutex_lock(&net->lock);
+    for (size_t i = 0; i < net->told.access_count && !may; i++)
+        may = hark_key_equal(&net->told.access[i].curve, peer) &&
+              hark_hash_equal(&net->told.access[i].space, space);
+    pthread_mutex_unlock(&net->lock);
+    return may;
+}
+
+static int io_cursor(void *arg, const struct hark_hash *space, struct hark_cursor *out,
+                     struct hark_err *err)
+{
+    struct hark_net *net = arg;
+    const struct hark_log_head *head;
+    struct hark_space *at;
+    int rc = reader(net, space, &at, err);
+
+    if (rc < 0)
+        return rc;
+    head = hark_space_head(at);
+    if (!head->has_batch)
+        return hark_err_set(err, HARK_E_NOT_FOUND, "the log is empty");
+    memset(out, 0, sizeof(*out));
+    out->space = *space;
+    memcpy(out->origin, head->origin, sizeof(out->origin));
+    out->size = head->tree.size;
+    out->root = hark_merkle_root(&head->tree);
+    return 0;
+}
+
+static int io_has_root(void *arg, const struct hark_hash *space, uint64_t size,
+                       const struct hark_hash *root, bool *has, struct hark_err *err)
+{
+    struct hark_net *net = arg;
+    struct hark_space *at;
+    struct hark_hash ours = hark_merkle_empty();
+    int rc = reader(net, space, &at, err);
+
+    *has = false;
+    if (rc < 0)
+        return rc;
+    if (size > hark_space_head(at)->tree.size)
+        return 0;
+    if (size > 0)
+        rc = hark_merkle_root_at(&ours, size, hark_index_merkle_read, hark_space_index(at), err);
+    *has = rc == 0 && hark_hash_equal(&ours, root);
+    return rc;
+}
+
+static int io_load(void *arg, const struct hark_hash *space, uint64_t from, size_t max_bytes,
+                   struct hark_buf *out, unsigned *batches, struct hark_err *err)
+{
+    struct hark_net *net = arg;
+    struct hark_space *at;
+    uint64_t position = from;
+    int rc = reader(net, space, &at, err);
+
+    *batches = 0;
+    while (rc == 0 && position < hark_space_head(at)->tree.size) {
+        struct hark_space_batch batch;
+        struct hark_buf wire = hark_buf_init(HARK_UNPACKED_MAX);
+
+        rc = hark_space_read_batch(at, position, &batch, err);
+        if (rc < 0)
+            break;
+        rc = hark_wire_batch_encode(&wire, &batch.raw, err);
+        position += batch.raw.count;
+        hark_space_batch_free(&batch);
+        /* At least one; then as many as fit. */
+        if (rc == 0 && *batches > 0 && out->size + wire.size > max_bytes) {
+            hark_buf_free(&wire);
+            break;
+        }
+        if (rc == 0)
+            rc = hark_buf_append_span(out, hark_buf_span(&wire), err);
+        hark_buf_free(&wire);
+        if (rc == 0)
+            (*batches)++;
+    }
+    return rc;
+}
+
+static int io_append(void *arg, const struct hark_hash *space, const struct hark_key *peer,
+                     struct hark_buf *load, unsigned batches, uint64_t token, struct hark_err *err)
+{
+    struct hark_net_event event = {.type = HARK_NET_APPEND,
+                                   .space = *space,
+                                   .peer = *peer,
+                                   .token = token,
+                                   .load = *load,
+                                   .batches = batches};
+    int rc = push_event(arg, &event, err);
+
+    if (rc == 0)
+        *load = hark_buf_init(load->max);
+    return rc;
+}
+
+static void io_peer_changed(void *arg, const struct hark_key *peer, enum hark_peer_state state,
+                            int code, const char *message)
+{
+    struct hark_net *net = arg;
+    struct hark_net_peer *row;
+
+    pthread_mutex_lock(&net->lock);
+    row = peer_of(net, peer);
+    if (row != NULL) {
+        row->state = state;
+        row->code = code;
+        (void)snprintf(row->message, sizeof(row->message), "%s", message != NULL ? message : "");
+    }
+    pthread_mutex_unlock(&net->lock);
+}
+
+static void io_synced(void *arg, const struct hark_key *peer, const struct hark_sync_report *report)
+{
+    struct hark_net *net = arg;
+    struct hark_net_event event = {
+        .type = HARK_NET_SYNCED, .space = report->space, .peer = *peer, .report = *report};
+    struct hark_net_peer *row;
+    struct hark_sync_report *slot;
+
+    pthread_mutex_lock(&net->lock);
+    row = peer_of(net, peer);
+    slot = row != NULL ? report_of(row, &report->space) : NULL;
+    if (slot != NULL) {
+        *slot = *report;
+        net->fresh[row - net->peers][slot - row->reports] = true;
+    }
+    pthread_mutex_unlock(&net->lock);
+    /* Lost when the queue is full: the table above has it all the same. */
+    (void)push_event(net, &event, NULL);
+}
+
+/* --- the edge's handlers -------------------------------------------------------------- */
+
+/* ZAP: peers named in the configuration, and named nodes of our spaces. */
+static bool on_allow(void *arg, const struct hark_key *curve)
+{
+    struct hark_net *net = arg;
+    bool known = false;
+
+    pthread_mutex_lock(&net->lock);
+    for (size_t i = 0; i < net->told.peer_count && !known; i++)
+        known = hark_key_equal(&net->told.peers[i].curve, curve);
+    for (size_t i = 0; i < net->told.access_count && !known; i++)
+        known = hark_key_equal(&net->told.access[i].curve, curve);
+    pthread_mutex_unlock(&net->lock);
+    return known;
+}
+
+static void on_message(void *arg, const struct hark_key *peer, const struct hark_span *frames,
+                       size_t count)
+{
+    struct hark_net *net = arg;
+
+    hark_core_message(net->core, peer, frames, count);
+}
+
+static const struct hark_config_peer *find_peer(const struct told *told,
+                                                const struct hark_key *curve)
+{
+    for (size_t i = 0; i < told->peer_count; i++) {
+        if (hark_key_equal(&told->peers[i].curve, curve) && told->peers[i].address[0] != '\0' &&
+            !told->peers[i].paused)
+            return &told->peers[i];
+    }
+    return NULL;
+}
+
+static void told_free(struct told *told)
+{
+    free(told->access);
+    free(told->peers);
+    memset(told, 0, sizeof(*told));
+}
+
+/* Connects and follows as the new list of peers says. */
+static void follow_peers(struct hark_net *net, const struct told *now)
+{
+    for (size_t i = 0; i < net->followed.peer_count; i++) {
+        const struct hark_config_peer *before = &net->followed.peers[i];
+        const struct hark_config_peer *after = find_peer(now, &before->curve);
+
+        if (after == NULL || strcmp(after->address, before->address) != 0) {
+            hark_core_forget(net->core, &before->curve);
+            hark_edge_disconnect(net->edge, &before->curve);
+        }
+    }
+    for (size_t i = 0; i < now->peer_count; i++) {
+        const struct hark_config_peer *peer = &now->peers[i];
+        const struct hark_config_peer *before = find_peer(&net->followed, &peer->curve);
+        struct hark_err err = {0};
+        int rc = 0;
+
+        if (peer->address[0] == '\0' || peer->paused) {
+            if (peer->paused)
+                io_peer_changed(net, &peer->curve, HARK_PEER_PAUSED, 0, NULL);
+            continue;
+        }
+        if (before == NULL || strcmp(before->address, peer->address) != 0)
+            rc = hark_edge_connect(net->edge, &peer->curve, peer->address, &err);
+        if (rc == 0)
+            rc = hark_core_follow(net->core, &peer->curve, peer->spaces, peer->space_count, &err);
+        if (rc < 0)
+            io_peer_changed(net, &peer->curve, HARK_PEER_REFUSED, rc, err.message);
+    }
+}
+
+/* A copy of the peers as told, for the network thread to work with unlocked. */
+static bool copy_peers(struct hark_net *net, struct told *out)
+{
+    memset(out, 0, sizeof(*out));
+    if (net->told.peer_count == 0)
+        return true;
+    out->peers = malloc(net->told.peer_count * sizeof(*out->peers));
+    if (out->peers == NULL)
+        return false;
+    memcpy(out->peers, net->told.peers, net->told.peer_count * sizeof(*out->peers));
+    out->peer_count = net->told.peer_count;
+    return true;
+}
+
+static void refresh_readers(struct hark_net *net)
+{
+    for (size_t i = 0; i < net->reader_count; i++) {
+        struct hark_space *space = net->readers[i];
+        uint64_t before = hark_space_head(space)->tree.size;
+
+        /* A reader that cannot be refreshed now serves what it knew. */
+        if (hark_space_refresh(space, NULL) == 0 && hark_space_head(space)->tree.size > before)
+            hark_core_grown(net->core, hark_space_id(space));
+    }
+}
+
+static void on_woken(void *arg)
+{
+    struct hark_net *net = arg;
+    struct told peers = {0};
+    bool told_new, ask_now;
+    size_t count;
+
+    pthread_mutex_lock(&net->lock);
+    count = net->outcome_count;
+    memcpy(net->taken, net->outcomes, count * sizeof(net->taken[0]));
+    net->outcome_count = 0;
+    told_new = net->told_new && copy_peers(net, &peers);
+    if (told_new)
+        net->told_new = false;
+    ask_now = net->ask_now;
+    net->ask_now = false;
+    pthread_mutex_unlock(&net->lock);
+
+    if (told_new || count > 0)
+        refresh_readers(net);
+    for (size_t i = 0; i < count; i++)
+        hark_core_appended(net->core, net->taken[i].token, net->taken[i].code,
+                           net->taken[i].message);
+    if (told_new) {
+        follow_peers(net, &peers);
+        told_free(&net->followed);
+        net->followed = peers;
+    }
+    if (ask_now)
+        hark_core_ask_now(net->core);
+}
+
+static uint64_t on_tick(void *arg)
+{
+    struct hark_net *net = arg;
+
+    return hark_core_tick(net->core);
+}
+
+static void *run(void *arg)
+{
+    struct hark_net *net = arg;
+    struct hark_err err = {0};
+
+    if (hark_edge_run(net->edge, &err) < 0)
+        (void)fprintf(stderr, "harkd: the network loop ended: %s (%s)\n", err.message,
+                      hark_err_name(err.code));
+    return NULL;
+}
+
+/* --- the writer's side -------------------------------------------------------------------- */
+
+static int add_access(struct told *told, size_t *capacity, const struct hark_key *curve,
+                      const struct hark_hash *space, struct hark_err *err)
+{
+    if (told->access_count == *capacity) {
+        size_t bigger = *capacity == 0 ? 16 : 2 * *capacity;
+        struct access *grown =
+            bigger > ACCESS_MAX ? NULL : realloc(told->access, bigger * sizeof(*grown));
+
+        if (grown == NULL)
+            return hark_err_set(err, HARK_E_LIMIT, "more than %u rights of peers", ACCESS_MAX);
+        told->access = grown;
+        *capacity = bigger;
+    }
+    told->access[told->access_count++] = (struct access){*curve, *space};
+    return 0;
+}
+
+/* Named nodes of a space may have it. */
+static int add_space(struct hark_node *node, const struct hark_hash *id, struct told *told,
+                     size_t *capacity, struct hark_err *err)
+{
+    uint64_t counts[HARK_SECTION_HASHED_];
+    struct hark_space *space;
+    int rc = hark_node_space(node, id, &space, err);
+
+    if (rc == 0)
+        rc = hark_state_counts(hark_space_state(space), counts, err);
+    for (uint64_t i = 0; rc == 0 && i < counts[HARK_SECTION_NODE]; i++) {
+        struct hark_node_object named;
+
+        rc = hark_state_node(hark_space_state(space), (uint32_t)i, &named, err);
+        if (rc == 0 && named.until == HARK_NONE)
+            rc = add_access(told, capacity, &named.keys.curve, id, err);
+    }
+    return rc;
+}
+
+static int gather(struct hark_node *node, struct told *out, struct hark_err *err)
+{
+    const struct hark_config *config = node->config;
+    struct hark_hash *ids = NULL;
+    size_t count = 0, capacity = 0;
+    int rc = hark_node_spaces(node, &ids, &count, err);
+
+    memset(out, 0, sizeof(*out));
+    for (size_t i = 0; i < count && rc == 0; i++)
+        rc = add_space(node, &ids[i], out, &capacity, err);
+    free(ids);
+    if (rc == 0 && config->peer_count > 0) {
+        out->peers = malloc(config->peer_count * sizeof(*out->peers));
+        if (out->peers == NULL)
+            rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for peers");
+        else
+            memcpy(out->peers, config->peers, config->peer_count * sizeof(*out->peers));
+        out->peer_count = rc == 0 ? config->peer_count : 0;
+    }
+    if (rc < 0)
+        told_free(out);
+    return rc;
+}
+
+int hark_net_update(struct hark_net *net, struct hark_node *node, struct hark_err *err)
+{
+    struct told told, old;
+    int rc = gather(node, &told, err);
+
+    if (rc < 0)
+        return rc;
+    pthread_mutex_lock(&net->lock);
+    old = net->told;
+    net->told = told;
+    net->told_new = true;
+    pthread_mutex_unlock(&net->lock);
+    told_free(&old);
+    hark_edge_wake(net->edge);
+    return 0;
+}
+
+void hark_net_appended(struct hark_net *net, uint64_t token, int code, const char *message)
+{
+    pthread_mutex_lock(&net->lock);
+    if (net->outcome_count < EVENTS_MAX) {
+        struct outcome *o = &net->outcomes[net->outcome_count++];
+
+        o->token = token;
+        o->code = code;
+        (void)snprintf(o->message, sizeof(o->message), "%s", message != NULL ? message : "");
+    }
+    pthread_mutex_unlock(&net->lock);
+    hark_edge_wake(net->edge);
+}
+
+void hark_net_ask_now(struct hark_net *net)
+{
+    pthread_mutex_lock(&net->lock);
+    net->ask_now = true;
+    memset(net->fresh, 0, sizeof(net->fresh));
+    pthread_mutex_unlock(&net->lock);
+    hark_edge_wake(net->edge);
+}
+
+/* Is this peer's report on that space since the last ask_now: equal, or one that
+ * does not go on? */
+static void count_report(struct hark_net *net, const struct hark_config_peer *peer,
+                         const struct hark_hash *space, size_t *equal, size_t *failed)
+{
+    for (size_t i = 0; i < net->peer_count; i++) {
+        struct hark_net_peer *row = &net->peers[i];
+
+        if (!hark_key_equal(&row->curve, &peer->curve))
+            continue;
+        for (size_t j = 0; j < row->report_count; j++) {
+            if (!net->fresh[i][j] || !hark_hash_equal(&row->reports[j].space, space))
+                continue;
+            if (row->reports[j].equal)
+                (*equal)++;
+            else if (row->reports[j].code != 0)
+                (*failed)++;
+        }
+    }
+}
+
+void hark_net_progress(struct hark_net *net, size_t *followed, size_t *equal, size_t *failed)
+{
+    *followed = 0;
+    *equal = 0;
+    *failed = 0;
+    pthread_mutex_lock(&net->lock);
+    for (size_t i = 0; i < net->told.peer_count; i++) {
+        const struct hark_config_peer *peer = &net->told.peers[i];
+
+        if (peer->address[0] == '\0' || peer->paused)
+            continue;
+        *followed += peer->space_count;
+        for (size_t j = 0; j < peer->space_count; j++)
+            count_report(net, peer, &peer->spaces[j], equal, failed);
+    }
+    pthread_mutex_unlock(&net->lock);
+}
+
+size_t hark_net_peers(struct hark_net *net, struct hark_net_peer *out, size_t max)
+{
+    size_t count;
+
+    pthread_mutex_lock(&net->lock);
+    count = net->peer_count;
+    memcpy(out, net->peers, (count < max ? count : max) * sizeof(*out));
+    pthread_mutex_unlock(&net->lock);
+    return count;
+}
+
+/* --- the writer's part of an append ------------------------------------------------- */
+
+/* A space that this peer is followed for may be made on its first batch. */
+static int followed_space(struct hark_node *node, const struct hark_net_event *event,
+                          struct hark_space **out, struct hark_err *err)
+{
+    struct hark_space *space = NULL;
+    int rc = hark_node_space(node, &event->space, out, err);
+
+    if (rc != HARK_E_NOT_FOUND)
+        return rc;
+    rc = hark_space_create(&space, node->dir, &event->space, node->pool, err);
+    if (rc < 0)
+        return rc;
+    rc = hark_node_add_space(node, space, err);
+    if (rc < 0) {
+        hark_space_free(space);
+        return rc;
+    }
+    *out = space;
+    return 0;
+}
+
+static int take_batches(struct hark_node *node, const struct hark_net_event *event,
+                        struct hark_err *err)
+{
+    struct hark_span in = hark_buf_span(&event->load);
+    struct hark_space *space;
+    int rc = followed_space(node, event, &space, err);
+
+    for (unsigned i = 0; rc == 0 && i < event->batches; i++) {
+        struct hark_raw_entry *items = NULL;
+        struct hark_raw_batch batch;
+
+        rc = hark_wire_batch_take(&in, &batch, &items, err);
+        if (rc == 0)
+            rc = hark_space_take(space, &batch, hark_now_ms(), err);
+        free(items);
+    }
+    if (rc == 0 && in.size > 0)
+        rc = hark_err_set(err, HARK_E_PEER_FORM, "bytes are left over after the batches");
+    return rc;
+}
+
+int hark_net_handle(struct hark_net *net, struct hark_node *node, struct hark_net_event *event,
+                    struct hark_err *err)
+{
+    struct hark_err outcome = {0};
+    int code, rc = 0;
+
+    if (event->type != HARK_NET_APPEND)
+        return 0;
+    code = take_batches(node, event, &outcome);
+    hark_buf_free(&event->load);
+    /* The access table may have to change with what came. */
+    rc = hark_net_update(net, node, err);
+    hark_net_appended(net, event->token, code, outcome.message);
+    return rc;
+}
+
+/* --- starting and stopping ------------------------------------------------------------ */
+
+static int make_parts(struct hark_net *net, struct hark_node *node, struct hark_err *err)
+{
+    struct hark_core_io io = {.arg = net,
+                              .now_ms = io_now,
+                              .send = io_send,
+                              .may_have = io_may_have,
+                              .cursor = io_cursor,
+                              .has_root = io_has_root,
+                              .load = io_load,
+                              .append = io_append,
+                              .peer_changed = io_peer_changed,
+                              .synced = io_synced};
+    struct hark_edge_handlers handlers = {
+        .arg = net, .allow = on_allow, .message = on_message, .woken = on_woken, .tick = on_tick};
+    int rc;
+
+    net->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (net->event_fd < 0)
+        return hark_err_errno(err, errno, "eventfd");
+    rc = hark_core_new(&net->core, node->config->name, &io, err);
+    if (rc == 0)
+        rc = hark_edge_new(&net->edge, node->identity.curve, &handlers, err);
+    return rc;
+}
+
+static void net_free(struct hark_net *net)
+{
+    /* Events never taken own their loads. */
+    for (size_t i = 0; i < net->event_count; i++) {
+        struct hark_net_event *event = &net->events[(net->event_first + i) % EVENTS_MAX];
+
+        if (event->type == HARK_NET_APPEND)
+            hark_buf_free(&event->load);
+    }
+    hark_edge_free(net->edge);
+    hark_core_free(net->core);
+    for (size_t i = 0; i < net->reader_count; i++)
+        hark_space_free(net->readers[i]);
+    free(net->readers);
+    told_free(&net->told);
+    told_free(&net->followed);
+    if (net->event_fd >= 0)
+        (void)close(net->event_fd);
+    pthread_mutex_destroy(&net->lock);
+    free(net);
+}
+
+int hark_net_start(struct hark_net **out, struct hark_node *node, bool listen, char *bound,
+                   struct hark_err *err)
+{
+    struct hark_net *net = calloc(1, sizeof(*net));
+    int rc;
+
+    *out = NULL;
+    bound[0] = '\0';
+    if (net == NULL)
+        return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for the network");
+    net->event_fd = -1;
+    pthread_mutex_init(&net->lock, NULL);
+    (void)snprintf(net->dir, sizeof(net->dir), "%s", node->dir);
+    rc = make_parts(net, node, err);
+    if (rc == 0)
+        rc = hark_net_update(net, node, err);
+    if (rc == 0 && listen && node->config->listen[0] != '\0')
+        rc = hark_edge_listen(net->edge, node->config->listen, bound, err);
+    if (rc == 0 && pthread_create(&net->thread, NULL, run, net) != 0)
+        rc = hark_err_set(err, HARK_E_NO_MEMORY, "no thread for the network");
+    if (rc < 0) {
+        net_free(net);
+        return rc;
+    }
+    net->running = true;
+    *out = net;
+    return 0;
+}
+
+void hark_net_stop(struct hark_net *net)
+{
+    if (net == NULL)
+        return;
+    hark_edge_stop(net->edge);
+    if (net->running)
+        pthread_join(net->thread, NULL);
+    net_free(net);
+}
