@@ -178,12 +178,12 @@ static uint64_t io_now(void *arg)
     return hark_now_ms();
 }
 
-static int io_send(void *arg, const struct hark_key *peer, const struct hark_message *message,
-                   struct hark_err *err)
+static int io_send(void *arg, const struct hark_key *peer, uint64_t via,
+                   const struct hark_message *message, struct hark_err *err)
 {
     struct hark_net *net = arg;
 
-    return hark_edge_send(net->edge, peer, message, err);
+    return hark_edge_send(net->edge, peer, via, message, err);
 }
 
 static bool io_may_have(void *arg, const struct hark_key *peer, const struct hark_hash *space)
@@ -341,12 +341,12 @@ static bool on_allow(void *arg, const struct hark_key *curve)
     return known;
 }
 
-static void on_message(void *arg, const struct hark_key *peer, const struct hark_span *frames,
-                       size_t count)
+static void on_message(void *arg, const struct hark_key *peer, uint64_t via,
+                       const struct hark_span *frames, size_t count)
 {
     struct hark_net *net = arg;
 
-    hark_core_message(net->core, peer, frames, count);
+    hark_core_message(net->core, peer, via, frames, count);
 }
 
 static const struct hark_config_peer *find_peer(const struct told *told,
