@@ -35,6 +35,7 @@ struct hark_node {
     struct hark_pool *pool;
     int lock_fd;
     bool read_only;
+    char bound[HARK_ADDRESS_MAX + 1]; /* where the daemon listens in fact; else empty */
     size_t space_count;
     struct hark_space **spaces; /* open ones, opened on first use */
 };
