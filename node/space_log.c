@@ -86,17 +86,14 @@ static int acceptable(struct hark_space *space, const struct space_item *item, s
     if (rc < 0)
         return rc;
     if (item->entry.has_payload) {
-        bool found = false;
-        uint64_t at = 0;
-        struct hark_span key = hark_span(item->entry.payload_hash.bytes, HARK_HASH_SIZE);
+        bool erased = false;
 
-        rc = space->store.find(space->store.arg, HARK_LOOKUP_ERASED, key, &found, &at, err);
+        rc = hark_state_is_erased(state, hark_state_size(state), &item->entry, &erased, err);
         if (rc < 0)
             return rc;
-        if (found)
+        if (erased)
             return hark_err_set(err, HARK_E_PAYLOAD_ERASED,
-                                "this payload was erased by entry %llu and is not taken again",
-                                (unsigned long long)at);
+                                "this payload was erased and is not taken again");
         rc = hark_payload_check(kind, item->payload, NULL, err);
         if (rc < 0)
             return rc;
