@@ -576,11 +576,11 @@ static int erased_with_member(struct hark_state *state, uint64_t position,
     struct hark_key_object key;
     uint64_t ordinal = 0;
     bool of_member = false;
-    int rc;
+    int rc = HARK_OK;
 
-    if (hark_action_of(kind->name) == HARK_ACTION_COHORT) {
+    if (hark_action_of(kind->name) == HARK_ACTION_COHORT) /* bound when it stands */
         rc = hark_objects_find(state, HARK_LOOKUP_OTHER, &cohort, &of_member, &ordinal, err);
-    } else {
+    if (rc == HARK_OK && !of_member) {
         rc = hark_state_key(state, object->key, &key, err);
         of_member = rc == HARK_OK && key.of == HARK_KEY_OF_MEMBER;
         ordinal = of_member ? key.owner : 0;
