@@ -1,0 +1,253 @@
+/*
+ * What the parts of repo.h's implementation share, and nobody else includes.
+ *
+ * Packs are written and copied here, byte by byte (git's pack format version 2
+ * and its index version 2): libgit2's own writer parses, inflates and hashes
+ * everything a second time and syncs file by file. libgit2 reads objects and
+ * moves refs; SHA-1 over whole files is mbedcrypto's, which libgit2 itself
+ * stands on.
+ *
+ * Three classes of packs, told apart by their first object, so that nothing
+ * about them has to be remembered beside them:
+ *
+ *   HARK_PACK_LOG       first a commit: batches. What stock `git gc` makes of a
+ *                       repository also looks so and may hold anything
+ *   HARK_PACK_PAYLOADS  first a blob: payloads and nothing else
+ *   HARK_PACK_TREES     first a tree: trees and commits of payload refs. They
+ *                       hold no words, but each cover makes some of them
+ *                       useless, so they stay apart and are thinned when merged
+ *
+ * A file under construction stands in the repository's folder `hark`, which git
+ * does not look into, and is renamed to its place when it is on the disk.
+ */
+#ifndef HARK_NODE_REPO_INTERNAL_H
+#define HARK_NODE_REPO_INTERNAL_H
+
+#include <git2.h>
+#include <mbedtls/md.h>
+#include <sys/types.h>
+#include <zlib.h>
+
+#include "node/repo.h"
+
+#define HARK_PACK_OBJECTS_MAX 500000u
+#define HARK_PACK_BYTES_MAX   (UINT64_C(1) << 30) /* so that erasing never rewrites more at once */
+#define HARK_REPO_OBJECT_MAX  (64u * 1024u * 1024u) /* of one object, whoever wrote it */
+#define HARK_STAGE_DIR        "hark"
+
+struct hark_repo {
+    char *path;
+    git_repository *git;
+    git_odb *odb;
+    int top_fd;   /* the repository's folder */
+    int pack_fd;  /* objects/pack */
+    int stage_fd; /* HARK_STAGE_DIR */
+    z_stream deflate;
+    bool deflating; /* `deflate` is set up */
+};
+
+/* ---- repo.c ---- */
+
+/* Turns libgit2's answer into an error of ours; `what` is for the message. */
+int hark_repo_git_err(struct hark_err *err, int answer, const char *what);
+/* Forgets packs that are gone: libgit2 keeps what it has once opened. */
+HARK_CHECK int hark_repo_reopen(struct hark_repo *repo, struct hark_err *err);
+git_object_t hark_repo_type(enum hark_git_type type);
+#define HARK_REF_MAX 128u
+/* "refs/heads/<log>", or with `payloads` that log's payload ref. Error: usage. */
+HARK_CHECK int hark_repo_ref_name(char out[HARK_REF_MAX], const char *log, bool payloads,
+                                  struct hark_err *err);
+HARK_CHECK int hark_repo_ref_read(struct hark_repo *repo, const char *ref, bool *exists,
+                                  struct hark_git_id *id, struct hark_err *err);
+/* Compare and swap, durable. `old` NULL: the ref must not exist. Error: busy. */
+HARK_CHECK int hark_repo_ref_move(struct hark_repo *repo, const char *ref,
+                                  const struct hark_git_id *old, const struct hark_git_id *id,
+                                  struct hark_err *err);
+
+/* ---- repo_files.c ---- */
+
+HARK_CHECK int hark_repo_write_all(int fd, const void *data, size_t size, struct hark_err *err);
+HARK_CHECK int hark_repo_sync_fd(int fd, const char *what, struct hark_err *err);
+/* Everything under `path`, for a repository that is being made. */
+HARK_CHECK int hark_repo_sync_tree(const char *path, struct hark_err *err);
+HARK_CHECK int hark_repo_remove_tree(const char *path, struct hark_err *err);
+/* A whole small file; `max` bounds it. *exists false when there is none. */
+HARK_CHECK int hark_repo_slurp(int dir_fd, const char *name, struct hark_buf *out, bool *exists,
+                               struct hark_err *err);
+/* Names in a folder, for callers that change it while they walk. free() each and
+ * the array; `dir` is relative to the repository. No folder: none. */
+HARK_CHECK int hark_repo_names(struct hark_repo *repo, const char *dir, char ***names,
+                               size_t *count, struct hark_err *err);
+void hark_repo_names_free(char **names, size_t count);
+/* Unlinks when it is there. */
+HARK_CHECK int hark_repo_unlink(int dir_fd, const char *name, struct hark_err *err);
+/* What nobody will ever finish or look at: staged files, git's own temporary
+ * files, packs without an index and the reverse, and summaries over packs
+ * (multi-pack index, commit graph) that our changes make wrong. */
+HARK_CHECK int hark_repo_sweep(struct hark_repo *repo, struct hark_err *err);
+/* Stock `git gc` and we must not rewrite packs at once: this is git's own lock
+ * (gc.pid). Error: busy. */
+HARK_CHECK int hark_repo_gc_lock(struct hark_repo *repo, struct hark_err *err);
+void hark_repo_gc_unlock(struct hark_repo *repo);
+
+/* ---- repo_ids.c: a set of git ids ---- */
+
+struct hark_idset {
+    struct hark_git_id *ids; /* in the order they came */
+    size_t count, capacity;
+    uint32_t *slots; /* index + 1 into ids, 0 empty */
+    size_t slot_count;
+};
+HARK_CHECK int hark_idset_add(struct hark_idset *set, const struct hark_git_id *id, bool *added,
+                              struct hark_err *err);
+bool hark_idset_has(const struct hark_idset *set, const struct hark_git_id *id);
+void hark_idset_free(struct hark_idset *set);
+
+/* ---- repo_write.c: making packs ---- */
+
+struct hark_pack_item {
+    struct hark_git_id id;
+    uint32_t crc;
+    uint64_t offset;
+};
+
+/* Zeroed it is a valid writer that has nothing. */
+struct hark_pack_writer {
+    struct hark_repo *repo;
+    char stage[32]; /* name in the stage folder, without extension */
+    char name[64];  /* pack-<40 hex>, when finished */
+    int fd, idx_fd, keep_fd;
+    uint8_t *buf;
+    size_t used;
+    uint64_t offset;   /* in the file, of the end of buf */
+    uint64_t expected; /* what the header on disk says */
+    struct hark_pack_item *items;
+    size_t capacity;
+    struct hark_idset seen; /* seen.count is the number of items */
+    mbedtls_md_context_t sha1;
+    bool finished, open;
+    int level;
+};
+
+/* `expected` objects: a guess that costs a second pass over the file when wrong. */
+HARK_CHECK int hark_pack_begin(struct hark_pack_writer *w, struct hark_repo *repo,
+                               uint64_t expected, struct hark_err *err);
+/* An object that was added before is left out. */
+HARK_CHECK int hark_pack_add(struct hark_pack_writer *w, git_object_t type,
+                             const struct hark_git_id *id, struct hark_span bytes,
+                             struct hark_err *err);
+/* As it stands in another pack (header and deflated bytes, no delta). */
+HARK_CHECK int hark_pack_add_raw(struct hark_pack_writer *w, const struct hark_git_id *id,
+                                 struct hark_span raw, uint32_t crc, struct hark_err *err);
+/* Trailer, index and, unless it is empty, the keep file: staged, on their way to
+ * the disk. */
+HARK_CHECK int hark_pack_finish(struct hark_pack_writer *w, struct hark_span keep,
+                                struct hark_err *err);
+/* Durable and visible, in this order; one sync of the folder for all. */
+HARK_CHECK int hark_pack_publish(struct hark_pack_writer *const *writers, size_t count,
+                                 struct hark_err *err);
+/* Frees; what was not published goes. */
+void hark_pack_end(struct hark_pack_writer *w);
+
+/* ---- repo_pack.c: packs that are there ---- */
+
+enum hark_pack_class { HARK_PACK_LOG, HARK_PACK_PAYLOADS, HARK_PACK_TREES };
+
+struct hark_pack_info {
+    char name[72]; /* without extension */
+    enum hark_pack_class class;
+    uint64_t objects;
+    uint64_t bytes;
+    bool kept;
+};
+HARK_CHECK int hark_packs_list(struct hark_repo *repo, struct hark_pack_info **out, size_t *count,
+                               struct hark_err *err);
+
+struct hark_pack_place {
+    uint64_t offset;
+    uint32_t index; /* in the pack index's order of ids */
+};
+struct hark_pack {
+    char name[72];
+    const uint8_t *idx, *data; /* mapped */
+    size_t idx_size, size;
+    uint32_t count;
+    struct hark_pack_place *places; /* by offset; count + 1 of them, the last the end */
+};
+HARK_CHECK int hark_pack_open(struct hark_pack *out, struct hark_repo *repo, const char *name,
+                              struct hark_err *err);
+void hark_pack_close(struct hark_pack *pack);
+struct hark_git_id hark_pack_id(const struct hark_pack *pack, uint32_t index);
+bool hark_pack_has(const struct hark_pack *pack, const struct hark_git_id *id);
+
+struct hark_pack_object {
+    struct hark_git_id id;
+    git_object_t type; /* or one of the two deltas, then size is the delta's */
+    uint64_t size;
+    struct hark_span raw;
+    uint32_t crc;
+};
+/* Number `n` by offset. That its bytes are as the index's checksum says is seen
+ * when they are copied. */
+HARK_CHECK int hark_pack_object(struct hark_pack_object *out, const struct hark_pack *pack,
+                                uint32_t n, struct hark_err *err);
+
+/* What a copy takes along. Sets that are NULL say nothing. */
+struct hark_pack_filter {
+    const struct hark_idset *only;          /* nothing else */
+    const struct hark_idset *without;       /* not these */
+    const struct hark_idset *payload_trees; /* of what looks like a payload ref's tree or
+                                             * commit, only these */
+};
+/* Copies packs into new ones of `class`, each bounded, published; the old ones
+ * stay. `loose` more objects are taken along from wherever libgit2 finds them.
+ * The names of the new packs go into *made (free()). */
+struct hark_pack_copy {
+    struct hark_pack_info *from;
+    size_t from_count;
+    enum hark_pack_class class;
+    struct hark_pack_filter filter;
+    const struct hark_idset *loose;
+    char (*made)[72];
+    size_t made_count;
+};
+HARK_CHECK int hark_packs_copy(struct hark_repo *repo, struct hark_pack_copy *copy,
+                               struct hark_err *err);
+/* Unlinks a pack unless it is one of the names in `spare`. */
+HARK_CHECK int hark_packs_remove(struct hark_repo *repo, const char *name,
+                                 const struct hark_pack_copy *spare, struct hark_err *err);
+
+/* ---- repo_payloads.c ---- */
+
+/* A keep file's text: one line "hark <log> <end>" for each log: the pack holds
+ * payloads of that log at positions below `end`. Anything else is somebody
+ * else's and protects for ever. */
+#define HARK_KEEP_LOGS_MAX 256u
+struct hark_keep {
+    bool foreign;
+    size_t count;
+    struct {
+        char log[HARK_REF_MAX];
+        uint64_t end;
+    } logs[HARK_KEEP_LOGS_MAX];
+};
+void hark_keep_add(struct hark_keep *keep, const char *log, uint64_t end);
+/* Adds what a pack's keep file says; nothing when there is none. */
+HARK_CHECK int hark_keep_read(struct hark_keep *keep, struct hark_repo *repo, const char *pack,
+                              struct hark_err *err);
+HARK_CHECK int hark_keep_write(struct hark_buf *out, const struct hark_keep *keep,
+                               struct hark_err *err);
+
+#define HARK_PAYLOAD_TREE_MAX   8192u /* 256 lines of at most 30 bytes */
+#define HARK_PAYLOAD_COMMIT_MAX 300u
+/* Is this what payload refs are made of? `bytes` of a tree or a commit. */
+bool hark_payload_form(git_object_t type, struct hark_span bytes);
+
+/* All payload refs: their trees and commits, and the blobs; either may be NULL. */
+HARK_CHECK int hark_payload_reach(struct hark_repo *repo, struct hark_idset *trees,
+                                  struct hark_idset *blobs, struct hark_err *err);
+/* Takes blobs out of the trees of all payload refs. */
+HARK_CHECK int hark_payload_drop(struct hark_repo *repo, const struct hark_idset *blobs,
+                                 struct hark_err *err);
+
+#endif

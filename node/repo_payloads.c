@@ -1,0 +1,749 @@
+/*
+ * Payload refs: trees of 256 a level over payload blobs by position
+ * (PROTOCOL.md 7.5), and the keep files that protect payloads until such a tree
+ * reaches them.
+ *
+ * Covering touches the trees on the path of the positions that are new, whatever
+ * the size; they and the commit make one pack of the class HARK_PACK_TREES.
+ */
+#include "repo_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FANOUT         256u
+#define LEVELS_MAX     8u
+#define TREE_BYTES_MAX HARK_PAYLOAD_TREE_MAX
+#define COMMIT_MAX     HARK_PAYLOAD_COMMIT_MAX
+#define KEEP_MAX       (64u * 1024u)
+
+static const char REF_GLOB[] = "refs/heads/payloads/*";
+
+/* ---- keep files ---- */
+
+void hark_keep_add(struct hark_keep *keep, const char *log, uint64_t end)
+{
+    for (size_t i = 0; i < keep->count; i++) {
+        if (strcmp(keep->logs[i].log, log) == 0) {
+            keep->logs[i].end = end > keep->logs[i].end ? end : keep->logs[i].end;
+            return;
+        }
+    }
+    if (keep->count == HARK_KEEP_LOGS_MAX || strlen(log) >= HARK_REF_MAX) {
+        keep->foreign = true; /* rather kept for ever than lost */
+        return;
+    }
+    snprintf(keep->logs[keep->count].log, HARK_REF_MAX, "%s", log);
+    keep->logs[keep->count++].end = end;
+}
+
+/* "hark <log> <end>" */
+static bool keep_line(struct hark_keep *keep, struct hark_span line)
+{
+    char log[HARK_REF_MAX];
+    char ref[HARK_REF_MAX];
+    uint64_t end = 0;
+    if (!hark_take_literal(&line, "hark ") || line.size == 0) {
+        return false;
+    }
+    const uint8_t *space = memchr(line.data, ' ', line.size);
+    size_t size = space != NULL ? (size_t)(space - line.data) : 0;
+    if (space == NULL || size >= sizeof(log)) {
+        return false;
+    }
+    memcpy(log, line.data, size);
+    log[size] = '\0';
+    if (strlen(log) != size || hark_repo_ref_name(ref, log, false, NULL) != 0 ||
+        hark_decimal_decode(&end, hark_span(space + 1, line.size - size - 1), HARK_NUMBER_MAX,
+                            NULL) != 0) {
+        return false;
+    }
+    hark_keep_add(keep, log, end);
+    return true;
+}
+
+int hark_keep_read(struct hark_keep *keep, struct hark_repo *repo, const char *pack,
+                   struct hark_err *err)
+{
+    char file[96];
+    bool exists = false;
+    struct hark_buf text = hark_buf_init(KEEP_MAX);
+    snprintf(file, sizeof(file), "%s.keep", pack);
+    int rc = hark_repo_slurp(repo->pack_fd, file, &text, &exists, err);
+    if (rc == HARK_E_LIMIT) {
+        keep->foreign = true;
+        rc = 0;
+    } else if (rc == 0 && exists) {
+        struct hark_span in = hark_buf_span(&text);
+        struct hark_span line;
+        bool ours = in.size != 0;
+        while (ours && in.size != 0) {
+            ours = hark_take_line(&in, &line) && keep_line(keep, line);
+        }
+        keep->foreign = keep->foreign || !ours;
+    }
+    hark_buf_free(&text);
+    return rc;
+}
+
+int hark_keep_write(struct hark_buf *out, const struct hark_keep *keep, struct hark_err *err)
+{
+    int rc = keep->foreign ? hark_buf_append_str(out, "kept by hand\n", err) : 0;
+    for (size_t i = 0; rc == 0 && i < keep->count; i++) {
+        rc = hark_buf_printf(out, err, "hark %s %llu\n", keep->logs[i].log,
+                             (unsigned long long)keep->logs[i].end);
+    }
+    return rc;
+}
+
+static int keep_is_done(struct hark_repo *repo, const char *pack, struct hark_keep *keep,
+                        bool *done, struct hark_err *err)
+{
+    memset(keep, 0, sizeof(*keep));
+    int rc = hark_keep_read(keep, repo, pack, err);
+    *done = rc == 0 && !keep->foreign;
+    for (size_t i = 0; rc == 0 && *done && i < keep->count; i++) {
+        uint64_t covered = 0;
+        rc = hark_repo_payloads_covered(repo, keep->logs[i].log, &covered, err);
+        *done = rc == 0 && covered >= keep->logs[i].end;
+    }
+    return rc;
+}
+
+/* Packs whose payloads the refs have come to reach lose their protection. */
+static int drop_keeps(struct hark_repo *repo, struct hark_err *err)
+{
+    struct hark_pack_info *packs = NULL;
+    size_t count = 0;
+    struct hark_keep *keep = calloc(1, sizeof(*keep));
+    int rc = keep != NULL ? 0 : hark_err_set(err, HARK_E_NO_MEMORY, "no memory for keep files");
+    if (rc == 0) {
+        rc = hark_packs_list(repo, &packs, &count, err);
+    }
+    for (size_t i = 0; rc == 0 && i < count; i++) {
+        bool done = false;
+        if (packs[i].kept) {
+            rc = keep_is_done(repo, packs[i].name, keep, &done, err);
+        }
+        if (rc == 0 && done) {
+            char file[96];
+            snprintf(file, sizeof(file), "%s.keep", packs[i].name);
+            rc = hark_repo_unlink(repo->pack_fd, file, err);
+        }
+    }
+    free(packs);
+    free(keep);
+    return rc;
+}
+
+/* ---- one tree ---- */
+
+struct node {
+    size_t count;
+    bool present[FANOUT];
+    struct hark_git_id ids[FANOUT];
+};
+
+static const char BLOB_MODE[] = "100644 ";
+static const char TREE_MODE[] = "40000 ";
+
+static int hex_byte(struct hark_span two)
+{
+    uint8_t byte = 0;
+    return hark_hex_decode(&byte, 1, two, NULL) == 0 ? byte : -1;
+}
+
+/* *leaf tells whether it holds blobs; an empty tree is none of ours. */
+static bool parse_node(struct node *out, bool *leaf, struct hark_span bytes)
+{
+    int last = -1;
+    memset(out, 0, sizeof(*out));
+    *leaf = bytes.size != 0 && bytes.data[0] == '1';
+    while (bytes.size != 0) {
+        struct hark_span name;
+        struct hark_span id;
+        if (!hark_take_literal(&bytes, *leaf ? BLOB_MODE : TREE_MODE) ||
+            !hark_take(&bytes, 3, &name) || name.data[2] != '\0' ||
+            !hark_take(&bytes, HARK_GIT_ID_SIZE, &id)) {
+            return false;
+        }
+        int at = hex_byte(hark_span(name.data, 2));
+        if (at <= last) {
+            return false;
+        }
+        last = at;
+        out->present[at] = true;
+        memcpy(out->ids[at].bytes, id.data, HARK_GIT_ID_SIZE);
+        out->count++;
+    }
+    return out->count != 0;
+}
+
+static void node_set(struct node *node, unsigned at, const struct hark_git_id *id)
+{
+    node->count += node->present[at] ? 0 : 1;
+    node->present[at] = true;
+    node->ids[at] = *id;
+}
+
+static void node_clear(struct node *node, unsigned at)
+{
+    node->count -= node->present[at] ? 1 : 0;
+    node->present[at] = false;
+}
+
+static int load_node(struct hark_repo *repo, const struct hark_git_id *id, bool leaf,
+                     struct node *out, struct hark_err *err)
+{
+    struct hark_buf bytes = hark_buf_init(TREE_BYTES_MAX);
+    bool is_leaf = false;
+    int rc = hark_repo_read(repo, HARK_GIT_TREE, id, &bytes, err);
+    if (rc == HARK_E_NOT_FOUND || rc == HARK_E_LIMIT) {
+        rc = hark_err_set(err, HARK_E_DAMAGED, "a payload ref's tree is missing or too large");
+    } else if (rc != 0) {
+        goto out;
+    } else if (bytes.size == 0) {
+        memset(out, 0, sizeof(*out)); /* the root when there is nothing */
+    } else if (!parse_node(out, &is_leaf, hark_buf_span(&bytes)) || is_leaf != leaf) {
+        rc = hark_err_set(err, HARK_E_DAMAGED, "a payload ref's tree is not well-formed");
+    }
+out:
+    hark_buf_free(&bytes);
+    return rc;
+}
+
+static int write_node(struct hark_pack_writer *w, const struct node *node, bool leaf,
+                      struct hark_git_id *id, struct hark_err *err)
+{
+    struct hark_buf bytes = hark_buf_init(TREE_BYTES_MAX);
+    int rc = 0;
+    for (unsigned i = 0; rc == 0 && i < FANOUT; i++) {
+        if (node->present[i]) {
+            rc = hark_buf_printf(&bytes, err, "%s%02x", leaf ? BLOB_MODE : TREE_MODE, i);
+            if (rc == 0) {
+                rc = hark_buf_append_byte(&bytes, 0, err);
+            }
+            if (rc == 0) {
+                rc = hark_buf_append(&bytes, node->ids[i].bytes, HARK_GIT_ID_SIZE, err);
+            }
+        }
+    }
+    if (rc == 0) {
+        rc = hark_git_hash(id, HARK_GIT_TREE, hark_buf_span(&bytes), err);
+    }
+    if (rc == 0) {
+        rc = hark_pack_add(w, GIT_OBJECT_TREE, id, hark_buf_span(&bytes), err);
+    }
+    hark_buf_free(&bytes);
+    return rc;
+}
+
+/* ---- the commit ---- */
+
+struct cover {
+    bool exists;
+    struct hark_git_id commit;
+    uint64_t size;
+    struct hark_git_id root;
+};
+
+static int commit_bytes(struct hark_buf *out, const struct hark_git_id *root, uint64_t size,
+                        struct hark_err *err)
+{
+    char hex[2 * HARK_GIT_ID_SIZE + 1];
+    hark_git_id_hex(hex, root);
+    return hark_buf_printf(out, err,
+                           "tree %s\nauthor hark <hark@hark.invalid> 0 +0000\n"
+                           "committer hark <hark@hark.invalid> 0 +0000\n\npayloads %llu\n",
+                           hex, (unsigned long long)size);
+}
+
+/* Strictly: parsed, built again and compared. */
+static bool parse_commit(struct cover *out, struct hark_span bytes)
+{
+    static const char before[] = "\n\npayloads ";
+    struct hark_buf again = hark_buf_init(COMMIT_MAX);
+    struct hark_span in = bytes;
+    struct hark_span hex;
+    bool well = false;
+    if (bytes.size == 0 || bytes.size > COMMIT_MAX || !hark_take_literal(&in, "tree ") ||
+        !hark_take(&in, (size_t)2 * HARK_GIT_ID_SIZE, &hex) ||
+        hark_hex_decode(out->root.bytes, HARK_GIT_ID_SIZE, hex, NULL) != 0) {
+        goto out;
+    }
+    const uint8_t *at = memmem(in.data, in.size, before, sizeof(before) - 1);
+    if (at == NULL || in.data[in.size - 1] != '\n') {
+        goto out;
+    }
+    at += sizeof(before) - 1;
+    size_t digits = (size_t)(in.data + in.size - 1 - at);
+    well = hark_decimal_decode(&out->size, hark_span(at, digits), HARK_NUMBER_MAX, NULL) == 0 &&
+           commit_bytes(&again, &out->root, out->size, NULL) == 0 &&
+           hark_span_equal(hark_buf_span(&again), bytes);
+out:
+    hark_buf_free(&again);
+    return well;
+}
+
+static int read_cover(struct hark_repo *repo, const char *ref, struct cover *out,
+                      struct hark_err *err)
+{
+    struct hark_buf bytes = hark_buf_init(COMMIT_MAX);
+    *out = (struct cover){0};
+    int rc = hark_repo_ref_read(repo, ref, &out->exists, &out->commit, err);
+    if (rc == 0 && out->exists) {
+        rc = hark_repo_read(repo, HARK_GIT_COMMIT, &out->commit, &bytes, err);
+        if (rc == HARK_E_NOT_FOUND || rc == HARK_E_LIMIT ||
+            (rc == 0 && !parse_commit(out, hark_buf_span(&bytes)))) {
+            rc = hark_err_set(err, HARK_E_DAMAGED, "%s points to no payload commit", ref);
+        }
+    }
+    hark_buf_free(&bytes);
+    return rc;
+}
+
+bool hark_payload_form(git_object_t type, struct hark_span bytes)
+{
+    struct node node;
+    struct cover cover;
+    bool leaf = false;
+    return type == GIT_OBJECT_TREE     ? parse_node(&node, &leaf, bytes)
+           : type == GIT_OBJECT_COMMIT ? parse_commit(&cover, bytes)
+                                       : false;
+}
+
+/* As many levels as the last position needs bytes, one at least. */
+static unsigned levels_of(uint64_t size)
+{
+    unsigned levels = 1;
+    uint64_t last = size != 0 ? size - 1 : 0;
+    while (levels < LEVELS_MAX && (last >> (8 * levels)) != 0) {
+        levels++;
+    }
+    return levels;
+}
+
+/* Commit, pack, ref: the trees are in `w` and become what the ref says. */
+static int commit_cover(struct hark_repo *repo, struct hark_pack_writer *w, const char *ref,
+                        const struct cover *old, const struct hark_git_id *root, uint64_t size,
+                        struct hark_err *err)
+{
+    struct hark_buf bytes = hark_buf_init(COMMIT_MAX);
+    struct hark_git_id id;
+    int rc = commit_bytes(&bytes, root, size, err);
+    if (rc == 0) {
+        rc = hark_git_hash(&id, HARK_GIT_COMMIT, hark_buf_span(&bytes), err);
+    }
+    if (rc == 0) {
+        rc = hark_pack_add(w, GIT_OBJECT_COMMIT, &id, hark_buf_span(&bytes), err);
+    }
+    if (rc == 0) {
+        rc = hark_pack_finish(w, hark_span(NULL, 0), err);
+    }
+    if (rc == 0) {
+        rc = hark_pack_publish(&w, 1, err);
+    }
+    if (rc == 0) {
+        rc = hark_repo_ref_move(repo, ref, old->exists ? &old->commit : NULL, &id, err);
+    }
+    hark_buf_free(&bytes);
+    return rc;
+}
+
+/* ---- covering ---- */
+
+/* The trees on the path of one position, from the root down. */
+struct spine {
+    struct hark_repo *repo;
+    struct hark_pack_writer *w;
+    unsigned levels;
+    uint64_t at; /* the position whose path it is */
+    bool dirty[LEVELS_MAX];
+    struct node node[LEVELS_MAX];
+};
+
+static unsigned path_byte(const struct spine *s, uint64_t position, unsigned level)
+{
+    return (unsigned)(position >> (8 * (s->levels - 1 - level))) & 0xffu;
+}
+
+/* Writes what changed below `level` and puts it into its parents. */
+static int spine_flush(struct spine *s, unsigned level, struct hark_err *err)
+{
+    for (unsigned i = s->levels - 1; i > level; i--) {
+        struct hark_git_id id;
+        if (!s->dirty[i]) {
+            continue;
+        }
+        unsigned slot = path_byte(s, s->at, i - 1);
+        if (s->node[i].count == 0) {
+            node_clear(&s->node[i - 1], slot);
+        } else {
+            int rc = write_node(s->w, &s->node[i], i == s->levels - 1, &id, err);
+            if (rc != 0) {
+                return rc;
+            }
+            node_set(&s->node[i - 1], slot, &id);
+        }
+        s->dirty[i] = false;
+        s->dirty[i - 1] = true;
+    }
+    return 0;
+}
+
+/* The trees below `level` for s->at, empty where there are none. */
+static int spine_load(struct spine *s, unsigned level, struct hark_err *err)
+{
+    for (unsigned i = level + 1; i < s->levels; i++) {
+        unsigned slot = path_byte(s, s->at, i - 1);
+        s->dirty[i] = false;
+        if (!s->node[i - 1].present[slot]) {
+            memset(&s->node[i], 0, sizeof(s->node[i]));
+            continue;
+        }
+        int rc =
+            load_node(s->repo, &s->node[i - 1].ids[slot], i == s->levels - 1, &s->node[i], err);
+        if (rc != 0) {
+            return rc;
+        }
+    }
+    return 0;
+}
+
+static int spine_seek(struct spine *s, uint64_t position, struct hark_err *err)
+{
+    unsigned common = 0;
+    while (common + 1 < s->levels &&
+           path_byte(s, s->at, common) == path_byte(s, position, common)) {
+        common++;
+    }
+    if (common + 1 == s->levels) {
+        s->at = position;
+        return 0;
+    }
+    int rc = spine_flush(s, common, err);
+    s->at = position;
+    return rc != 0 ? rc : spine_load(s, common, err);
+}
+
+/* Starts from the old root, under as many new ones as the new size needs. */
+static int spine_start(struct spine *s, const struct cover *old, struct hark_err *err)
+{
+    unsigned levels = levels_of(old->size);
+    if (!old->exists) {
+        return 0;
+    }
+    struct node *root = &s->node[0];
+    struct hark_git_id id = old->root;
+    int rc = load_node(s->repo, &id, levels == 1, root, err);
+    for (; rc == 0 && levels < s->levels && root->count != 0; levels++) {
+        memset(root, 0, sizeof(*root));
+        node_set(root, 0, &id);
+        if (levels + 1 < s->levels) {
+            rc = write_node(s->w, root, false, &id, err);
+        }
+    }
+    s->at = old->size;
+    return rc != 0 ? rc : spine_load(s, 0, err);
+}
+
+static int fill_positions(struct spine *s, uint64_t from, uint64_t to, hark_blob_at_fn *blob_at,
+                          void *arg, struct hark_err *err)
+{
+    for (uint64_t position = from; position < to; position++) {
+        struct hark_git_id blob;
+        bool present = false;
+        int rc = blob_at(arg, position, &present, &blob, err);
+        if (rc == 0 && present) {
+            rc = spine_seek(s, position, err);
+        }
+        if (rc != 0) {
+            return rc;
+        }
+        if (present) {
+            unsigned leaf = s->levels - 1;
+            node_set(&s->node[leaf], path_byte(s, position, leaf), &blob);
+            s->dirty[leaf] = true;
+        }
+    }
+    return 0;
+}
+
+static int advance(struct hark_repo *repo, const char *ref, const struct cover *old, uint64_t size,
+                   hark_blob_at_fn *blob_at, void *arg, struct hark_err *err)
+{
+    struct hark_pack_writer w = {0};
+    struct hark_git_id root;
+    struct spine *s = calloc(1, sizeof(*s));
+    if (s == NULL) {
+        return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a payload ref");
+    }
+    s->repo = repo;
+    s->w = &w;
+    s->levels = levels_of(size);
+    int rc = hark_pack_begin(&w, repo, s->levels + 1, err);
+    if (rc == 0) {
+        rc = spine_start(s, old, err);
+    }
+    if (rc == 0) {
+        rc = fill_positions(s, old->size, size, blob_at, arg, err);
+    }
+    if (rc == 0) {
+        rc = spine_flush(s, 0, err);
+    }
+    if (rc == 0) {
+        rc = write_node(&w, &s->node[0], s->levels == 1, &root, err);
+    }
+    if (rc == 0) {
+        rc = commit_cover(repo, &w, ref, old, &root, size, err);
+    }
+    hark_pack_end(&w);
+    free(s);
+    return rc;
+}
+
+int hark_repo_cover_payloads(struct hark_repo *repo, const char *log, uint64_t size,
+                             hark_blob_at_fn *blob_at, void *arg, struct hark_err *err)
+{
+    char ref[HARK_REF_MAX];
+    struct cover old;
+    int rc = hark_repo_ref_name(ref, log, true, err);
+    if (rc == 0) {
+        rc = read_cover(repo, ref, &old, err);
+    }
+    if (rc == 0 && size > old.size) {
+        rc = advance(repo, ref, &old, size, blob_at, arg, err);
+    }
+    return rc != 0 ? rc : drop_keeps(repo, err);
+}
+
+int hark_repo_payloads_covered(struct hark_repo *repo, const char *log, uint64_t *size,
+                               struct hark_err *err)
+{
+    char ref[HARK_REF_MAX];
+    struct cover cover;
+    *size = 0;
+    int rc = hark_repo_ref_name(ref, log, true, err);
+    if (rc == 0) {
+        rc = read_cover(repo, ref, &cover, err);
+    }
+    if (rc == 0) {
+        *size = cover.size;
+    }
+    return rc;
+}
+
+int hark_repo_payload_at(struct hark_repo *repo, const char *log, uint64_t position, bool *present,
+                         struct hark_git_id *blob, struct hark_err *err)
+{
+    char ref[HARK_REF_MAX];
+    struct cover cover;
+    struct node node;
+    *present = false;
+    int rc = hark_repo_ref_name(ref, log, true, err);
+    if (rc == 0) {
+        rc = read_cover(repo, ref, &cover, err);
+    }
+    if (rc != 0 || !cover.exists || position >= cover.size) {
+        return rc;
+    }
+    struct hark_git_id id = cover.root;
+    for (unsigned levels = levels_of(cover.size); levels != 0; levels--) {
+        unsigned slot = (unsigned)(position >> (8 * (levels - 1))) & 0xffu;
+        rc = load_node(repo, &id, levels == 1, &node, err);
+        if (rc != 0 || !node.present[slot]) {
+            return rc;
+        }
+        id = node.ids[slot];
+    }
+    *present = true;
+    *blob = id;
+    return 0;
+}
+
+/* ---- all payload refs ---- */
+
+typedef int ref_fn(void *arg, struct hark_repo *repo, const char *ref, const struct cover *cover,
+                   struct hark_err *err);
+
+static int each_ref(struct hark_repo *repo, ref_fn *fn, void *arg, struct hark_err *err)
+{
+    git_reference_iterator *refs = NULL;
+    const char *ref = NULL;
+    int rc = 0;
+    int answer = git_reference_iterator_glob_new(&refs, repo->git, REF_GLOB);
+    while (answer == 0 && rc == 0 && (answer = git_reference_next_name(&ref, refs)) == 0) {
+        struct cover cover;
+        rc = read_cover(repo, ref, &cover, err);
+        if (rc == 0 && cover.exists) {
+            rc = fn(arg, repo, ref, &cover, err);
+        }
+    }
+    if (rc == 0 && answer != 0 && answer != GIT_ITEROVER) {
+        rc = hark_repo_git_err(err, answer, "payload refs");
+    }
+    git_reference_iterator_free(refs);
+    return rc;
+}
+
+struct reach {
+    struct hark_idset *trees, *blobs;
+};
+
+static int reach_tree(struct reach *r, struct hark_repo *repo, const struct hark_git_id *id,
+                      unsigned levels, struct hark_err *err)
+{
+    struct node node;
+    int rc = r->trees != NULL ? hark_idset_add(r->trees, id, NULL, err) : 0;
+    if (rc != 0 || (levels == 1 && r->blobs == NULL)) {
+        return rc; /* without the blobs wanted the leaves need not be read */
+    }
+    rc = load_node(repo, id, levels == 1, &node, err);
+    for (unsigned i = 0; rc == 0 && i < FANOUT; i++) {
+        if (!node.present[i]) {
+            continue;
+        }
+        rc = levels > 1 ? reach_tree(r, repo, &node.ids[i], levels - 1, err)
+                        : hark_idset_add(r->blobs, &node.ids[i], NULL, err);
+    }
+    return rc;
+}
+
+static int reach_ref(void *arg, struct hark_repo *repo, const char *ref, const struct cover *cover,
+                     struct hark_err *err)
+{
+    (void)ref;
+    struct reach *r = arg;
+    int rc = r->trees != NULL ? hark_idset_add(r->trees, &cover->commit, NULL, err) : 0;
+    return rc != 0 ? rc : reach_tree(r, repo, &cover->root, levels_of(cover->size), err);
+}
+
+int hark_payload_reach(struct hark_repo *repo, struct hark_idset *trees, struct hark_idset *blobs,
+                       struct hark_err *err)
+{
+    struct reach r = {.trees = trees, .blobs = blobs};
+    return each_ref(repo, reach_ref, &r, err);
+}
+
+struct drop {
+    const struct hark_idset *blobs;
+    struct hark_pack_writer *w;
+};
+
+/* *id becomes the tree's without the blobs; *empty when nothing is left. */
+static int drop_in_tree(struct drop *d, struct hark_repo *repo, struct hark_git_id *id,
+                        unsigned levels, bool *empty, struct hark_err *err)
+{
+    struct node node;
+    bool changed = false;
+    int rc = load_node(repo, id, levels == 1, &node, err);
+    for (unsigned i = 0; rc == 0 && i < FANOUT; i++) {
+        if (!node.present[i]) {
+            continue;
+        }
+        struct hark_git_id child = node.ids[i];
+        bool gone = levels == 1 && hark_idset_has(d->blobs, &child);
+        if (levels > 1) {
+            rc = drop_in_tree(d, repo, &child, levels - 1, &gone, err);
+        }
+        if (rc == 0 && gone) {
+            node_clear(&node, i);
+            changed = true;
+        } else if (rc == 0 && !hark_git_id_equal(&child, &node.ids[i])) {
+            node_set(&node, i, &child);
+            changed = true;
+        }
+    }
+    *empty = rc == 0 && node.count == 0;
+    return rc == 0 && changed && !*empty ? write_node(d->w, &node, levels == 1, id, err) : rc;
+}
+
+static int drop_in_ref(void *arg, struct hark_repo *repo, const char *ref,
+                       const struct cover *cover, struct hark_err *err)
+{
+    struct hark_pack_writer w = {0};
+    struct drop d = {.blobs = arg, .w = &w};
+    struct hark_git_id root = cover->root;
+    unsigned levels = levels_of(cover->size);
+    bool empty = false;
+    int rc = hark_pack_begin(&w, repo, levels + 1, err);
+    if (rc == 0) {
+        rc = drop_in_tree(&d, repo, &root, levels, &empty, err);
+    }
+    if (rc == 0 && empty) {
+        const struct node nothing = {0};
+        rc = write_node(&w, &nothing, true, &root, err);
+    }
+    if (rc == 0 && !hark_git_id_equal(&root, &cover->root)) {
+        rc = commit_cover(repo, &w, ref, cover, &root, cover->size, err);
+    }
+    hark_pack_end(&w);
+    return rc;
+}
+
+int hark_payload_drop(struct hark_repo *repo, const struct hark_idset *blobs, struct hark_err *err)
+{
+    return each_ref(repo, drop_in_ref, (void *)(uintptr_t)blobs, err);
+}
+
+/* ---- what is there ---- */
+
+struct visit {
+    hark_payload_fn *fn;
+    void *arg;
+    struct hark_buf bytes;
+};
+
+static int visit_payload(struct hark_repo *repo, struct visit *v, const struct hark_git_id *id,
+                         struct hark_err *err)
+{
+    hark_buf_clear(&v->bytes);
+    int rc = hark_repo_read(repo, HARK_GIT_BLOB, id, &v->bytes, err);
+    if (rc != 0) {
+        return rc;
+    }
+    struct hark_hash hash = hark_sha256(hark_buf_span(&v->bytes));
+    return v->fn(v->arg, &hash, id, v->bytes.size, err);
+}
+
+static int collect_pack(struct hark_repo *repo, const char *name, struct hark_idset *ids,
+                        struct hark_err *err)
+{
+    struct hark_pack pack;
+    int rc = hark_pack_open(&pack, repo, name, err);
+    for (uint32_t i = 0; rc == 0 && i < pack.count; i++) {
+        /* In the order of the file: so they are read, too. */
+        struct hark_git_id id = hark_pack_id(&pack, pack.places[i].index);
+        rc = hark_idset_add(ids, &id, NULL, err);
+    }
+    hark_pack_close(&pack);
+    return rc;
+}
+
+int hark_repo_each_payload(struct hark_repo *repo, hark_payload_fn *fn, void *arg,
+                           struct hark_err *err)
+{
+    struct visit v = {.fn = fn, .arg = arg, .bytes = hark_buf_init(HARK_REPO_OBJECT_MAX)};
+    struct hark_idset ids = {0};
+    struct hark_pack_info *packs = NULL;
+    size_t count = 0;
+    int rc = hark_packs_list(repo, &packs, &count, err);
+    for (size_t i = 0; rc == 0 && i < count; i++) {
+        if (packs[i].class == HARK_PACK_PAYLOADS) {
+            rc = collect_pack(repo, packs[i].name, &ids, err);
+        }
+    }
+    /* Those that stock git has put into packs of all sorts: a ref reaches them,
+     * since those that none reaches were kept out of its way. */
+    if (rc == 0) {
+        rc = hark_payload_reach(repo, NULL, &ids, err);
+    }
+    for (size_t i = 0; rc == 0 && i < ids.count; i++) {
+        rc = visit_payload(repo, &v, &ids.ids[i], err);
+    }
+    hark_buf_free(&v.bytes);
+    hark_idset_free(&ids);
+    free(packs);
+    return rc;
+}
