@@ -1,0 +1,91 @@
+# shellcheck shell=bash
+# What the end-to-end tests share: a working directory, nodes that are started
+# and ended by their process id, checks that say what failed. Sourced after
+# `set -euo pipefail`.
+
+: "${HARK:?the built program hark}" "${HARKD:?the built program harkd}"
+
+# Short, because a local socket's path may have 107 bytes only.
+work=$(mktemp -d /tmp/hark-e2e.XXXXXX)
+daemons=()
+
+stop_daemons() {
+    local pid
+    for pid in "${daemons[@]-}"; do
+        [ -n "$pid" ] && kill "$pid" 2>/dev/null || true
+    done
+    for pid in "${daemons[@]-}"; do
+        [ -n "$pid" ] && wait "$pid" 2>/dev/null || true
+    done
+    daemons=()
+}
+
+finish() {
+    local code=$?
+    stop_daemons
+    if [ "$code" -ne 0 ] && [ "$code" -ne 77 ]; then
+        echo "--- failed (exit $code); the nodes' messages:"
+        tail -n 20 "$work"/*.log 2>/dev/null || true
+    fi
+    rm -rf "$work"
+    exit "$code"
+}
+trap finish EXIT
+
+fail() {
+    echo "FAILED: $*" >&2
+    exit 1
+}
+
+skip() {
+    echo "skipped: $*"
+    exit 77
+}
+
+# same WHAT A B: both are equal and not empty
+same() {
+    [ -n "$2" ] || fail "$1: empty"
+    [ "$2" = "$3" ] || fail "$1: '$2' is not '$3'"
+    echo "ok: $1"
+}
+
+# refused NAME EXIT COMMAND...: it fails with that error name and exit code
+refused() {
+    local name=$1 exit_code=$2 code=0 said
+    shift 2
+    said=$("$@" 2>&1 >/dev/null) || code=$?
+    [ "$code" = "$exit_code" ] || fail "$* ended with $code, not $exit_code: $said"
+    case "$said" in
+    *"$name"*) echo "ok: refused, $name" ;;
+    *) fail "$* did not say $name: $said" ;;
+    esac
+}
+
+# A port nobody listens on now.
+free_port() {
+    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
+# start NAME: harkd over $work/NAME, waiting until it listens
+start() {
+    local name=$1 i
+    "$HARKD" -d -C "$work/$name" 2>>"$work/$name.log" &
+    daemons+=($!)
+    for i in $(seq 200); do
+        [ -S "$work/$name/sock" ] && return 0
+        kill -0 "${daemons[-1]}" 2>/dev/null || fail "$name's daemon ended: $(cat "$work/$name.log")"
+        sleep 0.05
+    done
+    fail "$name's daemon did not start after $i tries"
+}
+
+# field FILE-OR-- EXPRESSION: a value out of JSON on standard input, where the
+# document is called d
+field() {
+    python3 -c 'import json, sys; d = json.load(sys.stdin); print(eval(sys.argv[1]))' "$1"
+}
+
+# entry_id: the id printed by a writing verb called with --json
+entry_id() {
+    field 'd["id"]'
+}
