@@ -12,10 +12,10 @@ daemons=()
 stop_daemons() {
     local pid
     for pid in "${daemons[@]-}"; do
-        [ -n "$pid" ] && kill "$pid" 2>/dev/null || true
+        if [ -n "$pid" ]; then kill "$pid" 2>/dev/null || true; fi
     done
     for pid in "${daemons[@]-}"; do
-        [ -n "$pid" ] && wait "$pid" 2>/dev/null || true
+        if [ -n "$pid" ]; then wait "$pid" 2>/dev/null || true; fi
     done
     daemons=()
 }
