@@ -179,6 +179,13 @@ struct search {
     bool has_owner;
 };
 
+/* A valid label, so it fits. */
+static void keep_label(struct search *search, const char *label)
+{
+    memcpy(search->label, label, strnlen(label, HARK_LABEL_MAX) + 1);
+    search->label[HARK_LABEL_MAX] = '\0';
+}
+
 static int look_at_person(struct hark_node *node, const struct hark_hash *space, const char *label,
                           struct search *search, struct hark_err *err)
 {
@@ -192,7 +199,7 @@ static int look_at_person(struct hark_node *node, const struct hark_hash *space,
         search->has_owner = true;
     if (search->prefix == NULL) {
         if (search->people == 1)
-            (void)snprintf(search->label, sizeof(search->label), "%s", label);
+            keep_label(search, label);
         return 0;
     }
     rc = person_author(node, space, label, &author, err);
@@ -203,7 +210,7 @@ static int look_at_person(struct hark_node *node, const struct hark_hash *space,
     hark_author_free(&author);
     if (fits) {
         search->found++;
-        (void)snprintf(search->label, sizeof(search->label), "%s", label);
+        keep_label(search, label);
     }
     return 0;
 }
