@@ -1,0 +1,373 @@
+/*
+ * Hiding and erasing. Hiding takes words out of the search. Erasing marks every
+ * row that names the payload's hash, takes out all that the index made of it,
+ * and keeps the blob's name until the repository has dropped the blob; then the
+ * traces in free pages, in the search's segments and in the WAL go as well.
+ *
+ * Erasing is by hash. An erasure reaches a payload only through its author's own
+ * entries (the first author's: a second author's entry with the same hash says
+ * nothing and gives no right over it), but then it is gone everywhere. A hash
+ * that a never-erased entry names too keeps its blob: the log could not be
+ * replayed without it.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "node/index_internal.h"
+
+#define PENDING_MAX (1u << 20) /* handed out at a time */
+
+int hark_index_about(struct hark_index *index, uint64_t position, struct hark_index_about *out,
+                     struct hark_err *err)
+{
+    sqlite3_stmt *s = NULL;
+    bool row = false;
+    int64_t owner;
+    int rc = hark_index_select(
+        index, err, &s, &row,
+        "SELECT k.name, e.verdict, e.owner, e.flags, e.choice, e.subject, e.hidden_by IS NOT NULL,"
+        " e.says, e.payload_hash, e.blob IS NOT NULL FROM entry e"
+        " CROSS JOIN kind k ON k.number = e.kind WHERE e.position = ?1",
+        V_ARGS(V_INT(position)));
+
+    memset(out, 0, sizeof(*out));
+    if (rc != 0)
+        return rc;
+    if (!row) {
+        (void)sqlite3_reset(s);
+        return hark_err_set(err, HARK_E_NOT_FOUND, "there is no entry %llu",
+                            (unsigned long long)position);
+    }
+    owner = sqlite3_column_int64(s, 2);
+    out->position = position;
+    (void)snprintf(out->kind, sizeof(out->kind), "%s", (const char *)sqlite3_column_text(s, 0));
+    out->verdict = (uint8_t)sqlite3_column_int(s, 1);
+    out->author_of = (uint8_t)(owner >> 32);
+    out->author = (uint32_t)owner;
+    out->flags = sqlite3_column_int(s, 3);
+    out->choice = sqlite3_column_type(s, 4) == SQLITE_NULL ? -1 : sqlite3_column_int(s, 4);
+    out->subject =
+        sqlite3_column_type(s, 5) == SQLITE_NULL ? HARK_NONE : (uint64_t)sqlite3_column_int64(s, 5);
+    out->hidden = sqlite3_column_int(s, 6) != 0;
+    out->says = (enum hark_says)sqlite3_column_int(s, 7);
+    out->has_payload = sqlite3_column_type(s, 8) != SQLITE_NULL;
+    if (out->has_payload)
+        rc = hark_index_blob(s, 8, out->payload_hash.bytes, HARK_HASH_SIZE, err);
+    out->has_blob = sqlite3_column_int(s, 9) != 0;
+    (void)sqlite3_reset(s);
+    return rc;
+}
+
+/* The next position of a list that changes while it is walked; HARK_NONE at its
+ * end. `sql` gives the least one above ?2 that belongs to ?1. */
+static int next_position(struct hark_index *index, const char *sql, struct hark_index_value of,
+                         int64_t after, uint64_t below, uint64_t *out, struct hark_err *err)
+{
+    int64_t position = 0;
+    bool found = false;
+    int rc = hark_index_number(index, err, &found, &position, sql,
+                               V_ARGS(of, V_INT(after), V_INT(below)));
+
+    *out = rc == 0 && found ? (uint64_t)position : HARK_NONE;
+    return rc;
+}
+
+int hark_index_hide(struct hark_index *index, uint64_t subject, uint64_t by, struct hark_err *err)
+{
+    uint64_t revision = 0;
+    int64_t after = -1;
+    int rc;
+
+    if (subject == HARK_NONE)
+        return 0;
+    rc = hark_index_run(index, err,
+                        "UPDATE entry SET hidden_by = ?2 WHERE position = ?1 AND hidden_by IS NULL",
+                        V_ARGS(V_INT(subject), V_INT(by)));
+    if (rc == 0)
+        rc = hark_index_words_drop(index, subject, false, err);
+    while (rc == 0) {
+        rc = next_position(index,
+                           "SELECT r.position FROM re r"
+                           " CROSS JOIN entry e ON e.position = r.position"
+                           " CROSS JOIN kind k ON k.number = e.kind AND k.name = 'revision'"
+                           " WHERE r.subject = ?1 AND r.position > ?2 AND r.position < ?3"
+                           " ORDER BY r.position LIMIT 1",
+                           V_INT(subject), after, by, &revision, err);
+        if (rc != 0 || revision == HARK_NONE)
+            break;
+        rc = hark_index_words_drop(index, revision, false, err);
+        after = (int64_t)revision;
+    }
+    return rc;
+}
+
+/* ---- marking ---- */
+
+/* Everything that the index made of what this row said. */
+static int mark_row(struct hark_index *index, uint64_t position, uint64_t by, struct hark_err *err)
+{
+    struct hark_index_about about;
+    int rc = hark_index_about(index, position, &about, err);
+
+    if (rc != 0 || about.says == HARK_SAYS_ERASED || (about.flags & HARK_FLAG_ERASABLE) == 0)
+        return rc;
+    rc = hark_index_run(
+        index, err,
+        "UPDATE entry SET says = 4, erased_by = ?2, choice = CASE WHEN choice IS NULL THEN NULL"
+        " ELSE 4 END WHERE position = ?1",
+        V_ARGS(V_INT(position), V_INT(by)));
+    if (rc == 0)
+        rc = hark_index_tree_touch(index, HARK_TREE_CONTENT, position, err);
+    if (rc == 0)
+        rc = hark_index_bits_begin(index, err);
+    if (rc == 0 && about.choice >= 0 && (about.flags & HARK_FLAG_REPLACED) == 0)
+        rc = hark_index_bits_vote(index, about.subject, about.author, about.choice,
+                                  HARK_CHOICE_ERASED, err);
+    if (rc == 0)
+        rc = hark_index_words_drop(index, position, true, err);
+    if (rc == 0)
+        rc = hark_index_cohort_drop(index, position, err);
+    return rc != 0 ? rc
+                   : hark_index_run(index, err, "DELETE FROM name WHERE position = ?1",
+                                    V_ARGS(V_INT(position)));
+}
+
+static int first_with(struct hark_index *index, const struct hark_hash *hash, uint64_t position,
+                      uint64_t *first, struct hark_err *err)
+{
+    bool found = false;
+    int rc = hark_index_lookup_find(index, HARK_LOOKUP_PAYLOAD,
+                                    hark_span(hash->bytes, HARK_HASH_SIZE), &found, first, err);
+
+    if (rc == 0 && !found)
+        *first = position;
+    return rc;
+}
+
+static const char next_duplicate[] = "SELECT min(position) FROM duplicate WHERE hash = ?1"
+                                     " AND position > ?2 AND position < ?3";
+
+/* Every row with the payload hash of this one, if this one's author had it
+ * first. */
+static int erase_payload(struct hark_index *index, uint64_t position, uint64_t by,
+                         struct hark_err *err)
+{
+    struct hark_index_about about;
+    uint64_t at = 0;
+    int rc = hark_index_about(index, position, &about, err);
+
+    if (rc != 0 || !about.has_payload || (about.flags & HARK_FLAG_ERASABLE) == 0 ||
+        (about.flags & HARK_FLAG_FOREIGN) != 0)
+        return rc;
+    rc = first_with(index, &about.payload_hash, position, &at, err);
+    if (rc == 0)
+        rc = mark_row(index, position, by, err);
+    while (rc == 0 && at != HARK_NONE) {
+        if (at != position)
+            rc = mark_row(index, at, by, err);
+        if (rc == 0)
+            rc = next_position(index, next_duplicate,
+                               V_BLOB(about.payload_hash.bytes, HARK_HASH_SIZE), (int64_t)at,
+                               INT64_MAX, &at, err);
+    }
+    return rc;
+}
+
+/* All that a member wrote before this entry, and what was said of its cohorts. */
+static int erase_member(struct hark_index *index, uint32_t member, uint64_t by,
+                        struct hark_err *err)
+{
+    struct hark_index_value owner = V_INT((int64_t)HARK_KEY_OF_MEMBER << 32 | (int64_t)member);
+    uint64_t at = 0;
+    int64_t after = -1;
+    int rc = 0;
+
+    for (after = -1; rc == 0; after = (int64_t)at) {
+        rc = next_position(index,
+                           "SELECT min(position) FROM entry WHERE owner = ?1 AND position > ?2"
+                           " AND position < ?3",
+                           owner, after, by, &at, err);
+        if (rc != 0 || at == HARK_NONE)
+            break;
+        rc = erase_payload(index, at, by, err);
+    }
+    for (after = -1; rc == 0; after = (int64_t)at) {
+        rc = next_position(index,
+                           "SELECT r.position FROM member m"
+                           " CROSS JOIN re r ON r.subject = m.admit"
+                           " CROSS JOIN entry e ON e.position = r.position AND e.verdict = 0"
+                           " CROSS JOIN kind k ON k.number = e.kind AND k.name = 'cohort'"
+                           " WHERE m.ordinal = ?1 AND r.position > ?2 AND r.position < ?3"
+                           " ORDER BY r.position LIMIT 1",
+                           V_INT(member), after, by, &at, err);
+        if (rc != 0 || at == HARK_NONE)
+            break;
+        rc = erase_payload(index, at, by, err);
+    }
+    return rc;
+}
+
+int hark_index_erase(struct hark_index *index, const struct hark_effect *effect,
+                     struct hark_err *err)
+{
+    int rc = 0;
+
+    /* An admit has no erasable payload of its own, so that it is safe to go
+     * through all subjects. */
+    for (size_t i = 0; rc == 0 && i < effect->re_count; i++)
+        if (effect->re[i] != HARK_NONE)
+            rc = erase_payload(index, effect->re[i], effect->position, err);
+    for (size_t i = 0; rc == 0 && i < effect->erased_member_count; i++)
+        rc = erase_member(index, effect->erased_members[i], effect->position, err);
+    return rc;
+}
+
+int hark_index_eraser(struct hark_index *index, uint64_t position, const struct hark_hash *hash,
+                      uint64_t *by, struct hark_err *err)
+{
+    struct hark_span key = hark_span(hash->bytes, HARK_HASH_SIZE);
+    uint64_t first = 0;
+    int64_t eraser = 0;
+    bool found = false;
+    int rc = hark_index_lookup_find(index, HARK_LOOKUP_ERASED, key, &found, by, err);
+
+    if (rc != 0 || found)
+        return rc;
+    *by = HARK_NONE;
+    rc = first_with(index, hash, position, &first, err);
+    if (rc == 0)
+        rc = hark_index_number(index, err, &found, &eraser,
+                               "SELECT erased_by FROM entry WHERE position = ?1",
+                               V_ARGS(V_INT(first)));
+    if (rc == 0 && found)
+        *by = (uint64_t)eraser;
+    return rc;
+}
+
+/* ---- the disk ---- */
+
+/* Does a never-erased entry name this payload too? */
+static int is_kept(struct hark_index *index, const struct hark_hash *hash, uint64_t position,
+                   bool *kept, struct hark_err *err)
+{
+    uint64_t at = 0;
+    int rc = first_with(index, hash, position, &at, err);
+
+    *kept = false;
+    while (rc == 0 && at != HARK_NONE && !*kept) {
+        struct hark_index_about about;
+
+        rc = hark_index_about(index, at, &about, err);
+        *kept = rc == 0 && (about.flags & HARK_FLAG_ERASABLE) == 0;
+        if (rc == 0)
+            rc = next_position(index, next_duplicate, V_BLOB(hash->bytes, HARK_HASH_SIZE),
+                               (int64_t)at, INT64_MAX, &at, err);
+    }
+    return rc;
+}
+
+static int read_pending(sqlite3_stmt *statement, struct hark_pending_erasure *out,
+                        struct hark_err *err)
+{
+    int rc = hark_index_blob(statement, 1, out->blob.bytes, HARK_GIT_ID_SIZE, err);
+
+    out->position = (uint64_t)sqlite3_column_int64(statement, 0);
+    return rc != 0 ? rc
+                   : hark_index_blob(statement, 2, out->payload_hash.bytes, HARK_HASH_SIZE, err);
+}
+
+static int grow(struct hark_pending_erasure **items, size_t count, size_t *capacity,
+                struct hark_err *err)
+{
+    struct hark_pending_erasure *larger;
+
+    if (count < *capacity)
+        return 0;
+    *capacity = *capacity == 0 ? 64 : *capacity * 2;
+    larger = realloc(*items, *capacity * sizeof(*larger));
+    if (larger == NULL)
+        return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for erasures");
+    *items = larger;
+    return 0;
+}
+
+int hark_index_pending_erasures(struct hark_index *index, struct hark_pending_erasure **out,
+                                size_t *count, struct hark_err *err)
+{
+    struct hark_pending_erasure *items = NULL;
+    struct hark_pending_erasure item;
+    sqlite3_stmt *statement = NULL;
+    size_t capacity = 0;
+    bool row = false, kept = false;
+    int rc = hark_index_select(index, err, &statement, &row,
+                               "SELECT position, blob, payload_hash FROM entry"
+                               " WHERE says = 4 AND blob IS NOT NULL ORDER BY position",
+                               NULL, 0);
+
+    *out = NULL;
+    *count = 0;
+    while (rc == 0 && row && *count < PENDING_MAX) {
+        rc = read_pending(statement, &item, err);
+        if (rc == 0)
+            rc = is_kept(index, &item.payload_hash, item.position, &kept, err);
+        if (rc == 0 && !kept)
+            rc = grow(&items, *count, &capacity, err);
+        if (rc == 0 && !kept)
+            items[(*count)++] = item;
+        if (rc == 0)
+            rc = hark_index_step(index, statement, &row, err);
+    }
+    if (statement != NULL)
+        (void)sqlite3_reset(statement);
+    if (rc != 0) {
+        free(items);
+        *count = 0;
+        return rc;
+    }
+    *out = items;
+    return 0;
+}
+
+/* The WAL still holds the pages as they were: it is written back and cut to
+ * nothing, which needs that no reader is in its way. */
+static int truncate_wal(struct hark_index *index, struct hark_err *err)
+{
+    int result = sqlite3_wal_checkpoint_v2(index->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+
+    return result == SQLITE_OK ? 0 : hark_index_fail(index, result, err);
+}
+
+int hark_index_erased(struct hark_index *index, const struct hark_pending_erasure *items,
+                      size_t count, struct hark_err *err)
+{
+    int rc;
+
+    if (index->in_transaction || index->read_only)
+        return hark_err_set(err, HARK_E_INTERNAL, "erasing needs a writer outside a transaction");
+    /* Marking took words, names and cohorts out. Merging the search into one
+     * segment drops what is only crossed out there. */
+    rc = hark_index_begin(index, err);
+    if (rc == 0)
+        rc = hark_index_run(index, err, "INSERT INTO words (words) VALUES ('optimize')", NULL, 0);
+    if (rc == 0)
+        rc = hark_index_commit(index, err);
+    else
+        hark_index_rollback(index);
+    if (rc == 0)
+        rc = hark_index_exec(index, "VACUUM", err);
+    if (rc == 0)
+        rc = truncate_wal(index, err);
+    if (rc != 0)
+        return rc;
+    /* The blobs' names go last: as long as they are there it is done again. */
+    rc = hark_index_begin(index, err);
+    for (size_t i = 0; rc == 0 && i < count; i++)
+        rc = hark_index_run(index, err,
+                            "UPDATE entry SET blob = NULL WHERE position = ?1 AND says = 4",
+                            V_ARGS(V_INT(items[i].position)));
+    if (rc == 0)
+        rc = hark_index_commit(index, err);
+    else
+        hark_index_rollback(index);
+    return rc == 0 ? truncate_wal(index, err) : rc;
+}
