@@ -1,0 +1,53 @@
+/*
+ * A configuration of anybody's making: what is accepted is written and read back
+ * the same.
+ */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "schemas/config.h"
+
+static void require(bool condition)
+{
+    if (!condition)
+        abort();
+}
+
+static void check_same(const struct hark_config *a, const struct hark_config *b)
+{
+    require(strcmp(a->name, b->name) == 0 && strcmp(a->listen, b->listen) == 0);
+    require(a->advertise_count == b->advertise_count);
+    require(memcmp(a->advertise, b->advertise, sizeof a->advertise) == 0);
+    require(a->peer_count == b->peer_count);
+    for (size_t i = 0; i < a->peer_count; i++)
+        require(memcmp(&a->peers[i], &b->peers[i], sizeof a->peers[i]) == 0);
+    require(a->accept_per_minute == b->accept_per_minute);
+    require(strcmp(a->passphrase_file, b->passphrase_file) == 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct hark_config *config = NULL;
+    struct hark_config *again = NULL;
+    struct hark_err err = {0};
+    struct hark_buf text = hark_buf_init(HARK_CONFIG_MAX);
+    int rc = hark_config_parse(&config, hark_span(data, size), "fuzz", &err);
+    require(rc == err.code && (rc == 0) == (config != NULL));
+    if (rc != 0) {
+        require(rc == HARK_E_CONFIG && strncmp(err.message, "fuzz:", 5) == 0);
+        return 0;
+    }
+    rc = hark_config_encode(&text, config, NULL);
+    /* Quotes and escapes can make the largest ones larger than is allowed. */
+    require(rc == 0 || (rc == HARK_E_LIMIT && size > HARK_CONFIG_MAX / 8));
+    if (rc == 0) {
+        require(hark_config_parse(&again, hark_buf_span(&text), "again", NULL) == 0);
+        check_same(config, again);
+    }
+    hark_config_free(config);
+    hark_config_free(again);
+    hark_buf_free(&text);
+    return 0;
+}
