@@ -31,20 +31,25 @@ struct hark_edge_handlers {
                     const struct hark_span *frames, size_t count);
     /* hark_edge_wake was called (once or more). */
     void (*woken)(void *arg);
-    /* Runs what is due; gives milliseconds until it wants to be called again. */
+    /* Runs what is due; gives milliseconds until it wants to be called again.
+     * Called after every round of messages and wakings, and once at the start. */
     uint64_t (*tick)(void *arg);
 };
 
-/* curve: this node's key pair. Errors: no-memory, io, unsupported (libzmq without
- * CURVE). */
+/* curve: this node's key pair, borrowed until hark_edge_free. handlers: copied;
+ * allow, message and tick must be there, woken may be NULL. Errors: no-memory, io, unsupported
+ * (libzmq without CURVE). */
 HARK_CHECK int hark_edge_new(struct hark_edge **out, const struct hark_box *curve,
                              const struct hark_edge_handlers *handlers, struct hark_err *err);
 void hark_edge_free(struct hark_edge *edge);
 /* Listens on tcp://host:port (port 0 or *: any free one); bound receives the
- * address in fact (HARK_ADDRESS_MAX + 1 bytes). Errors: io, config. */
+ * address in fact (HARK_ADDRESS_MAX + 1 bytes; NULL: not wanted). May be called for
+ * several addresses. Errors: io, config. */
 HARK_CHECK int hark_edge_listen(struct hark_edge *edge, const char *address, char *bound,
                                 struct hark_err *err);
-/* Connects to a peer whose CURVE key must be the one given. */
+/* Connects to a peer whose CURVE key must be the one given, and goes on trying for
+ * good. Again for the same peer replaces the address. Errors: config (address),
+ * limit, no-memory, io. */
 HARK_CHECK int hark_edge_connect(struct hark_edge *edge, const struct hark_key *peer,
                                  const char *address, struct hark_err *err);
 void hark_edge_disconnect(struct hark_edge *edge, const struct hark_key *peer);

@@ -65,8 +65,8 @@ HARK_CHECK int hark_batches_encode(struct hark_buf *out, const struct hark_batch
                                    struct hark_err *err);
 HARK_CHECK int hark_batches_decode(struct hark_batches *out, struct hark_span body,
                                    struct hark_err *err);
-/* Appends the zlib stream of `plain`. Errors: limit (more than HARK_LOAD_MAX
- * packed or HARK_UNPACKED_MAX unpacked), no-memory. */
+/* Appends the zlib stream of `plain`; out has room for HARK_LOAD_MAX. Errors: limit (more than
+ * HARK_LOAD_MAX packed or HARK_UNPACKED_MAX unpacked), no-memory. */
 HARK_CHECK int hark_batches_pack(struct hark_buf *out, struct hark_span plain,
                                  struct hark_err *err);
 /* Appends the unpacked load to `out`: exactly as many bytes as announced, never

@@ -1,0 +1,781 @@
+/*
+ * The follower: asks its peers how far their logs go, fetches what is missing,
+ * hands it over to be verified and stored. PROTOCOL.md 9.3: "ask → tell more →
+ * fetch → batches …, each verified and stored before the next fetch, until the
+ * cursors are equal."
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core_internal.h"
+
+/* While another peer's answer is this fresh, the same batches are not fetched a
+ * second time. */
+#define ELSEWHERE_MS 5000u
+/* Retrying what only waits for its turn here. */
+#define TURN_MS 100u
+/* Asking takes along what would be asked for this soon. */
+#define TOGETHER_MS 1000u
+/* Nothing was sent to anybody: retrying costs little. */
+#define UNSENT_LAST_MS 5000u
+
+/* ---- the list of spaces ---- */
+
+struct hark_follow *hark_follow_find(struct hark_peer *peer, const struct hark_hash *space)
+{
+    for (size_t i = 0; i < peer->follow_count; i++) {
+        if (hark_hash_equal(&peer->follows[i].space, space)) {
+            return &peer->follows[i];
+        }
+    }
+    return NULL;
+}
+
+void hark_follow_idle(struct hark_follow *follow, uint64_t due_ms)
+{
+    hark_buf_free(&follow->load);
+    follow->phase = HARK_PHASE_IDLE;
+    follow->due_ms = due_ms;
+    follow->id = 0;
+}
+
+void hark_follow_cancel(struct hark_core *core, struct hark_peer *peer)
+{
+    uint64_t now = hark_core_now(core);
+    peer->hello_id = 0;
+    peer->ask_id = 0;
+    for (size_t i = 0; i < peer->follow_count; i++) {
+        /* What is being appended is verified, and is ours whoever sent it. */
+        if (peer->follows[i].phase != HARK_PHASE_APPENDING) {
+            hark_follow_idle(&peer->follows[i], now);
+        }
+    }
+}
+
+void hark_follow_free(struct hark_peer *peer)
+{
+    for (size_t i = 0; i < peer->follow_count; i++) {
+        hark_buf_free(&peer->follows[i].load);
+    }
+    free(peer->follows);
+    peer->follows = NULL;
+    peer->follow_count = 0;
+}
+
+static bool listed_before(const struct hark_hash *spaces, size_t at)
+{
+    for (size_t i = 0; i < at; i++) {
+        if (hark_hash_equal(&spaces[i], &spaces[at])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int hark_follow_replace(struct hark_core *core, struct hark_peer *peer,
+                        const struct hark_hash *spaces, size_t count, struct hark_err *err)
+{
+    struct hark_follow *follows = calloc(count + 1, sizeof(*follows));
+    size_t n = 0;
+    if (follows == NULL) {
+        return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for %zu spaces", count);
+    }
+    /* A tell answers by order: what is under way would be misread. */
+    hark_follow_cancel(core, peer);
+    for (size_t i = 0; i < count; i++) {
+        if (listed_before(spaces, i)) {
+            continue;
+        }
+        const struct hark_follow *old = hark_follow_find(peer, &spaces[i]);
+        if (old != NULL) {
+            follows[n] = *old; /* its load is empty now */
+        } else {
+            follows[n].space = spaces[i];
+            follows[n].load = hark_buf_init(HARK_UNPACKED_MAX);
+            follows[n].want = HARK_CORE_WANT;
+            follows[n].due_ms = hark_core_now(core);
+        }
+        n++;
+    }
+    free(peer->follows);
+    peer->follows = follows;
+    peer->follow_count = n;
+    return 0;
+}
+
+/* ---- what goes wrong, and when to try again ---- */
+
+static uint64_t backoff_ms(struct hark_core *core, unsigned failures, uint64_t last)
+{
+    unsigned steps = failures > 0 ? failures - 1 : 0;
+    uint64_t ms = steps < 16 ? (uint64_t)HARK_CORE_BACKOFF_FIRST << steps : last;
+    ms = ms < last ? ms : last;
+    /* Up to a quarter less, so that nodes that lost the same peer do not all come
+     * back to it at once. */
+    return ms - ms / 4 * (core->next_id % 16) / 16;
+}
+
+static void retry_later(struct hark_core *core, struct hark_peer *peer, uint64_t last)
+{
+    peer->failures++;
+    peer->retry_ms = hark_core_now(core) + backoff_ms(core, peer->failures, last);
+}
+
+/* The peer could not even be sent to. */
+static void unsent(struct hark_core *core, struct hark_peer *peer)
+{
+    peer->live = false;
+    retry_later(core, peer, UNSENT_LAST_MS);
+}
+
+static void end_ask(struct hark_core *core, struct hark_peer *peer, uint64_t due_ms)
+{
+    (void)core;
+    peer->ask_id = 0;
+    for (size_t i = 0; i < peer->follow_count; i++) {
+        if (peer->follows[i].phase == HARK_PHASE_ASKED) {
+            hark_follow_idle(&peer->follows[i], due_ms);
+        }
+    }
+}
+
+/* Something that was sent `sent_ms` got no answer. */
+static void unanswered(struct hark_core *core, struct hark_peer *peer, uint64_t sent_ms)
+{
+    if (peer->heard_ms <= sent_ms) {
+        peer->live = false;
+    }
+    retry_later(core, peer, HARK_CORE_BACKOFF_LAST);
+}
+
+/* A large answer on its way holds up the small ones behind it. */
+static uint64_t answer_ms(const struct hark_peer *peer)
+{
+    for (size_t i = 0; i < peer->follow_count; i++) {
+        if (peer->follows[i].phase == HARK_PHASE_FETCHED) {
+            return HARK_CORE_FETCH;
+        }
+    }
+    return HARK_CORE_ANSWER;
+}
+
+static void expire_fetches(struct hark_core *core, struct hark_peer *peer, uint64_t now)
+{
+    for (size_t i = 0; i < peer->follow_count; i++) {
+        struct hark_follow *follow = &peer->follows[i];
+        if (follow->phase == HARK_PHASE_FETCHED && now - follow->sent_ms >= HARK_CORE_FETCH) {
+            /* Perhaps the line is slow: less at a time gets through. */
+            follow->want = follow->want / 4 > HARK_WANT_MIN ? follow->want / 4 : HARK_WANT_MIN;
+            hark_follow_idle(follow, now);
+            unanswered(core, peer, follow->sent_ms);
+        }
+    }
+}
+
+static void expire(struct hark_core *core, struct hark_peer *peer)
+{
+    uint64_t now = hark_core_now(core);
+    if (peer->hello_id != 0 && now - peer->hello_ms >= HARK_CORE_ANSWER) {
+        peer->hello_id = 0;
+        if (peer->heard_ms <= peer->hello_ms) {
+            unanswered(core, peer, peer->hello_ms);
+        }
+    }
+    if (peer->ask_id != 0 && now - peer->ask_ms >= answer_ms(peer)) {
+        end_ask(core, peer, now);
+        unanswered(core, peer, peer->ask_ms);
+    }
+    expire_fetches(core, peer, now);
+    if (!peer->followed && now - peer->heard_ms >= HARK_CORE_GONE) {
+        peer->live = false;
+    }
+}
+
+static void report(struct hark_core *core, struct hark_peer *peer, const struct hark_follow *follow,
+                   const struct hark_cursor *ours, bool equal, int code)
+{
+    struct hark_sync_report said = {
+        .space = follow->space,
+        .ours = *ours,
+        .theirs = follow->theirs,
+        .equal = equal,
+        .code = code,
+    };
+    if (core->io.synced != NULL) {
+        core->io.synced(core->io.arg, &peer->key, &said);
+    }
+}
+
+static void report_code(struct hark_core *core, struct hark_peer *peer,
+                        const struct hark_follow *follow, int code)
+{
+    struct hark_cursor ours;
+    if (hark_core_cursor(core, &follow->space, &ours) != 0) {
+        hark_cursor_empty(&ours, &follow->space);
+    }
+    report(core, peer, follow, &ours, false, code);
+}
+
+void hark_follow_heard(struct hark_core *core, struct hark_peer *peer)
+{
+    peer->heard_ms = hark_core_now(core);
+    peer->refused = 0;
+    if (!peer->live) {
+        /* It is there (again): whatever it was waited for, now is the time. */
+        peer->live = true;
+        peer->failures = 0;
+        peer->retry_ms = peer->heard_ms;
+    }
+}
+
+bool hark_follow_awaits(const struct hark_peer *peer, uint64_t id)
+{
+    if (id == peer->ask_id || id == peer->hello_id) {
+        return true;
+    }
+    for (size_t i = 0; i < peer->follow_count; i++) {
+        if (peer->follows[i].phase == HARK_PHASE_FETCHED && peer->follows[i].id == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- asking ---- */
+
+static bool is_due(const struct hark_follow *follow, uint64_t at_ms)
+{
+    return follow->phase == HARK_PHASE_IDLE && follow->due_ms <= at_ms;
+}
+
+static bool any_due(const struct hark_peer *peer, uint64_t at_ms)
+{
+    for (size_t i = 0; i < peer->follow_count; i++) {
+        if (is_due(&peer->follows[i], at_ms)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Marks what goes into the ask; *cursors is allocated. */
+static size_t collect(struct hark_core *core, struct hark_peer *peer, struct hark_cursor **cursors)
+{
+    uint64_t until = hark_core_now(core) + TOGETHER_MS;
+    size_t n = 0;
+    *cursors = calloc(peer->follow_count, sizeof(**cursors));
+    for (size_t i = 0; *cursors != NULL && i < peer->follow_count; i++) {
+        struct hark_follow *follow = &peer->follows[i];
+        if (!is_due(follow, until)) {
+            continue;
+        }
+        if (hark_core_cursor(core, &follow->space, &follow->asked) != 0) {
+            /* Our own log cannot be read now; the others need not wait for it. */
+            follow->due_ms = hark_core_now(core) + HARK_CORE_SLOWLY;
+            continue;
+        }
+        follow->phase = HARK_PHASE_ASKED;
+        follow->again = false;
+        (*cursors)[n++] = follow->asked;
+    }
+    return n;
+}
+
+static void send_ask(struct hark_core *core, struct hark_peer *peer)
+{
+    struct hark_cursor *cursors = NULL;
+    struct hark_buf body = hark_buf_init(HARK_BODY_MAX);
+    uint64_t now = hark_core_now(core);
+    size_t n = collect(core, peer, &cursors);
+    if (n == 0) {
+        goto out;
+    }
+    peer->ask_id = hark_core_next_id(core);
+    peer->ask_ms = now;
+    if (hark_ask_encode(&body, cursors, n, NULL) != 0 ||
+        hark_core_send(core, peer, HARK_VIA_ANY, HARK_MESSAGE_ASK, peer->ask_id,
+                       hark_buf_span(&body), hark_span(NULL, 0)) != 0) {
+        end_ask(core, peer, now);
+        unsent(core, peer);
+    }
+out:
+    hark_buf_free(&body);
+    free(cursors);
+}
+
+static void send_hello(struct hark_core *core, struct hark_peer *peer)
+{
+    peer->hello_id = hark_core_next_id(core);
+    peer->hello_ms = hark_core_now(core);
+    if (hark_serve_send_hello(core, peer, HARK_VIA_ANY, peer->hello_id) != 0) {
+        peer->hello_id = 0;
+        unsent(core, peer);
+    }
+}
+
+/* "On follow: hello, then ask." Hello goes out again to whoever is not live, or
+ * has nothing to say for a while. */
+static void contact(struct hark_core *core, struct hark_peer *peer)
+{
+    uint64_t now = hark_core_now(core);
+    bool quiet = !peer->live || now - peer->heard_ms >= HARK_CORE_QUIET;
+    if (!peer->followed || now < peer->retry_ms) {
+        return;
+    }
+    if (quiet && peer->hello_id == 0 && hark_core_may_send(core, peer, 1)) {
+        send_hello(core, peer);
+    }
+    if (now >= peer->retry_ms && peer->ask_id == 0 && any_due(peer, now) &&
+        hark_core_may_send(core, peer, hark_core_ask_cost(peer->follow_count))) {
+        send_ask(core, peer);
+    }
+}
+
+/* ---- tell ---- */
+
+/* Have we all of `theirs`? `ours` is our cursor. */
+static bool have_all(struct hark_core *core, const struct hark_cursor *ours,
+                     const struct hark_cursor *theirs, int *code)
+{
+    bool fits = false;
+    if (ours->size < theirs->size) {
+        return false;
+    }
+    if (hark_core_fits(core, theirs, &fits) != 0 || !fits) {
+        *code = HARK_E_PEER_CURSOR;
+        return false;
+    }
+    return true;
+}
+
+static void told_more(struct hark_core *core, struct hark_peer *peer, struct hark_follow *follow)
+{
+    report_code(core, peer, follow, 0);
+    follow->phase = HARK_PHASE_WANTED;
+    follow->due_ms = hark_core_now(core);
+}
+
+static void told(struct hark_core *core, struct hark_peer *peer, struct hark_follow *follow,
+                 const struct hark_told *said)
+{
+    uint64_t now = hark_core_now(core);
+    follow->theirs = said->cursor;
+    switch (said->status) {
+    case HARK_TELL_SAME:
+        follow->code = 0;
+        follow->failures = 0;
+        hark_follow_idle(follow, follow->again ? now : now + HARK_CORE_ASK_EVERY);
+        report(core, peer, follow, &follow->asked, true, 0);
+        break;
+    case HARK_TELL_MORE:
+        told_more(core, peer, follow);
+        break;
+    case HARK_TELL_BEHIND:
+        hark_follow_idle(follow, now + HARK_CORE_SLOWLY);
+        report_code(core, peer, follow, 0);
+        break;
+    case HARK_TELL_UNFIT:
+        hark_follow_idle(follow, now + HARK_CORE_SLOWLY);
+        report_code(core, peer, follow, HARK_E_PEER_CURSOR);
+        break;
+    default: /* HARK_TELL_REFUSED; no other is decoded */
+        hark_follow_idle(follow, now + HARK_CORE_SLOWLY);
+        report_code(core, peer, follow, HARK_E_PEER_SPACE);
+        break;
+    }
+}
+
+/* Is this what can be told of what was asked? */
+static bool told_fits(const struct hark_follow *follow, const struct hark_told *said)
+{
+    if (!hark_hash_equal(&said->cursor.space, &follow->space)) {
+        return false;
+    }
+    switch (said->status) {
+    case HARK_TELL_SAME:
+        return said->cursor.size == follow->asked.size &&
+               hark_hash_equal(&said->cursor.root, &follow->asked.root);
+    case HARK_TELL_MORE:
+        return said->cursor.size > follow->asked.size;
+    case HARK_TELL_REFUSED:
+        return hark_cursor_equal(&said->cursor, &follow->asked);
+    default:
+        return true;
+    }
+}
+
+/* The next one of those asked for, in order. */
+static struct hark_follow *next_asked(struct hark_peer *peer, size_t *at)
+{
+    while (*at < peer->follow_count) {
+        struct hark_follow *follow = &peer->follows[(*at)++];
+        if (follow->phase == HARK_PHASE_ASKED) {
+            return follow;
+        }
+    }
+    return NULL;
+}
+
+static bool tell_fits(struct hark_peer *peer, const struct hark_told *said, size_t count)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct hark_follow *follow = next_asked(peer, &at);
+        if (follow == NULL || !told_fits(follow, &said[i])) {
+            return false;
+        }
+    }
+    return next_asked(peer, &at) == NULL;
+}
+
+void hark_follow_tell(struct hark_core *core, struct hark_peer *peer, uint64_t via,
+                      const struct hark_message *message)
+{
+    struct hark_told *said = NULL;
+    size_t count = 0, at = 0;
+    struct hark_err err = {0};
+    if (message->id != peer->ask_id) {
+        return; /* late, or never asked for */
+    }
+    int rc = hark_tell_decode(&said, &count, message->body, &err);
+    if (rc == HARK_E_PEER_FORM || (rc == 0 && !tell_fits(peer, said, count))) {
+        hark_core_malformed(core, peer, via, message->id,
+                            rc != 0 ? err.message : "a tell that does not answer its ask");
+        goto out;
+    }
+    if (rc != 0) {
+        end_ask(core, peer, hark_core_now(core));
+        retry_later(core, peer, HARK_CORE_BACKOFF_LAST);
+        goto out;
+    }
+    peer->ask_id = 0;
+    peer->failures = 0;
+    hark_follow_heard(core, peer);
+    for (size_t i = 0; i < count; i++) {
+        struct hark_follow *follow = next_asked(peer, &at);
+        told(core, peer, follow, &said[i]);
+    }
+out:
+    free(said);
+}
+
+/* ---- fetching ---- */
+
+/* Is somebody else about to bring us the same? */
+static bool comes_from_elsewhere(struct hark_core *core, const struct hark_follow *wanted)
+{
+    uint64_t now = hark_core_now(core);
+    for (size_t i = 0; i < core->peer_count; i++) {
+        const struct hark_follow *other = hark_follow_find(core->peers[i], &wanted->space);
+        if (other == NULL || other == wanted) {
+            continue;
+        }
+        if (other->phase == HARK_PHASE_APPENDING || other->phase == HARK_PHASE_HELD ||
+            (other->phase == HARK_PHASE_FETCHED && now - other->sent_ms < ELSEWHERE_MS)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_appending(struct hark_core *core, const struct hark_hash *space)
+{
+    for (size_t i = 0; i < core->peer_count; i++) {
+        const struct hark_follow *follow = hark_follow_find(core->peers[i], space);
+        if (follow != NULL && follow->phase == HARK_PHASE_APPENDING) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Our log may have come further meanwhile, by another peer. */
+static void caught_up(struct hark_core *core, struct hark_peer *peer, struct hark_follow *follow,
+                      const struct hark_cursor *ours, int code)
+{
+    /* Ask once more at once: their log may have grown meanwhile, and the news of
+     * it may have come while we did not look. */
+    hark_follow_idle(follow, hark_core_now(core) + (code != 0 ? HARK_CORE_SLOWLY : 0));
+    report(core, peer, follow, ours, code == 0, code);
+}
+
+static void send_fetch(struct hark_core *core, struct hark_peer *peer, struct hark_follow *follow)
+{
+    struct hark_buf body = hark_buf_init(HARK_BODY_MAX);
+    struct hark_fetch fetch = {.want = follow->want};
+    uint64_t now = hark_core_now(core);
+    int code = 0;
+    if (hark_core_cursor(core, &follow->space, &fetch.cursor) != 0) {
+        hark_follow_idle(follow, now + HARK_CORE_SLOWLY);
+        goto out;
+    }
+    if (have_all(core, &fetch.cursor, &follow->theirs, &code) || code != 0) {
+        caught_up(core, peer, follow, &fetch.cursor, code);
+        goto out;
+    }
+    follow->asked = fetch.cursor;
+    follow->id = hark_core_next_id(core);
+    follow->sent_ms = now;
+    follow->phase = HARK_PHASE_FETCHED;
+    if (hark_fetch_encode(&body, &fetch, NULL) != 0 ||
+        hark_core_send(core, peer, HARK_VIA_ANY, HARK_MESSAGE_FETCH, follow->id,
+                       hark_buf_span(&body), hark_span(NULL, 0)) != 0) {
+        hark_follow_idle(follow, now);
+        unsent(core, peer);
+    }
+out:
+    hark_buf_free(&body);
+}
+
+static size_t count_phase(const struct hark_peer *peer, enum hark_phase first, enum hark_phase last)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < peer->follow_count; i++) {
+        n += peer->follows[i].phase >= first && peer->follows[i].phase <= last;
+    }
+    return n;
+}
+
+static void fetch_wanted(struct hark_core *core, struct hark_peer *peer)
+{
+    uint64_t now = hark_core_now(core);
+    /* Loads held here count as well: they are what takes memory. */
+    size_t busy = count_phase(peer, HARK_PHASE_FETCHED, HARK_PHASE_HELD);
+    for (size_t i = 0; i < peer->follow_count && busy < HARK_CORE_FETCHES_MAX; i++) {
+        struct hark_follow *follow = &peer->follows[i];
+        if (follow->phase != HARK_PHASE_WANTED || now < follow->due_ms || now < peer->retry_ms) {
+            continue;
+        }
+        if (comes_from_elsewhere(core, follow) || !hark_core_may_send(core, peer, 1)) {
+            follow->due_ms = now + TURN_MS;
+            continue;
+        }
+        send_fetch(core, peer, follow);
+        busy += follow->phase == HARK_PHASE_FETCHED;
+    }
+}
+
+/* ---- batches, and what becomes of them ---- */
+
+static bool still_ours(struct hark_core *core, const struct hark_follow *follow)
+{
+    struct hark_cursor ours;
+    return hark_core_cursor(core, &follow->space, &ours) == 0 && ours.size == follow->asked.size &&
+           hark_hash_equal(&ours.root, &follow->asked.root);
+}
+
+static void append_held(struct hark_core *core, struct hark_peer *peer, struct hark_follow *follow)
+{
+    struct hark_err err = {0};
+    uint64_t now = hark_core_now(core);
+    if (!still_ours(core, follow) || is_appending(core, &follow->space)) {
+        /* Another peer was faster. */
+        hark_follow_idle(follow, now + TURN_MS);
+        return;
+    }
+    follow->token = core->next_token++;
+    int rc = core->io.append(core->io.arg, &follow->space, &peer->key, &follow->load,
+                             follow->batches, follow->token, &err);
+    if (rc == 0) {
+        hark_buf_free(&follow->load); /* empty: append has taken it */
+        follow->phase = HARK_PHASE_APPENDING;
+    } else if (rc == HARK_E_BUSY) {
+        follow->due_ms = now + TURN_MS;
+    } else {
+        hark_follow_appended(core, peer, follow, rc, err.message);
+    }
+}
+
+static struct hark_follow *find_fetch(struct hark_peer *peer, uint64_t id)
+{
+    for (size_t i = 0; i < peer->follow_count; i++) {
+        if (peer->follows[i].phase == HARK_PHASE_FETCHED && peer->follows[i].id == id) {
+            return &peer->follows[i];
+        }
+    }
+    return NULL;
+}
+
+void hark_follow_batches(struct hark_core *core, struct hark_peer *peer, uint64_t via,
+                         const struct hark_message *message)
+{
+    struct hark_batches batches;
+    struct hark_err err = {0};
+    struct hark_follow *follow = find_fetch(peer, message->id);
+    if (follow == NULL) {
+        return; /* late, or never asked for: not worth unpacking */
+    }
+    int rc = hark_batches_decode(&batches, message->body, &err);
+    if (rc == 0 && !hark_cursor_equal(&batches.cursor, &follow->asked)) {
+        rc = hark_err_set(&err, HARK_E_PEER_FORM, "batches for another cursor than asked");
+    }
+    if (rc == 0) {
+        hark_buf_clear(&follow->load);
+        rc = hark_batches_unpack(&follow->load, &batches, message->load, &err);
+    }
+    if (rc == HARK_E_PEER_FORM) {
+        hark_core_malformed(core, peer, via, message->id, err.message);
+        return;
+    }
+    hark_follow_heard(core, peer);
+    if (rc != 0) {
+        hark_follow_idle(follow, hark_core_now(core) + HARK_CORE_ASK_EVERY);
+        report_code(core, peer, follow, rc);
+        return;
+    }
+    follow->want = follow->want < HARK_CORE_WANT / 2 ? follow->want * 2 : HARK_CORE_WANT;
+    follow->batches = batches.count;
+    follow->phase = HARK_PHASE_HELD;
+    append_held(core, peer, follow);
+}
+
+/* What a peer sent did not check out, or could not be stored. It may be mended
+ * there or here, so it is tried again, ever more slowly. */
+static void append_failed(struct hark_core *core, struct hark_peer *peer,
+                          struct hark_follow *follow, int code, const char *message)
+{
+    uint64_t ms =
+        follow->failures < 4 ? (uint64_t)HARK_CORE_SLOWLY << follow->failures : HARK_CORE_SLOWEST;
+    follow->failures++;
+    follow->code = code;
+    size_t size = strnlen(message, HARK_TEXT_MAX);
+    memcpy(peer->message, message, size);
+    peer->message[size] = '\0';
+    hark_follow_idle(follow, hark_core_now(core) + ms);
+    report_code(core, peer, follow, code);
+}
+
+void hark_follow_appended(struct hark_core *core, struct hark_peer *peer,
+                          struct hark_follow *follow, int code, const char *message)
+{
+    struct hark_cursor ours;
+    if (code != 0) {
+        append_failed(core, peer, follow, code, message != NULL ? message : "");
+        return;
+    }
+    if (hark_core_cursor(core, &follow->space, &ours) != 0 || ours.size <= follow->asked.size) {
+        /* Not to go round in circles over batches that add nothing. */
+        append_failed(core, peer, follow, HARK_E_PEER_FORM, "batches that add nothing");
+        return;
+    }
+    follow->code = 0;
+    follow->failures = 0;
+    if (have_all(core, &ours, &follow->theirs, &code) || code != 0) {
+        caught_up(core, peer, follow, &ours, code);
+        return;
+    }
+    report(core, peer, follow, &ours, false, 0);
+    follow->phase = HARK_PHASE_WANTED;
+    follow->due_ms = hark_core_now(core);
+}
+
+/* ---- news and errors ---- */
+
+void hark_follow_news(struct hark_core *core, struct hark_peer *peer, uint64_t via,
+                      const struct hark_message *message)
+{
+    struct hark_cursor cursor;
+    struct hark_err err = {0};
+    if (hark_news_decode(&cursor, message->body, &err) != 0) {
+        hark_core_malformed(core, peer, via, 0, err.message);
+        return;
+    }
+    hark_follow_heard(core, peer);
+    struct hark_follow *follow = hark_follow_find(peer, &cursor.space);
+    if (follow == NULL) {
+        return;
+    }
+    /* Whatever it says is found out by asking, which also earns the next news. */
+    if (follow->phase == HARK_PHASE_IDLE && follow->failures == 0) {
+        follow->due_ms = hark_core_now(core);
+    }
+    follow->again = true;
+}
+
+void hark_follow_error(struct hark_core *core, struct hark_peer *peer, uint64_t id, int code,
+                       const char *message)
+{
+    uint64_t now = hark_core_now(core);
+    struct hark_follow *follow = find_fetch(peer, id);
+    if (code == HARK_E_PEER_FORM || code == HARK_E_PEER_VERSION) {
+        /* It will have none of us for a while. */
+        hark_core_refused(peer, code, message);
+        hark_follow_cancel(core, peer);
+        peer->live = false;
+        peer->retry_ms = now + HARK_CORE_SLOWLY;
+    } else if (follow != NULL) {
+        hark_follow_heard(core, peer);
+        hark_follow_idle(follow, now + (code == HARK_E_BUSY ? HARK_CORE_WINDOW : HARK_CORE_SLOWLY));
+        report_code(core, peer, follow, code);
+    } else if (id != 0 && id == peer->ask_id) {
+        hark_follow_heard(core, peer);
+        end_ask(core, peer, now + HARK_CORE_SLOWLY);
+    }
+}
+
+/* ---- what is due ---- */
+
+void hark_follow_drive(struct hark_core *core, struct hark_peer *peer)
+{
+    uint64_t now = hark_core_now(core);
+    expire(core, peer);
+    for (size_t i = 0; i < peer->follow_count; i++) {
+        struct hark_follow *follow = &peer->follows[i];
+        if (follow->phase == HARK_PHASE_HELD && now >= follow->due_ms) {
+            append_held(core, peer, follow);
+        }
+    }
+    fetch_wanted(core, peer);
+    contact(core, peer);
+}
+
+static uint64_t later(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+static uint64_t sooner(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint64_t follow_due(const struct hark_peer *peer, const struct hark_follow *follow,
+                           bool full, uint64_t may_send)
+{
+    switch (follow->phase) {
+    case HARK_PHASE_FETCHED:
+        return follow->sent_ms + HARK_CORE_FETCH;
+    case HARK_PHASE_HELD:
+        return follow->due_ms;
+    case HARK_PHASE_WANTED:
+        return full ? HARK_CORE_NEVER : later(follow->due_ms, later(peer->retry_ms, may_send));
+    case HARK_PHASE_IDLE:
+        return peer->ask_id != 0 || !peer->followed
+                   ? HARK_CORE_NEVER
+                   : later(follow->due_ms, later(peer->retry_ms, may_send));
+    default:
+        return HARK_CORE_NEVER;
+    }
+}
+
+uint64_t hark_follow_due(const struct hark_core *core, const struct hark_peer *peer)
+{
+    uint64_t may_send = hark_core_send_due(core, peer);
+    bool full = count_phase(peer, HARK_PHASE_FETCHED, HARK_PHASE_HELD) >= HARK_CORE_FETCHES_MAX;
+    uint64_t due = HARK_CORE_NEVER;
+    if (peer->hello_id != 0) {
+        due = peer->hello_ms + HARK_CORE_ANSWER;
+    } else if (peer->followed) {
+        due = later(peer->live ? peer->heard_ms + HARK_CORE_QUIET : 0,
+                    later(peer->retry_ms, may_send));
+    } else if (peer->live) {
+        due = peer->heard_ms + HARK_CORE_GONE;
+    }
+    if (peer->ask_id != 0) {
+        due = sooner(due, peer->ask_ms + answer_ms(peer));
+    }
+    for (size_t i = 0; i < peer->follow_count; i++) {
+        due = sooner(due, follow_due(peer, &peer->follows[i], full, may_send));
+    }
+    return due;
+}

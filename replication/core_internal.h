@@ -1,0 +1,184 @@
+/*
+ * Inside the replication core: what its files share. core.c keeps the peers and
+ * hands messages out, core_follow.c asks and fetches, core_serve.c answers.
+ *
+ * A space that is followed from a peer goes through these phases:
+ *
+ *     IDLE ──ask──▸ ASKED ──tell more──▸ WANTED ──fetch──▸ FETCHED ──batches──▸ HELD
+ *      ▴              │ tell other          ▴                                     │ append
+ *      ├──────────────┘                     └── appended, not all yet ── APPENDING
+ *      └── appended, all of it; or anything went wrong ────────────────────┘
+ */
+#ifndef HARK_REPLICATION_CORE_INTERNAL_H
+#define HARK_REPLICATION_CORE_INTERNAL_H
+
+#include "replication/core.h"
+#include "replication/messages.h"
+
+#define HARK_CORE_PEERS_MAX  1024u
+#define HARK_CORE_SPACES_MAX 4096u /* followed from, or waited for by, one peer */
+#define HARK_CORE_NEVER      UINT64_MAX
+
+/* Milliseconds. */
+#define HARK_CORE_ASK_EVERY     5000u  /* a live peer, when there is no news */
+#define HARK_CORE_SLOWLY        30000u /* after a refusal */
+#define HARK_CORE_SLOWEST       480000u
+#define HARK_CORE_ANSWER        10000u /* how long an answer may take */
+#define HARK_CORE_FETCH         60000u /* and batches, which may be 16 MiB on a slow line */
+#define HARK_CORE_BACKOFF_FIRST 500u
+#define HARK_CORE_BACKOFF_LAST  30000u
+#define HARK_CORE_QUIET         30000u /* silence after which a hello goes out */
+#define HARK_CORE_GONE          90000u /* silence of a peer that only asks us */
+#define HARK_CORE_MUTE          60000u /* nothing is heard from who sent rubbish */
+#define HARK_CORE_WINDOW        1000u
+
+/* A peer may cost this much a second; we cost it half of that, so that two
+ * windows that do not begin together cannot add up to more. */
+#define HARK_CORE_COST_MAX    200u
+#define HARK_CORE_SEND_MAX    100u
+#define HARK_CORE_SERVED_MAX  (64u * 1024u * 1024u) /* unpacked bytes a second and peer */
+#define HARK_CORE_FETCHES_MAX 4u                    /* under way at one peer */
+#define HARK_CORE_WANT        (4u * 1024u * 1024u)
+
+enum hark_phase {
+    HARK_PHASE_IDLE,
+    HARK_PHASE_ASKED,
+    HARK_PHASE_WANTED,
+    HARK_PHASE_FETCHED,
+    HARK_PHASE_HELD, /* unpacked; append is busy */
+    HARK_PHASE_APPENDING,
+};
+
+struct hark_follow {
+    struct hark_hash space;
+    enum hark_phase phase;
+    uint64_t due_ms;  /* IDLE: asked then; WANTED, HELD: tried again then */
+    bool again;       /* ASKED: ask once more at once, there was news */
+    uint64_t id;      /* FETCHED: request id */
+    uint64_t sent_ms; /* FETCHED */
+    uint64_t token;   /* APPENDING */
+    uint32_t want;
+    struct hark_cursor asked, theirs;
+    struct hark_buf load; /* HELD */
+    unsigned batches;
+    unsigned failures; /* of append, in a row */
+    int code;          /* of the last append, while that failed */
+};
+
+/* A peer waits for news of a space; PROTOCOL.md 9.2: one, until it asks again. */
+struct hark_credit {
+    struct hark_hash space;
+    uint64_t via;
+    bool grown; /* there is news, it could not go out yet */
+};
+
+struct hark_peer {
+    struct hark_key key;
+    /* what was last said of it */
+    enum hark_peer_state state;
+    int code;
+    bool told;
+
+    bool live;
+    uint64_t heard_ms;
+    uint64_t muted_ms; /* until then nothing from it is looked at; 0: not muted */
+    int refused;       /* why it is REFUSED, besides failures of append */
+    char message[HARK_TEXT_MAX + 1];
+
+    /* how much of the current second is used up */
+    uint64_t window_ms, sent_window_ms;
+    unsigned cost, sent;
+    size_t served;
+
+    /* what we ask it */
+    bool followed;
+    uint64_t retry_ms; /* nothing is asked before */
+    unsigned failures;
+    uint64_t hello_id, hello_ms; /* id 0: none under way */
+    uint64_t ask_id, ask_ms;
+    size_t follow_count;
+    struct hark_follow *follows;
+
+    /* what it waits for */
+    size_t credit_count;
+    struct hark_credit *credits;
+};
+
+struct hark_core {
+    struct hark_core_io io;
+    char name[HARK_NODE_NAME_MAX + 1];
+    uint64_t first_id, next_id; /* request ids given so far: first_id to before next_id */
+    uint64_t next_token;
+    size_t peer_count;
+    struct hark_peer *peers[HARK_CORE_PEERS_MAX];
+};
+
+/* ---- core.c ---- */
+
+uint64_t hark_core_now(const struct hark_core *core);
+uint64_t hark_core_next_id(struct hark_core *core);
+/* Body and load as spans (load: data NULL for none). */
+int hark_core_send(struct hark_core *core, struct hark_peer *peer, uint64_t via, uint8_t type,
+                   uint64_t id, struct hark_span body, struct hark_span load);
+void hark_core_send_error(struct hark_core *core, struct hark_peer *peer, uint64_t via, uint64_t id,
+                          int code, const char *message);
+/* May `cost` more go out to the peer in this second? Counts it if so. */
+bool hark_core_may_send(struct hark_core *core, struct hark_peer *peer, unsigned cost);
+/* The same question without counting: when may something go out? */
+uint64_t hark_core_send_due(const struct hark_core *core, const struct hark_peer *peer);
+unsigned hark_core_ask_cost(size_t cursors);
+/* Our cursor of a space; the empty one when we have nothing of it. */
+int hark_core_cursor(struct hark_core *core, const struct hark_hash *space,
+                     struct hark_cursor *out);
+/* Is (size, root) part of our log, which is at least that large? */
+int hark_core_fits(struct hark_core *core, const struct hark_cursor *cursor, bool *fits);
+/* It broke the protocol: it is told so once and then not heard for a while. */
+void hark_core_malformed(struct hark_core *core, struct hark_peer *peer, uint64_t via, uint64_t id,
+                         const char *message);
+void hark_core_refused(struct hark_peer *peer, int code, const char *message);
+
+/* ---- core_follow.c ---- */
+
+struct hark_follow *hark_follow_find(struct hark_peer *peer, const struct hark_hash *space);
+void hark_follow_idle(struct hark_follow *follow, uint64_t due_ms);
+/* Nothing asked is waited for any more. */
+void hark_follow_cancel(struct hark_core *core, struct hark_peer *peer);
+void hark_follow_free(struct hark_peer *peer);
+int hark_follow_replace(struct hark_core *core, struct hark_peer *peer,
+                        const struct hark_hash *spaces, size_t count, struct hark_err *err);
+/* Is this id one that the peer owes an answer to? */
+bool hark_follow_awaits(const struct hark_peer *peer, uint64_t id);
+/* Something came from the peer that makes sense. */
+void hark_follow_heard(struct hark_core *core, struct hark_peer *peer);
+void hark_follow_tell(struct hark_core *core, struct hark_peer *peer, uint64_t via,
+                      const struct hark_message *message);
+void hark_follow_batches(struct hark_core *core, struct hark_peer *peer, uint64_t via,
+                         const struct hark_message *message);
+void hark_follow_news(struct hark_core *core, struct hark_peer *peer, uint64_t via,
+                      const struct hark_message *message);
+void hark_follow_error(struct hark_core *core, struct hark_peer *peer, uint64_t id, int code,
+                       const char *message);
+void hark_follow_appended(struct hark_core *core, struct hark_peer *peer,
+                          struct hark_follow *follow, int code, const char *message);
+/* Does what is due at this peer. */
+void hark_follow_drive(struct hark_core *core, struct hark_peer *peer);
+uint64_t hark_follow_due(const struct hark_core *core, const struct hark_peer *peer);
+
+/* ---- core_serve.c ---- */
+
+void hark_serve_hello(struct hark_core *core, struct hark_peer *peer, uint64_t via,
+                      const struct hark_message *message);
+void hark_serve_ask(struct hark_core *core, struct hark_peer *peer, uint64_t via,
+                    const struct hark_message *message);
+void hark_serve_fetch(struct hark_core *core, struct hark_peer *peer, uint64_t via,
+                      const struct hark_message *message);
+void hark_serve_grown(struct hark_core *core, struct hark_peer *peer,
+                      const struct hark_hash *space);
+void hark_serve_drive(struct hark_core *core, struct hark_peer *peer);
+uint64_t hark_serve_due(const struct hark_core *core, const struct hark_peer *peer);
+void hark_serve_free(struct hark_peer *peer);
+/* Sends a hello of ours. */
+int hark_serve_send_hello(struct hark_core *core, struct hark_peer *peer, uint64_t via,
+                          uint64_t id);
+
+#endif

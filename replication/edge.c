@@ -1,0 +1,915 @@
+/*
+ * ZeroMQ for Hark. One ROUTER for who connects to us, one DEALER for each peer
+ * that we connect to, one REP in a thread of its own that answers ZAP (RFC 27).
+ *
+ * What libzmq 4.3 does that shapes this file:
+ *
+ * - A DEALER that was refused by ZAP (status 400) gives up for good. A peer that
+ *   names us later than we name it must still be reached, so a connection that
+ *   has been silent for a while is made anew when something is to be sent.
+ * - It buffers a multipart message until its last frame has come, however many
+ *   there are; ZMQ_MAXMSGSIZE bounds each frame only. Nothing on this side of its
+ *   interface can help that: only who ZAP lets in can do it, and the daemon runs
+ *   under a limit of memory.
+ * - A ROUTER takes the routing id that a peer gives itself. Ids are used here for
+ *   the way back only; who a peer is, is what ZAP says of each message.
+ */
+#include "edge.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+#include <zmq.h>
+
+#include "schemas/ticket.h"
+
+#define ZAP_ENDPOINT "inproc://zeromq.zap.01"
+#define ZAP_DOMAIN   "hark"
+#define ZAP_FRAMES   7u
+#define ZAP_TEXT_MAX 255u
+
+#define LINKS_MAX       1024u
+#define ROUTES_MAX      4096u
+#define ROUTES_PEER_MAX 4u   /* connections of one peer that are remembered */
+#define ROUTING_ID_MAX  255u /* ZMTP's limit */
+#define FRAMES_MAX      3u
+#define DRAIN_MAX       256u /* frames thrown away in one go */
+#define ROUND_MAX       64u  /* messages taken from one socket before the others have their turn */
+#define REMAKE_FIRST_MS 2000u
+#define REMAKE_LAST_MS  30000u
+#define SILENT_MS       60000u
+#define POLL_LONGEST_MS 60000u
+
+/* A connection that we opened. */
+struct link {
+    struct hark_key peer;
+    char address[HARK_ADDRESS_MAX + 1];
+    void *socket;
+    bool draining; /* in the midst of a message with too many frames */
+    uint64_t heard_ms, made_ms;
+    uint64_t patience_ms; /* until it is made anew */
+};
+
+/* A connection that a peer opened. */
+struct route {
+    struct hark_key peer;
+    uint64_t via;
+    uint64_t used; /* order of use */
+    size_t size;
+    uint8_t id[ROUTING_ID_MAX];
+};
+
+struct hark_edge {
+    struct hark_edge_handlers handlers;
+    const struct hark_box *curve;
+    void *context;
+    void *router; /* NULL: does not listen */
+    bool draining;
+    void *zap;
+    pthread_t zap_thread;
+    bool zap_runs;
+    int wake_fd;
+    atomic_bool stop;
+    uint64_t next_via, uses;
+    size_t link_count, route_count, route_room;
+    struct link *links[LINKS_MAX];
+    struct route *routes;
+};
+
+/* ---- small things ---- */
+
+static uint64_t monotonic_ms(void)
+{
+    struct timespec now = {0};
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000u + (uint64_t)now.tv_nsec / 1000000u;
+}
+
+static int zmq_failed(struct hark_err *err, const char *what)
+{
+    int code = HARK_E_IO;
+    switch (errno) {
+    case EINVAL:
+    case EPROTONOSUPPORT:
+    case ENOCOMPATPROTO:
+    case ENODEV:
+        code = HARK_E_CONFIG;
+        break;
+    case EMFILE:
+    case ENOMEM:
+        code = HARK_E_NO_MEMORY;
+        break;
+    default:
+        break;
+    }
+    return hark_err_set(err, code, "%s: %s", what, zmq_strerror(errno));
+}
+
+struct option {
+    int name;
+    int value;
+};
+
+static int set_options(void *socket, const struct option *options, size_t count,
+                       struct hark_err *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (zmq_setsockopt(socket, options[i].name, &options[i].value, sizeof(int)) != 0) {
+            return zmq_failed(err, "an option of ZeroMQ");
+        }
+    }
+    return 0;
+}
+
+/* What all sockets that touch the network have in common. */
+static int set_common(const struct hark_edge *edge, void *socket, struct hark_err *err)
+{
+    static const struct option options[] = {
+        {ZMQ_LINGER, 0},
+        {ZMQ_SNDHWM, 16},
+        {ZMQ_RCVHWM, 16},
+        {ZMQ_HANDSHAKE_IVL, 10000},
+        {ZMQ_HEARTBEAT_IVL, 10000},
+        {ZMQ_HEARTBEAT_TIMEOUT, 30000},
+        {ZMQ_HEARTBEAT_TTL, 30000},
+    };
+    int64_t frame_max = HARK_LOAD_MAX;
+    int rc = set_options(socket, options, sizeof(options) / sizeof(options[0]), err);
+    if (rc == 0 && (zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &frame_max, sizeof(frame_max)) != 0 ||
+                    zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, hark_box_secret(edge->curve),
+                                   HARK_KEY_SIZE) != 0)) {
+        rc = zmq_failed(err, "an option of ZeroMQ");
+    }
+    return rc;
+}
+
+/* Only an address in brackets asks for IPv6. */
+static int set_family(void *socket, const char *address, struct hark_err *err)
+{
+    struct option ipv6 = {ZMQ_IPV6, strchr(address, '[') != NULL};
+    return set_options(socket, &ipv6, 1, err);
+}
+
+/* ---- ZAP: who gets in ---- */
+
+static bool frame_is(zmq_msg_t *frame, const char *text)
+{
+    size_t size = strlen(text);
+    return zmq_msg_size(frame) == size && memcmp(zmq_msg_data(frame), text, size) == 0;
+}
+
+/* Frames of a request: version, request id, domain, address, identity, mechanism,
+ * credentials. Anything but just that is refused. */
+static bool zap_allows(const struct hark_edge *edge, zmq_msg_t *frames, size_t count,
+                       struct hark_key *key)
+{
+    if (count != ZAP_FRAMES || !frame_is(&frames[0], "1.0") || !frame_is(&frames[2], ZAP_DOMAIN) ||
+        !frame_is(&frames[5], "CURVE") || zmq_msg_size(&frames[6]) != HARK_KEY_SIZE) {
+        return false;
+    }
+    memcpy(key->bytes, zmq_msg_data(&frames[6]), HARK_KEY_SIZE);
+    return edge->handlers.allow(edge->handlers.arg, key);
+}
+
+/* Takes one message's frames into frames[max] (all initialised by the caller);
+ * the number of frames that there were, at most max + 1, or 0 on failure. */
+static size_t zap_receive(void *socket, zmq_msg_t *frames, size_t max)
+{
+    zmq_msg_t excess;
+    size_t count = 0;
+    int more = 1;
+    (void)zmq_msg_init(&excess);
+    while (more) {
+        zmq_msg_t *into = count < max ? &frames[count] : &excess;
+        if (zmq_msg_recv(into, socket, 0) < 0) {
+            count = 0;
+            break;
+        }
+        more = zmq_msg_more(into);
+        count = count <= max ? count + 1 : count;
+    }
+    (void)zmq_msg_close(&excess);
+    return count;
+}
+
+static bool zap_answer(void *socket, zmq_msg_t *request_id, bool allowed,
+                       const struct hark_key *key)
+{
+    char user[2 * HARK_KEY_SIZE + 1] = "";
+    if (allowed) {
+        hark_key_hex(user, key);
+    }
+    const char *status = allowed ? "200" : "400";
+    const char *text = allowed ? "OK" : "not known here";
+    size_t id_size = zmq_msg_size(request_id) <= ZAP_TEXT_MAX ? zmq_msg_size(request_id) : 0;
+    return zmq_send(socket, "1.0", 3, ZMQ_SNDMORE) >= 0 &&
+           zmq_send(socket, zmq_msg_data(request_id), id_size, ZMQ_SNDMORE) >= 0 &&
+           zmq_send(socket, status, 3, ZMQ_SNDMORE) >= 0 &&
+           zmq_send(socket, text, strlen(text), ZMQ_SNDMORE) >= 0 &&
+           zmq_send(socket, user, strlen(user), ZMQ_SNDMORE) >= 0 &&
+           zmq_send(socket, "", 0, 0) >= 0;
+}
+
+/* False when the context is about to end. */
+static bool zap_serve_one(const struct hark_edge *edge)
+{
+    zmq_msg_t frames[ZAP_FRAMES];
+    struct hark_key key = {{0}};
+    bool goes_on = true;
+    for (size_t i = 0; i < ZAP_FRAMES; i++) {
+        (void)zmq_msg_init(&frames[i]);
+    }
+    size_t count = zap_receive(edge->zap, frames, ZAP_FRAMES);
+    if (count == 0) {
+        goes_on = errno == EINTR;
+    } else {
+        bool allowed = zap_allows(edge, frames, count, &key);
+        goes_on = zap_answer(edge->zap, &frames[1], allowed, &key) || errno == EINTR;
+    }
+    for (size_t i = 0; i < ZAP_FRAMES; i++) {
+        (void)zmq_msg_close(&frames[i]);
+    }
+    return goes_on;
+}
+
+static void *zap_run(void *arg)
+{
+    struct hark_edge *edge = arg;
+    while (zap_serve_one(edge)) {
+    }
+    (void)zmq_close(edge->zap);
+    return NULL;
+}
+
+static int zap_start(struct hark_edge *edge, struct hark_err *err)
+{
+    struct option linger = {ZMQ_LINGER, 0};
+    sigset_t all, before;
+    edge->zap = zmq_socket(edge->context, ZMQ_REP);
+    if (edge->zap == NULL) {
+        return zmq_failed(err, "a socket for ZAP");
+    }
+    int rc = set_options(edge->zap, &linger, 1, err);
+    if (rc == 0 && zmq_bind(edge->zap, ZAP_ENDPOINT) != 0) {
+        rc = zmq_failed(err, "the endpoint of ZAP");
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    /* Signals are for the threads of the program, not for this one. */
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    int status = pthread_create(&edge->zap_thread, NULL, zap_run, edge);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (status != 0) {
+        return hark_err_errno(err, status, "a thread for ZAP");
+    }
+    edge->zap_runs = true;
+    return 0;
+}
+
+/* ---- new, free ---- */
+
+int hark_edge_new(struct hark_edge **out, const struct hark_box *curve,
+                  const struct hark_edge_handlers *handlers, struct hark_err *err)
+{
+    *out = NULL;
+    if (!zmq_has("curve")) {
+        return hark_err_set(err, HARK_E_UNSUPPORTED, "this libzmq has no CURVE");
+    }
+    struct hark_edge *edge = calloc(1, sizeof(*edge));
+    if (edge == NULL) {
+        return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for the edge");
+    }
+    edge->handlers = *handlers;
+    edge->curve = curve;
+    edge->next_via = HARK_VIA_THEIRS;
+    atomic_init(&edge->stop, false);
+    int rc = 0;
+    edge->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (edge->wake_fd < 0) {
+        rc = hark_err_errno(err, errno, "an eventfd");
+        goto out;
+    }
+    edge->context = zmq_ctx_new();
+    if (edge->context == NULL || zmq_ctx_set(edge->context, ZMQ_BLOCKY, 0) != 0 ||
+        zmq_ctx_set(edge->context, ZMQ_MAX_SOCKETS, 2 * LINKS_MAX) != 0) {
+        rc = zmq_failed(err, "a context of ZeroMQ");
+        goto out;
+    }
+    rc = zap_start(edge, err);
+out:
+    if (rc != 0) {
+        hark_edge_free(edge);
+        edge = NULL;
+    }
+    *out = edge;
+    return rc;
+}
+
+static void free_link(struct link *link)
+{
+    if (link->socket != NULL) {
+        (void)zmq_close(link->socket);
+    }
+    free(link);
+}
+
+void hark_edge_free(struct hark_edge *edge)
+{
+    if (edge == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < edge->link_count; i++) {
+        free_link(edge->links[i]);
+    }
+    if (edge->router != NULL) {
+        (void)zmq_close(edge->router);
+    }
+    if (edge->context != NULL) {
+        /* Wakes the ZAP thread, which closes its own socket. */
+        (void)zmq_ctx_shutdown(edge->context);
+        if (edge->zap_runs) {
+            (void)pthread_join(edge->zap_thread, NULL);
+        } else if (edge->zap != NULL) {
+            (void)zmq_close(edge->zap);
+        }
+        while (zmq_ctx_term(edge->context) != 0 && errno == EINTR) {
+        }
+    }
+    if (edge->wake_fd >= 0) {
+        (void)close(edge->wake_fd);
+    }
+    free(edge->routes);
+    free(edge);
+}
+
+/* ---- listening ---- */
+
+static int make_router(struct hark_edge *edge, struct hark_err *err)
+{
+    static const struct option options[] = {
+        {ZMQ_CURVE_SERVER, 1},       {ZMQ_ROUTER_MANDATORY, 1}, /* says when a connection is gone */
+        {ZMQ_ROUTER_HANDOVER, 0}, /* nobody takes over another's routing id */
+        {ZMQ_ZAP_ENFORCE_DOMAIN, 1}, {ZMQ_BACKLOG, 64},
+    };
+    void *socket = zmq_socket(edge->context, ZMQ_ROUTER);
+    if (socket == NULL) {
+        return zmq_failed(err, "a socket to listen on");
+    }
+    int rc = set_common(edge, socket, err);
+    if (rc == 0) {
+        rc = set_options(socket, options, sizeof(options) / sizeof(options[0]), err);
+    }
+    /* With the domain enforced, no ZAP means no entry rather than no check. */
+    if (rc == 0 && zmq_setsockopt(socket, ZMQ_ZAP_DOMAIN, ZAP_DOMAIN, strlen(ZAP_DOMAIN)) != 0) {
+        rc = zmq_failed(err, "an option of ZeroMQ");
+    }
+    if (rc != 0) {
+        (void)zmq_close(socket);
+        return rc;
+    }
+    edge->router = socket;
+    return 0;
+}
+
+/* "tcp://host:0" as ZeroMQ writes it: "tcp://host:*". */
+static bool bind_address(char *out, const char *address)
+{
+    size_t size = strlen(address);
+    if (size > HARK_ADDRESS_MAX || strncmp(address, "tcp://", 6) != 0) {
+        return false;
+    }
+    memcpy(out, address, size + 1);
+    if (size > 2 && strcmp(out + size - 2, ":0") == 0) {
+        out[size - 1] = '*';
+    }
+    return true;
+}
+
+int hark_edge_listen(struct hark_edge *edge, const char *address, char *bound, struct hark_err *err)
+{
+    char endpoint[HARK_ADDRESS_MAX + 1];
+    char last[2 * HARK_ADDRESS_MAX];
+    size_t size = sizeof(last);
+    if (!bind_address(endpoint, address)) {
+        return hark_err_set(err, HARK_E_CONFIG, "'%s' is not tcp://host:port", address);
+    }
+    int rc = edge->router == NULL ? make_router(edge, err) : 0;
+    if (rc == 0) {
+        rc = set_family(edge->router, endpoint, err);
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    if (zmq_bind(edge->router, endpoint) != 0) {
+        (void)zmq_failed(err, address);
+        return hark_err_wrap(err, "cannot listen");
+    }
+    if (zmq_getsockopt(edge->router, ZMQ_LAST_ENDPOINT, last, &size) != 0 ||
+        size > HARK_ADDRESS_MAX + 1) {
+        return zmq_failed(err, "the address listened on");
+    }
+    if (bound != NULL) {
+        memcpy(bound, last, size);
+    }
+    return 0;
+}
+
+/* ---- connecting ---- */
+
+static struct link *find_link(const struct hark_edge *edge, const struct hark_key *peer)
+{
+    for (size_t i = 0; i < edge->link_count; i++) {
+        if (hark_key_equal(&edge->links[i]->peer, peer)) {
+            return edge->links[i];
+        }
+    }
+    return NULL;
+}
+
+static int make_dealer(const struct hark_edge *edge, struct link *link, struct hark_err *err)
+{
+    static const struct option options[] = {
+        {ZMQ_IMMEDIATE, 1}, /* nothing is queued for who is not there */
+        {ZMQ_RECONNECT_IVL, 200},
+        {ZMQ_RECONNECT_IVL_MAX, 10000},
+        {ZMQ_CONNECT_TIMEOUT, 10000},
+    };
+    void *socket = zmq_socket(edge->context, ZMQ_DEALER);
+    if (socket == NULL) {
+        return zmq_failed(err, "a socket to connect with");
+    }
+    int rc = set_common(edge, socket, err);
+    if (rc == 0) {
+        rc = set_options(socket, options, sizeof(options) / sizeof(options[0]), err);
+    }
+    if (rc == 0) {
+        rc = set_family(socket, link->address, err);
+    }
+    if (rc == 0 &&
+        (zmq_setsockopt(socket, ZMQ_CURVE_PUBLICKEY, hark_box_key(edge->curve)->bytes,
+                        HARK_KEY_SIZE) != 0 ||
+         zmq_setsockopt(socket, ZMQ_CURVE_SERVERKEY, link->peer.bytes, HARK_KEY_SIZE) != 0 ||
+         zmq_connect(socket, link->address) != 0)) {
+        rc = zmq_failed(err, link->address);
+    }
+    if (rc != 0) {
+        (void)zmq_close(socket);
+        return rc;
+    }
+    link->socket = socket;
+    link->draining = false;
+    link->made_ms = monotonic_ms();
+    return 0;
+}
+
+int hark_edge_connect(struct hark_edge *edge, const struct hark_key *peer, const char *address,
+                      struct hark_err *err)
+{
+    if (!hark_address_valid(hark_span_str(address))) {
+        return hark_err_set(err, HARK_E_CONFIG, "'%s' is not tcp://host:port", address);
+    }
+    hark_edge_disconnect(edge, peer);
+    if (edge->link_count == LINKS_MAX) {
+        return hark_err_set(err, HARK_E_LIMIT, "more than %u peers", LINKS_MAX);
+    }
+    struct link *link = calloc(1, sizeof(*link));
+    if (link == NULL) {
+        return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a peer");
+    }
+    link->peer = *peer;
+    link->patience_ms = REMAKE_FIRST_MS;
+    memcpy(link->address, address, strlen(address) + 1);
+    int rc = make_dealer(edge, link, err);
+    if (rc != 0) {
+        free(link);
+        return rc;
+    }
+    edge->links[edge->link_count++] = link;
+    return 0;
+}
+
+void hark_edge_disconnect(struct hark_edge *edge, const struct hark_key *peer)
+{
+    for (size_t i = 0; i < edge->link_count; i++) {
+        if (hark_key_equal(&edge->links[i]->peer, peer)) {
+            free_link(edge->links[i]);
+            edge->link_count--;
+            edge->links[i] = edge->links[edge->link_count];
+            return;
+        }
+    }
+}
+
+/* libzmq reconnects by itself, except after it was refused: then only a new
+ * socket does. One that is silent because the peer is away is remade as well,
+ * which costs nothing. */
+static void remake_if_silent(const struct hark_edge *edge, struct link *link)
+{
+    uint64_t now = monotonic_ms();
+    if (now - link->made_ms < link->patience_ms ||
+        (link->heard_ms != 0 && now - link->heard_ms < SILENT_MS)) {
+        return;
+    }
+    link->patience_ms =
+        2 * link->patience_ms < REMAKE_LAST_MS ? 2 * link->patience_ms : REMAKE_LAST_MS;
+    void *before = link->socket;
+    if (make_dealer(edge, link, NULL) == 0) {
+        (void)zmq_close(before);
+    }
+}
+
+/* ---- routes: connections of others ---- */
+
+static struct route *find_route(const struct hark_edge *edge, uint64_t via)
+{
+    for (size_t i = 0; i < edge->route_count; i++) {
+        if (edge->routes[i].via == via) {
+            return &edge->routes[i];
+        }
+    }
+    return NULL;
+}
+
+static void forget_route(struct hark_edge *edge, struct route *route)
+{
+    edge->route_count--;
+    *route = edge->routes[edge->route_count];
+}
+
+/* The least recently used one of this peer's, or of all, when there are `max`. */
+static struct route *oldest_route(const struct hark_edge *edge, const struct hark_key *peer,
+                                  size_t max)
+{
+    struct route *oldest = NULL;
+    size_t count = 0;
+    for (size_t i = 0; i < edge->route_count; i++) {
+        struct route *route = &edge->routes[i];
+        if (peer == NULL || hark_key_equal(&route->peer, peer)) {
+            oldest = oldest == NULL || route->used < oldest->used ? route : oldest;
+            count++;
+        }
+    }
+    return count >= max ? oldest : NULL;
+}
+
+static struct route *new_route(struct hark_edge *edge, const struct hark_key *peer)
+{
+    struct route *route = oldest_route(edge, peer, ROUTES_PEER_MAX);
+    if (route == NULL) {
+        route = oldest_route(edge, NULL, ROUTES_MAX);
+    }
+    if (route != NULL) {
+        return route;
+    }
+    if (edge->route_count == edge->route_room) {
+        size_t room = edge->route_room == 0 ? 16 : 2 * edge->route_room;
+        struct route *routes = realloc(edge->routes, room * sizeof(*routes));
+        if (routes == NULL) {
+            return NULL;
+        }
+        edge->routes = routes;
+        edge->route_room = room;
+    }
+    return &edge->routes[edge->route_count++];
+}
+
+/* The route that this routing id is, if it is this peer's; else a new one: an id
+ * that has come to another peer is another connection. */
+static struct route *route_of(struct hark_edge *edge, struct hark_span id,
+                              const struct hark_key *peer)
+{
+    struct route *route = NULL;
+    for (size_t i = 0; i < edge->route_count; i++) {
+        struct route *known = &edge->routes[i];
+        if (hark_span_equal(hark_span(known->id, known->size), id)) {
+            route = known;
+        }
+    }
+    if (route == NULL || !hark_key_equal(&route->peer, peer)) {
+        if (route != NULL) {
+            forget_route(edge, route);
+        }
+        route = new_route(edge, peer);
+        if (route == NULL || id.size > ROUTING_ID_MAX) {
+            return NULL;
+        }
+        route->peer = *peer;
+        route->via = edge->next_via++;
+        route->size = id.size;
+        memcpy(route->id, id.data, id.size);
+    }
+    route->used = edge->uses++;
+    return route;
+}
+
+/* ---- receiving ---- */
+
+/* Throws away the rest of a message, at most so many frames at a time: what a
+ * peer sends without end must not keep the others waiting. True: there is more. */
+static bool drain(void *socket)
+{
+    zmq_msg_t frame;
+    bool more = true;
+    (void)zmq_msg_init(&frame);
+    for (size_t i = 0; more && i < DRAIN_MAX; i++) {
+        if (zmq_msg_recv(&frame, socket, ZMQ_DONTWAIT) < 0) {
+            break;
+        }
+        more = zmq_msg_more(&frame);
+    }
+    (void)zmq_msg_close(&frame);
+    return more;
+}
+
+/* Takes a message of at most `max` frames (initialised by the caller); gives how
+ * many it has, max + 1 for more, 0 if there is none. */
+static size_t receive(void *socket, bool *draining, zmq_msg_t *frames, size_t max)
+{
+    if (*draining) {
+        *draining = drain(socket);
+    }
+    if (*draining) {
+        return 0;
+    }
+    for (size_t count = 0; count < max; count++) {
+        if (zmq_msg_recv(&frames[count], socket, ZMQ_DONTWAIT) < 0) {
+            return 0;
+        }
+        if (!zmq_msg_more(&frames[count])) {
+            return count + 1;
+        }
+    }
+    *draining = true;
+    *draining = drain(socket);
+    return max + 1;
+}
+
+static void hand_over(struct hark_edge *edge, const struct hark_key *peer, uint64_t via,
+                      zmq_msg_t *frames, size_t count)
+{
+    struct hark_span spans[FRAMES_MAX] = {{0}};
+    for (size_t i = 0; i < count && i < FRAMES_MAX; i++) {
+        spans[i] = hark_span(zmq_msg_data(&frames[i]), zmq_msg_size(&frames[i]));
+    }
+    edge->handlers.message(edge->handlers.arg, peer, via, spans, count);
+}
+
+/* "A peer is who ZAP says it is, whatever its routing id says." */
+static bool peer_of(zmq_msg_t *frame, struct hark_key *peer)
+{
+    const char *user = zmq_msg_gets(frame, "User-Id");
+    return user != NULL && hark_key_from_hex(peer, hark_span_str(user), NULL) == 0;
+}
+
+static bool take_from_router(struct hark_edge *edge)
+{
+    zmq_msg_t frames[1 + FRAMES_MAX];
+    struct hark_key peer;
+    for (size_t i = 0; i < 1 + FRAMES_MAX; i++) {
+        (void)zmq_msg_init(&frames[i]);
+    }
+    size_t count = receive(edge->router, &edge->draining, frames, 1 + FRAMES_MAX);
+    if (count > 1 && peer_of(&frames[1], &peer)) {
+        struct hark_span id = hark_span(zmq_msg_data(&frames[0]), zmq_msg_size(&frames[0]));
+        const struct route *route = route_of(edge, id, &peer);
+        if (route != NULL) {
+            hand_over(edge, &peer, route->via, frames + 1, count - 1);
+        }
+    }
+    for (size_t i = 0; i < 1 + FRAMES_MAX; i++) {
+        (void)zmq_msg_close(&frames[i]);
+    }
+    return count > 0;
+}
+
+static bool take_from_link(struct hark_edge *edge, struct link *link)
+{
+    zmq_msg_t frames[FRAMES_MAX];
+    struct hark_key peer = link->peer; /* a handler may disconnect */
+    for (size_t i = 0; i < FRAMES_MAX; i++) {
+        (void)zmq_msg_init(&frames[i]);
+    }
+    size_t count = receive(link->socket, &link->draining, frames, FRAMES_MAX);
+    if (count > 0) {
+        link->heard_ms = monotonic_ms();
+        link->patience_ms = REMAKE_FIRST_MS;
+        hand_over(edge, &peer, HARK_VIA_OURS, frames, count);
+    }
+    for (size_t i = 0; i < FRAMES_MAX; i++) {
+        (void)zmq_msg_close(&frames[i]);
+    }
+    return count > 0;
+}
+
+/* ---- sending ---- */
+
+/* Sends the frames as one message or, if it cannot take the first, nothing. Once
+ * begun it goes on to the last: a socket left in the midst of a message would
+ * take the next one's frames for the rest of it. */
+static int send_frames(void *socket, const struct hark_span *frames, size_t count)
+{
+    int failed = 0;
+    for (size_t i = 0; i < count; i++) {
+        int flags = ZMQ_DONTWAIT | (i + 1 < count ? ZMQ_SNDMORE : 0);
+        int rc = 0;
+        do {
+            rc = zmq_send(socket, frames[i].data, frames[i].size, flags);
+        } while (rc < 0 && errno == EINTR);
+        if (rc < 0) {
+            failed = errno;
+            if (i == 0) {
+                break;
+            }
+        }
+    }
+    return failed;
+}
+
+static int send_by_link(const struct hark_edge *edge, struct link *link,
+                        const struct hark_span *frames, size_t count, struct hark_err *err)
+{
+    if (link == NULL) {
+        return hark_err_set(err, HARK_E_PEER_UNREACHABLE, "no connection to it");
+    }
+    if (send_frames(link->socket, frames, count) != 0) {
+        remake_if_silent(edge, link);
+        return hark_err_set(err, HARK_E_PEER_UNREACHABLE, "%s does not take it", link->address);
+    }
+    return 0;
+}
+
+static int send_by_route(struct hark_edge *edge, struct route *route,
+                         const struct hark_span *frames, size_t count, struct hark_err *err)
+{
+    struct hark_span all[1 + FRAMES_MAX];
+    if (route == NULL || edge->router == NULL) {
+        return hark_err_set(err, HARK_E_PEER_UNREACHABLE, "its connection is gone");
+    }
+    all[0] = hark_span(route->id, route->size);
+    memcpy(all + 1, frames, count * sizeof(*frames));
+    int failed = send_frames(edge->router, all, 1 + count);
+    if (failed == EAGAIN) {
+        return hark_err_set(err, HARK_E_BUSY, "its queue is full");
+    }
+    if (failed != 0) {
+        forget_route(edge, route);
+        return hark_err_set(err, HARK_E_PEER_UNREACHABLE, "its connection is gone");
+    }
+    return 0;
+}
+
+static struct route *newest_route(const struct hark_edge *edge, const struct hark_key *peer)
+{
+    struct route *newest = NULL;
+    for (size_t i = 0; i < edge->route_count; i++) {
+        struct route *route = &edge->routes[i];
+        if (hark_key_equal(&route->peer, peer) && (newest == NULL || route->used > newest->used)) {
+            newest = route;
+        }
+    }
+    return newest;
+}
+
+int hark_edge_send(struct hark_edge *edge, const struct hark_key *peer, uint64_t via,
+                   const struct hark_message *message, struct hark_err *err)
+{
+    uint8_t header[HARK_HEADER_SIZE];
+    struct hark_span frames[FRAMES_MAX];
+    size_t count = message->load.data != NULL ? 3 : 2;
+    hark_message_header(header, message->type, message->id);
+    frames[0] = hark_span(header, sizeof(header));
+    frames[1] = message->body;
+    frames[2] = message->load;
+    if (via == HARK_VIA_ANY || via == HARK_VIA_OURS) {
+        int rc = send_by_link(edge, find_link(edge, peer), frames, count, err);
+        if (rc == 0 || via == HARK_VIA_OURS) {
+            return rc;
+        }
+        return send_by_route(edge, newest_route(edge, peer), frames, count, err);
+    }
+    struct route *route = find_route(edge, via);
+    if (route != NULL && !hark_key_equal(&route->peer, peer)) {
+        route = NULL;
+    }
+    return send_by_route(edge, route, frames, count, err);
+}
+
+/* ---- the loop ---- */
+
+void hark_edge_wake(struct hark_edge *edge)
+{
+    uint64_t one = 1;
+    /* It fails only when it is woken already. */
+    ssize_t written = write(edge->wake_fd, &one, sizeof(one));
+    (void)written;
+}
+
+void hark_edge_stop(struct hark_edge *edge)
+{
+    atomic_store(&edge->stop, true);
+    hark_edge_wake(edge);
+}
+
+static void on_wake(struct hark_edge *edge)
+{
+    uint64_t times = 0;
+    if (read(edge->wake_fd, &times, sizeof(times)) == (ssize_t)sizeof(times) &&
+        edge->handlers.woken != NULL && !atomic_load(&edge->stop)) {
+        edge->handlers.woken(edge->handlers.arg);
+    }
+}
+
+static bool stopped(const struct hark_edge *edge)
+{
+    return atomic_load(&edge->stop);
+}
+
+static void read_router(struct hark_edge *edge)
+{
+    for (size_t i = 0; i < ROUND_MAX && !stopped(edge); i++) {
+        if (!take_from_router(edge)) {
+            return;
+        }
+    }
+}
+
+/* The link is looked up again after each message: its handler may have ended, or
+ * remade, the connection. */
+static void read_link(struct hark_edge *edge, const struct hark_key *peer)
+{
+    for (size_t i = 0; i < ROUND_MAX && !stopped(edge); i++) {
+        struct link *link = find_link(edge, peer);
+        if (link == NULL || !take_from_link(edge, link)) {
+            return;
+        }
+    }
+}
+
+/* Items: the eventfd, the router if there is one, the links in order. */
+static size_t fill_items(const struct hark_edge *edge, zmq_pollitem_t *items)
+{
+    size_t n = 0;
+    items[n++] = (zmq_pollitem_t){.fd = edge->wake_fd, .events = ZMQ_POLLIN};
+    if (edge->router != NULL) {
+        items[n++] = (zmq_pollitem_t){.socket = edge->router, .events = ZMQ_POLLIN};
+    }
+    for (size_t i = 0; i < edge->link_count; i++) {
+        items[n++] = (zmq_pollitem_t){.socket = edge->links[i]->socket, .events = ZMQ_POLLIN};
+    }
+    return n;
+}
+
+static void read_ready(struct hark_edge *edge, const zmq_pollitem_t *items, size_t count)
+{
+    struct hark_key ready[LINKS_MAX];
+    size_t n = 0;
+    /* Handlers change the list of links: note first who is ready. */
+    for (size_t i = count - edge->link_count, k = 0; i < count; i++, k++) {
+        if (items[i].revents & ZMQ_POLLIN) {
+            ready[n++] = edge->links[k]->peer;
+        }
+    }
+    if (edge->router != NULL && items[1].revents & ZMQ_POLLIN) {
+        read_router(edge);
+    }
+    for (size_t i = 0; i < n; i++) {
+        read_link(edge, &ready[i]);
+    }
+    if (items[0].revents & ZMQ_POLLIN) {
+        on_wake(edge);
+    }
+}
+
+int hark_edge_run(struct hark_edge *edge, struct hark_err *err)
+{
+    static const size_t room = 2 + LINKS_MAX;
+    int rc = 0;
+    zmq_pollitem_t *items = calloc(room, sizeof(*items));
+    if (items == NULL) {
+        return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for the loop");
+    }
+    while (!stopped(edge)) {
+        uint64_t wait_ms = edge->handlers.tick(edge->handlers.arg);
+        long timeout = (long)(wait_ms < POLL_LONGEST_MS ? wait_ms : POLL_LONGEST_MS);
+        size_t count = fill_items(edge, items);
+        int ready = zmq_poll(items, (int)count, timeout);
+        if (ready < 0 && errno != EINTR) {
+            rc = zmq_failed(err, "waiting for messages");
+            break;
+        }
+        if (ready > 0) {
+            read_ready(edge, items, count);
+        }
+    }
+    free(items);
+    return rc;
+}

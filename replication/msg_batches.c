@@ -1,0 +1,178 @@
+/*
+ * batches: cursor of the asker ‖ u32 size of the load when unpacked ‖ u16 number
+ * of batches; load: a zlib stream (RFC 1950) of the batches (9.4).
+ *
+ * The peer says how large the load is when unpacked, and that is as much as is
+ * ever written: a stream with more in it is refused, so that a small load cannot
+ * become a large one that nobody announced.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+#include "messages.h"
+
+/* Room is made in steps of this, not at once for what was merely announced. */
+#define STEP ((size_t)1024 * 1024)
+
+int hark_batches_encode(struct hark_buf *out, const struct hark_batches *batches,
+                        struct hark_err *err)
+{
+    int rc = hark_cursor_encode(out, &batches->cursor, err);
+    if (rc == 0) {
+        rc = hark_buf_append_u32(out, batches->size, err);
+    }
+    return rc != 0 ? rc : hark_buf_append_u16(out, batches->count, err);
+}
+
+int hark_batches_decode(struct hark_batches *out, struct hark_span body, struct hark_err *err)
+{
+    memset(out, 0, sizeof(*out));
+    int rc = hark_cursor_take(&body, &out->cursor, err);
+    if (rc != 0) {
+        return rc;
+    }
+    if (!hark_take_u32(&body, &out->size) || !hark_take_u16(&body, &out->count) || body.size != 0) {
+        return hark_err_set(err, HARK_E_PEER_FORM, "batches without size and number, or with more");
+    }
+    if (out->size == 0 || out->size > HARK_UNPACKED_MAX || out->count == 0) {
+        return hark_err_set(err, HARK_E_PEER_FORM, "batches that are none, or more than %u bytes",
+                            HARK_UNPACKED_MAX);
+    }
+    return 0;
+}
+
+static int zlib_failed(struct hark_err *err, int status)
+{
+    return status == Z_MEM_ERROR
+               ? hark_err_set(err, HARK_E_NO_MEMORY, "no memory for zlib")
+               : hark_err_set(err, HARK_E_INTERNAL, "zlib does not start (%d)", status);
+}
+
+int hark_batches_pack(struct hark_buf *out, struct hark_span plain, struct hark_err *err)
+{
+    if (plain.size == 0 || plain.size > HARK_UNPACKED_MAX) {
+        return hark_err_set(err, HARK_E_LIMIT, "a load is 1 to %u bytes when unpacked",
+                            HARK_UNPACKED_MAX);
+    }
+    uLong room = compressBound((uLong)plain.size);
+    if (room > HARK_LOAD_MAX) {
+        room = HARK_LOAD_MAX;
+    }
+    int rc = hark_buf_reserve(out, room, err);
+    if (rc != 0) {
+        return rc;
+    }
+    /* Half of a load is signatures, which nothing makes smaller: the fastest
+     * level gets nearly all of the rest. */
+    uLongf size = room;
+    int status =
+        compress2(out->data + out->size, &size, plain.data, (uLong)plain.size, Z_BEST_SPEED);
+    if (status == Z_BUF_ERROR) {
+        return hark_err_set(err, HARK_E_LIMIT, "a load of more than %u bytes", HARK_LOAD_MAX);
+    }
+    if (status != Z_OK) {
+        return zlib_failed(err, status);
+    }
+    out->size += size;
+    return 0;
+}
+
+/* Inflates until the stream ends or `wanted` bytes are there; says by *ended
+ * whether it ended. Any defect of the stream is peer-form. */
+static int inflate_into(struct hark_buf *out, z_stream *z, size_t wanted, bool *ended,
+                        struct hark_err *err)
+{
+    int status = Z_OK;
+    while (status == Z_OK && wanted > 0) {
+        size_t step = wanted < STEP ? wanted : STEP;
+        int rc = hark_buf_reserve(out, step, err);
+        if (rc != 0) {
+            return rc;
+        }
+        z->next_out = out->data + out->size;
+        z->avail_out = (uInt)step;
+        status = inflate(z, Z_NO_FLUSH);
+        size_t got = step - z->avail_out;
+        out->size += got;
+        wanted -= got;
+    }
+    *ended = status == Z_STREAM_END;
+    if (status == Z_MEM_ERROR) {
+        return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for zlib");
+    }
+    return 0;
+}
+
+/* The announced bytes may be out before zlib has read its check sum: one byte
+ * more of room lets it come to its end, and must stay empty. */
+static bool inflate_ends(z_stream *z)
+{
+    uint8_t none = 0;
+    z->next_out = &none;
+    z->avail_out = 1;
+    return inflate(z, Z_FINISH) == Z_STREAM_END && z->avail_out == 1;
+}
+
+static int inflate_load(struct hark_buf *out, size_t size, struct hark_span load,
+                        struct hark_err *err)
+{
+    z_stream z;
+    bool ended = false;
+    size_t before = out->size;
+    memset(&z, 0, sizeof(z));
+    /* zlib's interface wants it without const; it does not write there. */
+    z.next_in = (Bytef *)(uintptr_t)load.data;
+    z.avail_in = (uInt)load.size;
+    int status = inflateInit(&z);
+    if (status != Z_OK) {
+        return zlib_failed(err, status);
+    }
+    int rc = inflate_into(out, &z, size, &ended, err);
+    if (rc == 0 && !ended) {
+        ended = inflate_ends(&z);
+    }
+    if (rc == 0 && (!ended || z.avail_in != 0 || out->size - before != size)) {
+        rc = hark_err_set(err, HARK_E_PEER_FORM, "a load that is not what was announced");
+    }
+    (void)inflateEnd(&z);
+    return rc;
+}
+
+static int count_batches(struct hark_span plain, unsigned wanted, struct hark_err *err)
+{
+    unsigned count = 0;
+    while (plain.size > 0) {
+        struct hark_raw_batch batch;
+        struct hark_raw_entry *items = NULL;
+        int rc = hark_wire_batch_take(&plain, &batch, &items, err);
+        free(items);
+        if (rc != 0) {
+            return rc;
+        }
+        count++;
+    }
+    if (count != wanted) {
+        return hark_err_set(err, HARK_E_PEER_FORM, "%u batches where %u were announced", count,
+                            wanted);
+    }
+    return 0;
+}
+
+int hark_batches_unpack(struct hark_buf *out, const struct hark_batches *batches,
+                        struct hark_span load, struct hark_err *err)
+{
+    size_t before = out->size;
+    if (load.size > HARK_LOAD_MAX || batches->size > HARK_UNPACKED_MAX) {
+        return hark_err_set(err, HARK_E_PEER_FORM, "a load larger than allowed");
+    }
+    int rc = inflate_load(out, batches->size, load, err);
+    if (rc == 0) {
+        struct hark_span plain = hark_span(out->data + before, out->size - before);
+        rc = count_batches(plain, batches->count, err);
+    }
+    if (rc != 0) {
+        out->size = before;
+    }
+    return rc;
+}
