@@ -216,7 +216,7 @@ json_t *world_fields_kind(const char *name)
     return json_pack("{s:s, s:s}", "name", name, "definition", definition);
 }
 
-static json_t *founding_fields(struct world *world)
+json_t *world_fields_space(struct world *world)
 {
     struct hark_hash kinds = hark_kinds_hash(hark_state_kinds(world->state));
     uint8_t nonce[32];
@@ -270,12 +270,61 @@ static struct hark_span payload_of(struct world *world, const json_t *fields)
     return keep(&buf);
 }
 
-static void fake_git_id(struct hark_span object, struct hark_git_id *out)
-{
-    struct hark_hash hash = hark_sha256(object);
+/* ---- Git's ids, which are SHA-1 (FIPS 180-4) ------------------------------- */
 
-    hash = hark_sha256(hark_span(hash.bytes, sizeof(hash.bytes)));
-    memcpy(out->bytes, hash.bytes, sizeof(out->bytes));
+static uint32_t rotate(uint32_t x, unsigned by)
+{
+    return x << by | x >> (32 - by);
+}
+
+static void sha1_block(uint32_t h[5], const uint8_t block[64])
+{
+    uint32_t w[80];
+    uint32_t a = h[0], b = h[1], c = h[2], d = h[3], e = h[4];
+
+    for (size_t t = 0; t < 80; t++)
+        w[t] = t < 16 ? hark_get_u32(block + 4 * t)
+                      : rotate(w[t - 3] ^ w[t - 8] ^ w[t - 14] ^ w[t - 16], 1);
+    for (size_t t = 0; t < 80; t++) {
+        uint32_t f = t < 20              ? (b & c) | (~b & d)
+                     : t >= 40 && t < 60 ? (b & c) | (b & d) | (c & d)
+                                         : b ^ c ^ d;
+        uint32_t k = t < 20 ? 0x5a827999 : t < 40 ? 0x6ed9eba1 : t < 60 ? 0x8f1bbcdc : 0xca62c1d6;
+        uint32_t next = rotate(a, 5) + f + e + w[t] + k;
+
+        e = d;
+        d = c;
+        c = rotate(b, 30);
+        b = a;
+        a = next;
+    }
+    h[0] += a;
+    h[1] += b;
+    h[2] += c;
+    h[3] += d;
+    h[4] += e;
+}
+
+void world_git_id(struct hark_span object, struct hark_git_id *out)
+{
+    uint32_t h[5] = {0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0};
+    struct hark_buf buf = hark_buf_init(2u * HARK_ENTRY_MAX);
+    struct hark_err err = {.code = 0};
+    uint64_t size;
+    bool built = hark_buf_printf(&buf, &err, "commit %zu", object.size) == 0 &&
+                 hark_buf_append_byte(&buf, 0, &err) == 0 &&
+                 hark_buf_append_span(&buf, object, &err) == 0;
+
+    size = buf.size;
+    built = built && hark_buf_append_byte(&buf, 0x80, &err) == 0;
+    while (built && buf.size % 64 != 56)
+        built = hark_buf_append_byte(&buf, 0, &err) == 0;
+    need(built && hark_buf_append_u64(&buf, size * 8, &err) == 0, "no git id", &err);
+    for (size_t at = 0; at < buf.size; at += 64)
+        sha1_block(h, buf.data + at);
+    for (size_t i = 0; i < 5; i++)
+        hark_put_u32(out->bytes + 4 * i, h[i]);
+    hark_buf_free(&buf);
 }
 
 static void fill_feed(struct world *world, const struct world_draft *draft,
@@ -333,7 +382,7 @@ struct world_entry *world_build(struct world *world, struct world_draft *draft)
     if (world->git_id != NULL)
         world->git_id(world->git_arg, made->object, &made->arrival.git_id);
     else
-        fake_git_id(made->object, &made->arrival.git_id);
+        world_git_id(made->object, &made->arrival.git_id);
     return made;
 }
 
@@ -414,7 +463,7 @@ struct world *world_new(uint64_t seed, world_git_id_fn *git_id, void *git_arg)
     /* The space's id is only known once its first entry is built, which in turn
      * names the kinds: open twice. */
     need(hark_state_open(&world->state, &world->space, &store, &err) == 0, "no state", &err);
-    draft.fields = founding_fields(world);
+    draft.fields = world_fields_space(world);
     entry = world_build(world, &draft);
     world->space = entry->entry.id;
     hark_state_free(world->state);

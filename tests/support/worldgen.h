@@ -34,8 +34,10 @@ const struct hark_key *world_key(uint32_t key);
 const struct hark_key *world_box(uint32_t key);        /* its X25519 key, and CURVE key */
 uint32_t world_key_number(const struct hark_key *key); /* WORLD_NO_KEY when not of the pool */
 
-/* The git id of a commit object: SHA-1, which only node/ can compute. */
+/* Where git ids come from, for those who have git at hand. */
 typedef void world_git_id_fn(void *arg, struct hark_span object, struct hark_git_id *out);
+/* The git id of a commit object, without git. */
+void world_git_id(struct hark_span object, struct hark_git_id *out);
 
 struct world_entry {
     struct hark_entry entry;
@@ -59,8 +61,7 @@ struct world {
     struct world_entry **log;
 };
 
-/* A world of one entry, the founding one. git_id NULL: ids that are consistent,
- * but not git's. */
+/* A world of one entry, the founding one. git_id NULL: world_git_id. */
 struct world *world_new(uint64_t seed, world_git_id_fn *git_id, void *git_arg);
 void world_free(struct world *world);
 
@@ -101,6 +102,7 @@ void world_step(struct world *world);
 
 /* Fields of payloads. `ticket` is WORLD_NO_KEY for none. */
 json_t *world_hex(const void *data, size_t size);
+json_t *world_fields_space(struct world *world);
 json_t *world_fields_new_key(struct world *world, uint32_t key, uint32_t ticket);
 json_t *world_fields_admit(struct world *world, uint32_t key, const char *role, uint32_t ticket);
 json_t *world_fields_device(struct world *world, uint32_t member, uint32_t key);
