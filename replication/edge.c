@@ -217,7 +217,7 @@ static bool zap_answer(void *socket, zmq_msg_t *request_id, bool allowed,
            zmq_send(socket, "", 0, 0) >= 0;
 }
 
-/* False when the context is about to end. */
+/* False when the context is about to end, or the socket is past use. */
 static bool zap_serve_one(const struct hark_edge *edge)
 {
     zmq_msg_t frames[ZAP_FRAMES];
@@ -356,9 +356,10 @@ void hark_edge_free(struct hark_edge *edge)
 static int make_router(struct hark_edge *edge, struct hark_err *err)
 {
     static const struct option options[] = {
-        {ZMQ_CURVE_SERVER, 1},       {ZMQ_ROUTER_MANDATORY, 1}, /* says when a connection is gone */
-        {ZMQ_ROUTER_HANDOVER, 0}, /* nobody takes over another's routing id */
-        {ZMQ_ZAP_ENFORCE_DOMAIN, 1}, {ZMQ_BACKLOG, 64},
+        {ZMQ_CURVE_SERVER, 1},
+        {ZMQ_ROUTER_MANDATORY, 1}, /* says when a connection is gone */
+        {ZMQ_ROUTER_HANDOVER, 0},  /* nobody takes over another's routing id */
+        {ZMQ_BACKLOG, 64},
     };
     void *socket = zmq_socket(edge->context, ZMQ_ROUTER);
     if (socket == NULL) {
@@ -368,7 +369,8 @@ static int make_router(struct hark_edge *edge, struct hark_err *err)
     if (rc == 0) {
         rc = set_options(socket, options, sizeof(options) / sizeof(options[0]), err);
     }
-    /* With the domain enforced, no ZAP means no entry rather than no check. */
+    /* Should the ZAP thread ever be gone, libzmq lets in everybody, unchecked: they
+     * have no User-Id then, and nothing of theirs gets past peer_of. */
     if (rc == 0 && zmq_setsockopt(socket, ZMQ_ZAP_DOMAIN, ZAP_DOMAIN, strlen(ZAP_DOMAIN)) != 0) {
         rc = zmq_failed(err, "an option of ZeroMQ");
     }
