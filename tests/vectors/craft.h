@@ -31,6 +31,18 @@ struct craft_edit {
     bool all;
     size_t over;
 };
+#define ONE(before, after)                                                                         \
+    {                                                                                              \
+        .old = (before), .new = (after)                                                            \
+    }
+#define ALL(before, after)                                                                         \
+    {                                                                                              \
+        .old = (before), .new = (after), .all = true                                               \
+    }
+#define OVER(before, after, more_bytes)                                                            \
+    {                                                                                              \
+        .old = (before), .new = (after), .over = (more_bytes)                                      \
+    }
 void craft_edit(struct hark_buf *text, const struct craft_edit *edits);
 
 /* Cuts the gpgsig lines out of a commit object. */
