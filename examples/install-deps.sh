@@ -10,7 +10,7 @@ set -eu
 
 build='gcc libc6-dev cmake ninja-build pkgconf git
     libsodium-dev libyaml-dev libjansson-dev libzmq3-dev zlib1g-dev
-    libgit2-dev libsqlite3-dev libroaring-dev'
+    libgit2-dev libsqlite3-dev libroaring-dev libcsv-dev'
 test='libcmocka-dev binutils python3 openssl openssh-client
     clang libclang-rt-dev golang-go golang-golang-x-mod-dev shellcheck'
 ci='clang-format clang-tidy cppcheck util-linux'

@@ -38,6 +38,7 @@ LIBRARIES = {
     r"git2(/.*)?\.h": {"node"},
     r"sqlite3(ext)?\.h": {"node"},
     r"roaring/.*": {"node"},
+    r"csv\.h": {"node"},
 }
 
 BANNED = {
