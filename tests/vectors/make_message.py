@@ -1,0 +1,222 @@
+#!/usr/bin/env python3
+"""Writes message.json beside itself, and with --corpus DIR the fuzzer's inputs.
+
+Written from PROTOCOL.md alone, without Hark's code. `--check` writes nothing and
+exits with 1 where the file is not what would be written.
+"""
+
+import hashlib
+import json
+import pathlib
+import sys
+import zlib
+
+HERE = pathlib.Path(__file__).resolve().parent
+SPACE = bytes([0x51]) * 32
+OTHER = bytes([0x52]) * 32
+EMPTY = hashlib.sha256(b"").digest()
+ROOT = hashlib.sha256(b"a root").digest()
+ORIGIN = f"home.example/{SPACE.hex()}/1"
+
+HELLO, ASK, TELL, FETCH, BATCHES, NEWS, ERROR = range(1, 8)
+
+
+def u(size, value):
+    return value.to_bytes(size, "big")
+
+
+def text(value):
+    raw = value if isinstance(value, bytes) else value.encode()
+    return u(1, len(raw)) + raw
+
+
+def header(kind, ident=7, version=1, zero=0, magic=b"HARK"):
+    return magic + u(1, version) + u(1, kind) + u(2, zero) + u(8, ident)
+
+
+def cursor(space=SPACE, origin=ORIGIN, size=258, root=ROOT):
+    return space + text(origin) + u(8, size) + root
+
+
+NOTHING = cursor(origin="", size=0, root=EMPTY)
+
+
+def sized(raw):
+    return u(4, len(raw)) + raw
+
+
+def batch(entries=2, lines=None, state=1, payload=b"a payload, padded"):
+    lines = entries if lines is None else lines
+    names = b"".join(b"%d 1000 1000 %s - -\n" % (i, b"ab" * 32) for i in range(lines))
+    out = sized(b"commit object") + sized(names) + sized(b"checkpoint\n")
+    for i in range(entries):
+        out += sized(b"entry %d" % i) + u(1, state) + (sized(payload) if state == 1 else b"")
+    return out
+
+
+def batches(plain, count, level=9, size=None, tail=b"", asked=None):
+    body = (asked or cursor()) + u(4, len(plain) if size is None else size) + u(2, count)
+    return [header(BATCHES), body, zlib.compress(plain, level) + tail]
+
+
+def hello(lowest=1, highest=1, name="home.example", software="hark 0.1.0"):
+    return u(1, lowest) + u(1, highest) + text(name) + text(software)
+
+
+def cases():
+    whole = batch()
+    two = whole + batch(entries=0)
+
+    yield "hello", None, [header(HELLO), hello()]
+    yield "hello of several versions, nameless software", None, [
+        header(HELLO), hello(1, 9, software="")]
+    yield "hello in UTF-8", None, [header(HELLO), hello(software="härk")]
+    yield "ask of one who has nothing", None, [header(ASK), u(2, 1) + NOTHING]
+    yield "ask for two spaces, one an intake log", None, [
+        header(ASK), u(2, 2) + cursor() + cursor(OTHER, f"a/{OTHER.hex()}/intake", 1)]
+    yield "tell", None, [header(TELL), u(2, 5) + b"".join(
+        u(1, status) + cursor() for status in range(5))]
+    yield "fetch, least", None, [header(FETCH), cursor() + u(4, 65536)]
+    yield "fetch, most, of one who has nothing", None, [
+        header(FETCH), NOTHING + u(4, 16 * 1024 * 1024)]
+    yield "batches", None, batches(whole, 1)
+    yield "two batches, one without entries, stored", None, batches(two, 2, level=0)
+    yield "batches with a payload erased", None, batches(batch(state=2), 1)
+    yield "batches without payloads", None, batches(batch(state=0), 1)
+    yield "news", None, [header(NEWS, 0), cursor()]
+    yield "error", None, [header(ERROR), text("peer-space") + text("no such space")]
+    yield "error that answers nothing readable", None, [
+        header(ERROR, 0), text("peer-form") + text("")]
+
+    form = "peer-form"
+    # the header
+    yield "no frames", form, []
+    yield "an empty frame", form, [b""]
+    yield "another magic", form, [header(HELLO, magic=b"hark"), hello()]
+    yield "a header cut short", form, [header(HELLO)[:15], hello()]
+    yield "a header too long", form, [header(HELLO) + b"\0", hello()]
+    yield "zero is not zero", form, [header(HELLO, zero=1), hello()]
+    yield "zero is not zero, high byte", form, [header(HELLO, zero=256), hello()]
+    yield "version 2", "peer-version", [header(HELLO, version=2), hello()]
+    yield "version 0", "peer-version", [header(HELLO, version=0), hello()]
+    yield "version 2 with another header", "peer-version", [b"HARK\x02", b"", b"", b""]
+    yield "type 0", form, [header(0), hello()]
+    yield "a reserved type", form, [header(8), hello()]
+    yield "type 255", form, [header(255), hello()]
+    yield "a header alone", form, [header(HELLO)]
+    yield "a load that is not wanted", form, [header(HELLO), hello(), b"load"]
+    yield "an empty load that is not wanted", form, [header(HELLO), hello(), b""]
+    yield "four frames", form, batches(whole, 1) + [b""]
+    yield "batches without load", form, batches(whole, 1)[:2]
+    yield "batches with an empty load", form, batches(whole, 1)[:2] + [b""]
+    yield "a question without an id", form, [header(ASK, 0), u(2, 1) + NOTHING]
+    yield "news with an id", form, [header(NEWS, 1), cursor()]
+    # hello
+    yield "hello without a body", form, [header(HELLO), b""]
+    yield "hello of version 0", form, [header(HELLO), hello(0, 1)]
+    yield "hello with its versions turned round", form, [header(HELLO), hello(2, 1)]
+    yield "hello with a name that is none", form, [header(HELLO), hello(name="-a")]
+    yield "hello without a name", form, [header(HELLO), hello(name="")]
+    yield "hello with a name too long", form, [header(HELLO), hello(name="a" * 64)]
+    yield "hello cut short", form, [header(HELLO), hello()[:-1]]
+    yield "hello with more behind", form, [header(HELLO), hello() + b"\0"]
+    yield "hello with a control character", form, [header(HELLO), hello(software="a\x1b[2J")]
+    yield "hello with a C1 control", form, [header(HELLO), hello(software="a\u0085")]
+    yield "hello with a NUL", form, [header(HELLO), hello(software="a\0")]
+    yield "hello that is not UTF-8", form, [header(HELLO), hello(software=b"\xff")]
+    # ask
+    yield "ask for nothing", form, [header(ASK), u(2, 0)]
+    yield "ask without a number", form, [header(ASK), b"\0"]
+    yield "ask for more than there is", form, [header(ASK), u(2, 2) + NOTHING]
+    yield "ask for more than 4096", form, [header(ASK), u(2, 4097) + NOTHING]
+    yield "ask with more behind", form, [header(ASK), u(2, 1) + NOTHING + b"\0"]
+    # cursors
+    for name, bad in (
+            ("without origin, of a size", cursor(origin="")),
+            ("without origin, of another root", cursor(origin="", size=0)),
+            ("of another space's log", cursor(origin=f"a/{OTHER.hex()}/1")),
+            ("with upper-case hex", cursor(origin=f"a/{(bytes([0xab]) * 32).hex().upper()}/1",
+                                           space=bytes([0xab]) * 32)),
+            ("of incarnation 0", cursor(origin=f"a/{SPACE.hex()}/0")),
+            ("of incarnation 01", cursor(origin=f"a/{SPACE.hex()}/01")),
+            ("of incarnation 2^53", cursor(origin=f"a/{SPACE.hex()}/{2**53}")),
+            ("without incarnation", cursor(origin=f"a/{SPACE.hex()}/")),
+            ("with a name that is none", cursor(origin=f"A/{SPACE.hex()}/1")),
+            ("with more in its origin", cursor(origin=ORIGIN + "/1")),
+            ("with a line end in its origin", cursor(origin=ORIGIN + "\n")),
+            ("of a name alone", cursor(origin="a")),
+            ("cut short", cursor()[:-1])):
+        yield "a cursor " + name, form, [header(NEWS, 0), bad]
+    # tell, fetch, news
+    yield "tell nothing", form, [header(TELL), u(2, 0)]
+    yield "tell status 5", form, [header(TELL), u(2, 1) + u(1, 5) + cursor()]
+    yield "tell more than there is", form, [header(TELL), u(2, 2) + u(1, 0) + cursor()]
+    yield "tell with more behind", form, [header(TELL), u(2, 1) + u(1, 0) + cursor() + b"\0"]
+    yield "fetch too little", form, [header(FETCH), cursor() + u(4, 65535)]
+    yield "fetch too much", form, [header(FETCH), cursor() + u(4, 16 * 1024 * 1024 + 1)]
+    yield "fetch without how much", form, [header(FETCH), cursor()]
+    yield "fetch with more behind", form, [header(FETCH), cursor() + u(4, 65536) + b"\0"]
+    yield "news with more behind", form, [header(NEWS, 0), cursor() + b"\0"]
+    # batches
+    yield "batches of number 0", form, batches(whole, 0)
+    yield "batches of size 0", form, batches(b"", 1)
+    yield "batches larger than 64 MiB", form, batches(whole, 1, size=64 * 1024 * 1024 + 1)
+    yield "fewer batches than announced", form, batches(whole, 2)
+    yield "more batches than announced", form, batches(two, 1)
+    yield "a load larger than announced", form, batches(whole, 1, size=len(whole) - 1)
+    yield "a load smaller than announced", form, batches(whole, 1, size=len(whole) + 1)
+    yield "a load with more behind", form, batches(whole, 1, tail=b"\0")
+    yield "two loads in one", form, batches(whole, 1, tail=zlib.compress(whole))
+    cut = batches(whole, 1)
+    yield "a load without its check sum", form, cut[:2] + [cut[2][:-4]]
+    yield "a load with another check sum", form, cut[:2] + [cut[2][:-1] + bytes([cut[2][-1] ^ 1])]
+    yield "a load that is no zlib stream", form, cut[:2] + [b"not zlib"]
+    raw = zlib.compressobj(9, zlib.DEFLATED, -15)
+    yield "a load without zlib's header", form, cut[:2] + [raw.compress(whole) + raw.flush()]
+    yield "batches with more behind", form, [cut[0], cut[1] + b"\0", cut[2]]
+    yield "a batch cut short", form, batches(whole[:-1], 1)
+    yield "a batch with a line more than entries", form, batches(batch(2, lines=3), 1)
+    yield "a batch with an entry more than lines", form, batches(batch(2, lines=1), 1)
+    yield "a payload in state 3", form, batches(batch(state=3), 1)
+    yield "a commit longer than allowed", form, batches(
+        sized(b"c" * (128 * 1024 + 1)) + sized(b"") + sized(b""), 1)
+    yield "an entry longer than allowed", form, batches(
+        sized(b"c") + sized(b"\n") + sized(b"") + sized(b"e" * 4097) + b"\0", 1)
+    yield "a payload longer than allowed", form, batches(batch(1, payload=b"p" * 65537), 1)
+    yield "a batch of 1001 entries", form, batches(
+        sized(b"c") + sized(b"\n" * 1001) + sized(b"") + (sized(b"e") + b"\0") * 1001, 1)
+    # error
+    yield "error without a name", form, [header(ERROR), text("") + text("what")]
+    yield "error with a name that is none", form, [header(ERROR), text("Peer form") + text("")]
+    yield "error without a message", form, [header(ERROR), text("peer-form")]
+    yield "error with more behind", form, [header(ERROR), text("peer-form") + text("") + b"\0"]
+    yield "error that is not text", form, [header(ERROR), text("peer-form") + text("a\nb")]
+
+
+def document():
+    lines = ",\n".join(json.dumps(
+        {"name": name, "error": error, "frames": [frame.hex() for frame in frames]})
+        for name, error, frames in cases())
+    return '{"format": "hark/vectors/message/1", "cases": [\n' + lines + "\n]}\n"
+
+
+def write_corpus(folder):
+    """u8 number of frames, then u32 size ‖ frame for each."""
+    for name, error, frames in cases():
+        plain = "".join(c if c.isalnum() and c.isascii() else "-" for c in name)
+        if error is None or sum(map(len, frames)) < 1000:
+            (folder / plain).write_bytes(u(1, len(frames)) + b"".join(map(sized, frames)))
+
+
+def main():
+    path = HERE / "message.json"
+    if sys.argv[1:] == ["--check"]:
+        sys.exit(0 if path.read_text(encoding="utf-8") == document() else 1)
+    if sys.argv[1:2] == ["--corpus"] and len(sys.argv) == 3:
+        write_corpus(pathlib.Path(sys.argv[2]))
+        return
+    path.write_text(document(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
