@@ -559,7 +559,7 @@ int hark_batch_parse(struct hark_batch *out, struct hark_git_id *tree,
                      struct hark_git_id **entry_ids, struct hark_span bytes,
                      const struct hark_key *log_key, struct hark_err *err)
 {
-    struct hark_commit commit;
+    struct hark_commit commit = {.parent_count = 0};
     if (entry_ids != NULL) {
         *entry_ids = NULL;
     }
@@ -714,7 +714,7 @@ static int read_checkpoint(struct hark_checkpoint *out, const struct hark_log_he
 static int check_checkpoint(const struct hark_log_head *next, struct hark_span file,
                             struct hark_err *err)
 {
-    struct hark_checkpoint checkpoint;
+    struct hark_checkpoint checkpoint = {.size = 0};
     int rc = as_checkpoint(err, read_checkpoint(&checkpoint, next, file, err));
     if (rc != 0) {
         return rc;
@@ -768,7 +768,7 @@ int hark_batch_check(struct hark_log_head *next, struct hark_batch *batch, struc
                      const struct hark_log_head *head, const struct hark_raw_batch *raw,
                      uint64_t now_ms, struct hark_err *err)
 {
-    struct hark_commit commit;
+    struct hark_commit commit = {.parent_count = 0};
     struct hark_log_head after = *head;
     struct hark_line *read = NULL;
     *lines = NULL;

@@ -831,7 +831,7 @@ static int split_entry(struct outside *outside, struct inside *inside, struct ha
 
 int hark_entry_parse(struct hark_entry *out, struct hark_span bytes, struct hark_err *err)
 {
-    struct outside outside;
+    struct outside outside = {.parent_count = 0};
     struct inside inside = {.re_count = 0};
     struct hark_commit commit = {.parent_count = 0};
     struct hark_entry entry = {.seq = 0};
@@ -871,7 +871,7 @@ int hark_entry_parse(struct hark_entry *out, struct hark_span bytes, struct hark
 int hark_entry_verify(const struct hark_entry *entry, struct hark_span bytes, struct hark_err *err)
 {
     uint8_t room[HARK_ENTRY_MAX];
-    struct outside texts;
+    struct outside texts = {.parent_count = 0};
     int rc = bytes.size > sizeof(room)
                  ? hark_err_set(err, HARK_E_ENTRY_SIZE, "more than %u bytes", HARK_ENTRY_MAX)
                  : split_commit(&texts, bytes, 1, err);
@@ -880,10 +880,10 @@ int hark_entry_verify(const struct hark_entry *entry, struct hark_span bytes, st
     }
     /* The object with its signature cut out, without asking for memory: a busy
      * machine must not make a good signature look bad. */
-    size_t before = (size_t)(texts.gpgsig.data - bytes.data);
-    size_t after = bytes.size - before - texts.gpgsig.size;
+    size_t after = texts.message.size + 1; /* with the empty line */
+    size_t before = bytes.size - texts.gpgsig.size - after;
     memcpy(room, bytes.data, before);
-    memcpy(room + before, texts.gpgsig.data + texts.gpgsig.size, after);
+    memcpy(room + before, bytes.data + bytes.size - after, after);
     if (!hark_sshsig_verify(&entry->signature, NAMESPACE, hark_span(room, before + after))) {
         return hark_err_set(err, HARK_E_ENTRY_SIGNATURE, "the author's signature does not hold");
     }
