@@ -26,7 +26,7 @@ static int read_name(const struct hark_yaml *yaml, const struct hark_yaml_node *
                      char out[HARK_NODE_NAME_MAX + 1], struct hark_err *err)
 {
     const struct hark_yaml_node *node = NULL;
-    const char *text = NULL;
+    const char *text = "";
     int rc = hark_yaml_need(yaml, map, "name", &node, err);
     if (rc == 0)
         rc = hark_yaml_text(yaml, node, 1, HARK_NODE_NAME_MAX, &text, err);
@@ -54,7 +54,7 @@ static int read_key(const struct hark_yaml *yaml, const struct hark_yaml_node *m
 static int read_address(const struct hark_yaml *yaml, const struct hark_yaml_node *node,
                         char out[HARK_ADDRESS_MAX + 1], struct hark_err *err)
 {
-    const char *text = NULL;
+    const char *text = "";
     int rc = hark_yaml_text(yaml, node, 1, HARK_ADDRESS_MAX, &text, err);
     if (rc == 0 && !hark_address_valid(hark_span_str(text)))
         rc = hark_yaml_fail(yaml, node, err, "not an address, expected tcp://<host>:<port>");
@@ -105,7 +105,7 @@ static int read_listen(const struct hark_yaml *yaml, struct hark_config *config,
                        struct hark_err *err)
 {
     const struct hark_yaml_node *node = hark_yaml_get(yaml->root, "listen");
-    const char *text = NULL;
+    const char *text = "";
     if (node == NULL)
         return 0;
     int rc = hark_yaml_text(yaml, node, 1, HARK_ADDRESS_MAX, &text, err);
@@ -220,7 +220,7 @@ static int read_config(const struct hark_yaml *yaml, struct hark_config *config,
     static const char *const keys[] = {
         "name", "listen", "advertise", "peers", "accept_per_minute", "passphrase_file", NULL};
     const struct hark_yaml_node *node = NULL;
-    const char *text = NULL;
+    const char *text = "";
     int64_t rate = ACCEPT_PER_MINUTE_DEFAULT;
     int rc = hark_yaml_map(yaml, yaml->root, keys, err);
     if (rc == 0)
@@ -249,10 +249,11 @@ int hark_config_parse(struct hark_config **out, struct hark_span yaml, const cha
     struct hark_config *config = NULL;
     *out = NULL;
     int rc = hark_yaml_parse(&tree, yaml, HARK_CONFIG_MAX, file, HARK_E_CONFIG, err);
-    if (rc == 0 && (config = calloc(1, sizeof *config)) == NULL)
-        rc = hark_err_set(err, HARK_E_NO_MEMORY, "out of memory");
-    if (rc == 0)
-        rc = read_config(tree, config, err);
+    if (rc != 0)
+        return rc;
+    config = calloc(1, sizeof *config);
+    rc = config != NULL ? read_config(tree, config, err)
+                        : hark_err_set(err, HARK_E_NO_MEMORY, "out of memory");
     if (rc == 0) {
         *out = config;
         config = NULL;

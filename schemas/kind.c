@@ -92,6 +92,14 @@ static void free_strings(char **strings, size_t count)
     free(strings);
 }
 
+static bool is_among(char *const *names, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(names[i], name) == 0)
+            return true;
+    return false;
+}
+
 static void clear_field(struct hark_field *field);
 
 static void free_fields(struct hark_field *fields, size_t count)
@@ -147,6 +155,7 @@ static const unsigned type_takes[] = {
 static int parse_names(const struct hark_yaml *yaml, const struct hark_yaml_node *list,
                        char ***names, size_t *count, struct hark_err *err)
 {
+    size_t filled = 0;
     int rc = hark_yaml_list(yaml, list, 1, HARK_KIND_CHOICES_MAX, err);
     if (rc != 0)
         return rc;
@@ -154,19 +163,19 @@ static int parse_names(const struct hark_yaml *yaml, const struct hark_yaml_node
     if (*names == NULL)
         return HARK_E_NO_MEMORY;
     for (const struct hark_yaml_node *n = list->first; n != NULL; n = n->next) {
-        const char *text = NULL;
+        const char *text = "";
         rc = hark_yaml_text(yaml, n, 1, HARK_KIND_NAME_MAX, &text, err);
         if (rc != 0)
             return rc;
         if (!is_name(text, "_-"))
             return hark_yaml_fail(yaml, n, err, "'%s', expected a name of a-z 0-9 _ -", text);
-        for (size_t i = 0; i < *count; i++)
-            if (strcmp((*names)[i], text) == 0)
-                return hark_yaml_fail(yaml, n, err, "'%s' again, expected each once", text);
-        (*names)[*count] = copy_string(text, err);
-        if ((*names)[*count] == NULL)
+        if (is_among(*names, filled, text))
+            return hark_yaml_fail(yaml, n, err, "'%s' again, expected each once", text);
+        char *copy = copy_string(text, err);
+        if (copy == NULL)
             return HARK_E_NO_MEMORY;
-        (*count)++;
+        (*names)[filled] = copy;
+        *count = ++filled;
     }
     return 0;
 }
@@ -296,14 +305,6 @@ static const struct hark_field *find_field(const struct hark_field *fields, size
     return NULL;
 }
 
-static bool has_choice(const struct hark_field *field, const char *choice)
-{
-    for (size_t i = 0; i < field->choice_count; i++)
-        if (strcmp(field->choices[i], choice) == 0)
-            return true;
-    return false;
-}
-
 static int check_conditions(const struct hark_yaml *yaml, const struct hark_yaml_node *map,
                             const struct hark_field *fields, size_t count, struct hark_err *err)
 {
@@ -317,7 +318,7 @@ static int check_conditions(const struct hark_yaml *yaml, const struct hark_yaml
                                   "'if' names '%s', expected a choice field beside it",
                                   fields[i].if_field);
         for (size_t k = 0; k < fields[i].if_count; k++)
-            if (!has_choice(other, fields[i].if_values[k]))
+            if (!is_among(other->choices, other->choice_count, fields[i].if_values[k]))
                 return hark_yaml_fail(yaml, node, err, "'if' wants '%s', expected a choice of '%s'",
                                       fields[i].if_values[k], fields[i].if_field);
     }
@@ -362,7 +363,7 @@ static int parse_re_kinds(const struct hark_yaml *yaml, const struct hark_yaml_n
     if (kind->re_kinds == NULL)
         return HARK_E_NO_MEMORY;
     for (const struct hark_yaml_node *n = node->first; n != NULL; n = n->next) {
-        const char *text = NULL;
+        const char *text = "";
         rc = hark_yaml_text(yaml, n, 1, HARK_KIND_NAME_MAX, &text, err);
         if (rc != 0)
             return rc;
@@ -443,7 +444,7 @@ static int parse_head(const struct hark_yaml *yaml, const struct hark_yaml_node 
     static const char *const who_names[] = {"steward", "node", "member", "staff", "recovery", NULL};
     static const char *const modes_names[] = {"all", "open", "encrypted", NULL};
     const struct hark_yaml_node *part = NULL;
-    const char *text = NULL;
+    const char *text = "";
     size_t number = 0;
     int rc = hark_yaml_need(yaml, root, "kind", &part, err);
     if (rc == 0)

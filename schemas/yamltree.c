@@ -53,9 +53,9 @@ static void join(char *out, size_t size, const char *const *names)
 
 struct reader {
     struct hark_yaml *yaml;
-    struct hark_yaml_node *stack[HARK_YAML_DEPTH_MAX];
-    size_t depth;
-    /* A key that waits for its value, in the mapping on top of the stack. Only
+    struct hark_yaml_node *top; /* the list or mapping that is open; NULL: none */
+    size_t depth;               /* of `top`; 0: none */
+    /* A key that waits for its value, in the mapping that is open. Only
      * scalars can be keys, so that one at a time is enough. */
     char *key;
     size_t key_line;
@@ -84,7 +84,7 @@ static int refuse_key(struct reader *r, size_t line, const char *problem, struct
 
 static int take_key(struct reader *r, const yaml_event_t *event, struct hark_err *err)
 {
-    const struct hark_yaml_node *map = r->stack[r->depth - 1];
+    const struct hark_yaml_node *map = r->top;
     size_t line = event->start_mark.line + 1;
     if (event->type != YAML_SCALAR_EVENT)
         return fail_at(r->yaml, line, err, "a key that is no text, expected a key");
@@ -101,19 +101,20 @@ static int take_key(struct reader *r, const yaml_event_t *event, struct hark_err
     return 0;
 }
 
-/* Hangs the node under the top of the stack, with the key that waits. */
+/* Hangs the node under what is open, with the key that waits. */
 static int attach(struct reader *r, struct hark_yaml_node *node, struct hark_err *err)
 {
-    if (r->depth == 0) {
+    struct hark_yaml_node *parent = r->top;
+    if (parent == NULL) {
         r->yaml->root = node;
         return 0;
     }
-    struct hark_yaml_node *parent = r->stack[r->depth - 1];
     if (parent->type == HARK_YAML_LIST && parent->count >= HARK_YAML_ITEMS_MAX)
         return fail_at(r->yaml, node->line, err, "too many items, expected at most 1024");
     node->key = r->key;
     node->key_line = r->key_line;
     r->key = NULL;
+    node->up = parent;
     if (parent->last == NULL)
         parent->first = node;
     else
@@ -138,8 +139,7 @@ static int fill_scalar(struct reader *r, struct hark_yaml_node *node, const yaml
 
 static int take_node(struct reader *r, const yaml_event_t *event, struct hark_err *err)
 {
-    bool in_map = r->depth > 0 && r->stack[r->depth - 1]->type == HARK_YAML_MAP;
-    if (in_map && r->key == NULL)
+    if (r->top != NULL && r->top->type == HARK_YAML_MAP && r->key == NULL)
         return take_key(r, event, err);
 
     struct hark_yaml_node *node = calloc(1, sizeof *node);
@@ -158,7 +158,8 @@ static int take_node(struct reader *r, const yaml_event_t *event, struct hark_er
         return fill_scalar(r, node, event, err);
     if (r->depth == HARK_YAML_DEPTH_MAX)
         return fail_at(r->yaml, node->line, err, "nested too deep, expected at most 8 levels");
-    r->stack[r->depth++] = node;
+    r->top = node;
+    r->depth++;
     return 0;
 }
 
@@ -197,6 +198,9 @@ static int take_event(struct reader *r, const yaml_event_t *event, struct hark_e
         return take_node(r, event, err);
     case YAML_SEQUENCE_END_EVENT:
     case YAML_MAPPING_END_EVENT:
+        if (r->top == NULL)
+            return fail_at(r->yaml, line, err, "an end without a beginning, expected YAML");
+        r->top = r->top->up;
         r->depth--;
         return 0;
     default:

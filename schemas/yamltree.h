@@ -29,6 +29,7 @@ struct hark_yaml_node {
     struct hark_yaml_node *first; /* LIST, MAP: in their order */
     struct hark_yaml_node *last;
     struct hark_yaml_node *next;  /* among its siblings */
+    struct hark_yaml_node *up;    /* what it lies in; NULL for the root */
     struct hark_yaml_node *chain; /* of all nodes; for freeing */
 };
 

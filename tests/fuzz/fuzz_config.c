@@ -14,6 +14,16 @@ static void require(bool condition)
         abort();
 }
 
+static bool same_peer(const struct hark_config_peer *a, const struct hark_config_peer *b)
+{
+    bool same = strcmp(a->name, b->name) == 0 && strcmp(a->address, b->address) == 0 &&
+                hark_key_equal(&a->curve, &b->curve) && hark_key_equal(&a->log, &b->log) &&
+                a->paused == b->paused && a->space_count == b->space_count;
+    for (size_t i = 0; same && i < a->space_count; i++)
+        same = hark_hash_equal(&a->spaces[i], &b->spaces[i]);
+    return same;
+}
+
 static void check_same(const struct hark_config *a, const struct hark_config *b)
 {
     require(strcmp(a->name, b->name) == 0 && strcmp(a->listen, b->listen) == 0);
@@ -21,7 +31,7 @@ static void check_same(const struct hark_config *a, const struct hark_config *b)
     require(memcmp(a->advertise, b->advertise, sizeof a->advertise) == 0);
     require(a->peer_count == b->peer_count);
     for (size_t i = 0; i < a->peer_count; i++)
-        require(memcmp(&a->peers[i], &b->peers[i], sizeof a->peers[i]) == 0);
+        require(same_peer(&a->peers[i], &b->peers[i]));
     require(a->accept_per_minute == b->accept_per_minute);
     require(strcmp(a->passphrase_file, b->passphrase_file) == 0);
 }

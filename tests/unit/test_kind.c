@@ -263,8 +263,8 @@ static void test_kind__own_kinds_may_not_reach_higher(void **state)
         "kind: x-a\nabout: A.\nwho: node\nerasable: true\npayload: none\n",
         "kind: x-a\nabout: A.\nwho: recovery\nerasable: true\npayload: none\n",
         "kind: x-a\nabout: A.\nwho: member\nerasable: false\npayload: none\n",
-        "kind: x-a\n" MINIMAL "re: {max: 1, kinds: [x-unknown]}\n",
-        "kind: x-taken\n" MINIMAL,
+        ("kind: x-a\n" MINIMAL "re: {max: 1, kinds: [x-unknown]}\n"),
+        ("kind: x-taken\n" MINIMAL),
     };
     struct hark_kinds *kinds = builtin();
     struct hark_err err = {0};
