@@ -1,0 +1,183 @@
+/*
+ * What the verbs share, and nobody else includes: arguments, who is meant, what
+ * a row looks like to people and to scripts, and the table of verbs.
+ */
+#ifndef HARK_NODE_CMD_INTERNAL_H
+#define HARK_NODE_CMD_INTERNAL_H
+
+#include "node/cmd.h"
+
+#define HARK_NAME_SIZE  128u /* of a member's name, NUL included */
+#define HARK_TITLE_SIZE 256u
+#define HARK_HEX_SIZE   (2 * HARK_HASH_SIZE + 1)
+
+/* --- cmd_args.c: arguments ------------------------------------------------- */
+
+/* A verb of a verb: `invite ls`. */
+struct hark_subverb {
+    const char *name;
+    int (*run)(struct hark_cmd *cmd, struct hark_err *err);
+};
+/* Runs the one that the first argument names, with the arguments shifted so that
+ * argv[0] is its name; `other` (may be NULL: usage) runs when none is named. */
+HARK_CHECK int hark_cmd_dispatch(struct hark_cmd *cmd, const struct hark_subverb *subverbs,
+                                 size_t count,
+                                 int (*other)(struct hark_cmd *cmd, struct hark_err *err),
+                                 struct hark_err *err);
+/* A decimal up to max; `what` names it in the message. Error: usage. */
+HARK_CHECK int hark_cmd_number(const char *text, uint64_t max, const char *what, uint64_t *out,
+                               struct hark_err *err);
+/* A time, or a date: its first or, with `ends`, its last millisecond. Error: usage. */
+HARK_CHECK int hark_cmd_time(const char *text, bool ends, uint64_t *time_ms, struct hark_err *err);
+/* K=V. Error: usage. */
+HARK_CHECK int hark_cmd_cohort(const char *text, struct hark_cohort *out, struct hark_err *err);
+/* The caller's relative path, made absolute; HARK_PATH_MAX bytes. Error: usage. */
+HARK_CHECK int hark_cmd_path(const struct hark_cmd *cmd, const char *path, char *out,
+                             struct hark_err *err);
+/* 8 to 64 lower-case hex digits? */
+bool hark_cmd_is_id(const char *text);
+/* A verb that the command line reserves and this version does not have. */
+int hark_cmd_unsupported(struct hark_cmd *cmd, struct hark_err *err);
+
+/* --- cmd_print.c: what comes out ------------------------------------------- */
+
+/* As hark_print_text, on one line: LF and TAB are made visible too. */
+void hark_print_line(FILE *out, const char *text);
+/* Always a string: what is not UTF-8 is replaced by U+FFFD. NULL: no memory. */
+json_t *hark_json_text(const char *text);
+json_t *hark_json_hex(const uint8_t *bytes, size_t size);
+json_t *hark_json_time(uint64_t time_ms);
+json_t *hark_json_position(uint64_t position); /* null for HARK_NONE */
+/* An entry's short form for people, 12 digits and a NUL. */
+void hark_short_id(char out[13], const struct hark_hash *id);
+/* Copies what fits, cut at a character. */
+void hark_copy_text(char *out, size_t size, const char *text);
+
+/* --- cmd_who.c: members and authors ------------------------------------------ */
+
+/* This space's log is written here, or accept-not-here with who to turn to. */
+HARK_CHECK int hark_cmd_home(struct hark_cmd *cmd, struct hark_space *space, struct hark_err *err);
+/* A person of this node as a member of a space. */
+struct hark_person {
+    struct hark_author author; /* hark_author_free */
+    char label[HARK_LABEL_MAX + 1];
+    uint32_t ordinal;
+    struct hark_member_object member;
+};
+/* Who writes (hark_cmd_person), and which member that is. staff: void-role for
+ * others. Errors: entry-key (no member's key). */
+HARK_CHECK int hark_cmd_as(struct hark_cmd *cmd, struct hark_space *space, bool staff,
+                           struct hark_person *out, struct hark_err *err);
+/* The member that an ordinal, "member:N", a key's hex (8 digits or more) or an
+ * exact name means. Errors: not-found, ambiguous. */
+HARK_CHECK int hark_cmd_member(struct hark_space *space, const char *who, uint32_t *ordinal,
+                               struct hark_err *err);
+/* The key of a member or node by its hex; 8 digits or more. */
+HARK_CHECK int hark_cmd_key(struct hark_space *space, const char *hex, uint32_t *number,
+                            struct hark_key_object *out, struct hark_err *err);
+HARK_CHECK int hark_cmd_section_count(struct hark_space *space, enum hark_section section,
+                                      uint64_t *count, struct hark_err *err);
+/* "member 3" where there is no name. */
+HARK_CHECK int hark_cmd_name(struct hark_space *space, uint32_t ordinal, char out[HARK_NAME_SIZE],
+                             struct hark_err *err);
+/* Who wrote a row, in words. */
+HARK_CHECK int hark_cmd_author_name(struct hark_space *space, const struct hark_row *row,
+                                    char out[HARK_NAME_SIZE], struct hark_err *err);
+/* {"key","member","name","of"} */
+HARK_CHECK int hark_cmd_author_json(struct hark_space *space, const struct hark_row *row,
+                                    json_t **out, struct hark_err *err);
+const char *hark_cmd_role_name(uint8_t role);
+const char *hark_cmd_status_name(uint8_t status);
+/* Number of a node now named with this log key; not-found. */
+HARK_CHECK int hark_cmd_named_node(struct hark_space *space, const struct hark_key *log,
+                                   struct hark_node_object *out, struct hark_err *err);
+
+/* --- cmd_write.c: writing ---------------------------------------------------- */
+
+/* begin has been called: commits, or rolls back when rc is an error already;
+ * then what follows a batch. at_once: tends also when a daemon would. */
+HARK_CHECK int hark_cmd_commit(struct hark_cmd *cmd, struct hark_space *space, int rc, bool at_once,
+                               struct hark_err *err);
+/* Writes one entry as the person and prints it. */
+HARK_CHECK int hark_cmd_write(struct hark_cmd *cmd, struct hark_space *space,
+                              const struct hark_author *author, const struct hark_draft *draft,
+                              struct hark_err *err);
+/* On the request of `person` the steward writes one entry, in a batch of its own.
+ * Takes ownership of fields (NULL: no-memory). */
+HARK_CHECK int hark_cmd_steward(struct hark_cmd *cmd, struct hark_space *space,
+                                const struct hark_author *person, const char *action,
+                                const char *kind, json_t *fields, struct hark_logged *out,
+                                struct hark_err *err);
+/* Prints a new entry: its id, kind and position; `more` (owned, may be NULL) is
+ * merged into the JSON. */
+HARK_CHECK int hark_cmd_print_logged(struct hark_cmd *cmd, struct hark_space *space,
+                                     const char *kind, const struct hark_logged *logged,
+                                     json_t *more, struct hark_err *err);
+
+/* --- cmd_row.c: entries ------------------------------------------------------ */
+
+/* The object of `log` (cli reference); a hidden entry's payload only with
+ * `hidden_too`. */
+HARK_CHECK int hark_cmd_row_json(struct hark_space *space, const struct hark_row *row,
+                                 bool hidden_too, json_t **out, struct hark_err *err);
+/* One line: position, time, who, kind, title or what became of it. */
+HARK_CHECK int hark_cmd_row_print(struct hark_cmd *cmd, struct hark_space *space,
+                                  const struct hark_row *row, struct hark_err *err);
+/* Positions that a query gives, for walks that read more on the way; *out is
+ * freed with free(). below and the rest as in the query. */
+HARK_CHECK int hark_cmd_positions(struct hark_space *space, const struct hark_log_query *query,
+                                  uint64_t **out, size_t *count, struct hark_err *err);
+/* The first entry's (or later policy's) title and objective. Owned. */
+HARK_CHECK int hark_cmd_charter(struct hark_space *space, json_t **out, struct hark_err *err);
+
+/* --- cmd_tally.c ------------------------------------------------------------- */
+
+HARK_CHECK int hark_cmd_tally_json(const struct hark_tally *tally, json_t **out,
+                                   struct hark_err *err);
+
+/* --- cmd_ticket.c ------------------------------------------------------------ */
+
+/* Addresses under which this node can be reached: advertised, or where it
+ * listens. */
+void hark_cmd_addresses(const struct hark_node *node, struct hark_ticket_node *out);
+
+/* --- the verbs --------------------------------------------------------------- */
+
+int hark_cmd_init(struct hark_cmd *cmd, struct hark_err *err);
+int hark_cmd_invite(struct hark_cmd *cmd, struct hark_err *err);
+int hark_cmd_join(struct hark_cmd *cmd, struct hark_err *err);
+int hark_cmd_members(struct hark_cmd *cmd, struct hark_err *err);
+int hark_cmd_device(struct hark_cmd *cmd, struct hark_err *err);
+int hark_cmd_topic(struct hark_cmd *cmd, struct hark_err *err);
+int hark_cmd_post(struct hark_cmd *cmd, struct hark_err *err);
+int hark_cmd_idea(struct hark_cmd *cmd, struct hark_err *err);
+int hark_cmd_revise(struct hark_cmd *cmd, struct hark_err *err);
+int hark_cmd_vote(struct hark_cmd *cmd, struct hark_err *err);
+int hark_cmd_respond(struct hark_cmd *cmd, struct hark_err *err);
+int hark_cmd_decide(struct hark_cmd *cmd, struct hark_err *err);
+int hark_cmd_act(struct hark_cmd *cmd, struct hark_err *err);
+int hark_cmd_recognize(struct hark_cmd *cmd, struct hark_err *err);
+int hark_cmd_hide(struct hark_cmd *cmd, struct hark_err *err);
+int hark_cmd_erase(struct hark_cmd *cmd, struct hark_err *err);
+int hark_cmd_log(struct hark_cmd *cmd, struct hark_err *err);
+int hark_cmd_show(struct hark_cmd *cmd, struct hark_err *err);
+int hark_cmd_history(struct hark_cmd *cmd, struct hark_err *err);
+int hark_cmd_search(struct hark_cmd *cmd, struct hark_err *err);
+int hark_cmd_tally(struct hark_cmd *cmd, struct hark_err *err);
+int hark_cmd_top(struct hark_cmd *cmd, struct hark_err *err);
+int hark_cmd_status(struct hark_cmd *cmd, struct hark_err *err);
+int hark_cmd_verify(struct hark_cmd *cmd, struct hark_err *err);
+int hark_cmd_export(struct hark_cmd *cmd, struct hark_err *err);
+int hark_cmd_reindex(struct hark_cmd *cmd, struct hark_err *err);
+int hark_cmd_gc(struct hark_cmd *cmd, struct hark_err *err);
+int hark_cmd_outbox(struct hark_cmd *cmd, struct hark_err *err);
+int hark_cmd_partner(struct hark_cmd *cmd, struct hark_err *err);
+int hark_cmd_ticket(struct hark_cmd *cmd, struct hark_err *err);
+int hark_cmd_keys(struct hark_cmd *cmd, struct hark_err *err);
+int hark_cmd_version(struct hark_cmd *cmd, struct hark_err *err);
+int hark_cmd_help(struct hark_cmd *cmd, struct hark_err *err);
+/* Elsewhere: cmd_sync.c, import.c. */
+int hark_cmd_sync(struct hark_cmd *cmd, struct hark_err *err);
+int hark_cmd_import(struct hark_cmd *cmd, struct hark_err *err);
+
+#endif

@@ -1,0 +1,379 @@
+/*
+ * hark tally and hark top: what members think of ideas, as they stand at a size
+ * of the log.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "node/cmd_internal.h"
+
+#define BY_MAX     4u
+#define WHERE_MAX  8u
+#define GROUPS_MAX 4096u
+#define TOP_LIMIT  10u
+
+struct count {
+    struct hark_space *space;
+    struct hark_row subject;
+    uint64_t below; /* 0: now */
+    size_t by_count;
+    char by[BY_MAX][33];
+    size_t where_count;
+    struct hark_cohort where[WHERE_MAX + BY_MAX]; /* of the options, then of the group */
+    size_t groups;
+};
+
+/* --- JSON ------------------------------------------------------------------------ */
+
+static json_t *counts_json(const struct hark_tally *tally)
+{
+    return json_pack("{s:I, s:I, s:I}", "agree", (json_int_t)tally->agree, "disagree",
+                     (json_int_t)tally->disagree, "pass", (json_int_t)tally->pass);
+}
+
+int hark_cmd_tally_json(const struct hark_tally *tally, json_t **out, struct hark_err *err)
+{
+    *out = json_pack("{s:I, s:I, s:o, s:I, s:I}", "eligible", (json_int_t)tally->eligible, "voters",
+                     (json_int_t)tally->voters, "counts", counts_json(tally), "silent",
+                     (json_int_t)tally->silent, "erased", (json_int_t)tally->erased);
+    return *out == NULL ? hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an answer") : 0;
+}
+
+static int at_json(const struct count *count, json_t **out, struct hark_err *err)
+{
+    uint64_t size =
+        count->below != 0 ? count->below : hark_state_size(hark_space_state(count->space));
+    struct hark_hash root;
+    int rc = hark_merkle_root_at(&root, size, hark_index_merkle_read,
+                                 hark_space_index(count->space), err);
+
+    if (rc < 0)
+        return rc;
+    *out = json_pack("{s:I, s:o, s:b}", "size", (json_int_t)size, "root",
+                     hark_json_hex(root.bytes, HARK_HASH_SIZE), "settled", 0);
+    return *out == NULL ? hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an answer") : 0;
+}
+
+/* --- groups ----------------------------------------------------------------------- */
+
+static int one_group(struct count *count, json_t *groups, struct hark_err *err)
+{
+    struct hark_tally tally;
+    json_t *json = NULL, *cohort = json_object();
+    int rc = hark_index_tally(hark_space_index(count->space), count->subject.position, count->where,
+                              count->where_count + count->by_count, count->below, &tally, err);
+
+    for (size_t i = 0; i < count->by_count && rc == 0; i++) {
+        const struct hark_cohort *of = &count->where[count->where_count + i];
+
+        if (json_object_set_new(cohort, of->dimension, hark_json_text(of->value)) != 0)
+            rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an answer");
+    }
+    if (rc == 0)
+        rc = hark_cmd_tally_json(&tally, &json, err);
+    if (rc < 0) {
+        json_decref(cohort);
+        return rc;
+    }
+    /* Combinations that nobody is in are no groups. */
+    if (json_object_set_new(json, "cohort", cohort) != 0)
+        rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an answer");
+    else if ((tally.eligible > 0 || tally.voters > 0) && json_array_append(groups, json) != 0)
+        rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an answer");
+    json_decref(json);
+    return rc;
+}
+
+/* Every combination of values of the dimensions from `level` on. */
+static int each_group(struct count *count, size_t level, json_t *groups, struct hark_err *err)
+{
+    struct hark_cohort *values = NULL;
+    size_t value_count = 0;
+    int rc;
+
+    if (level == count->by_count) {
+        if (++count->groups > GROUPS_MAX)
+            return hark_err_set(err, HARK_E_LIMIT, "more than %u groups", GROUPS_MAX);
+        return one_group(count, groups, err);
+    }
+    rc = hark_index_cohort_values(hark_space_index(count->space), count->by[level], &values,
+                                  &value_count, err);
+    for (size_t i = 0; i < value_count && rc == 0; i++) {
+        count->where[count->where_count + level] = values[i];
+        rc = each_group(count, level + 1, groups, err);
+    }
+    free(values);
+    return rc;
+}
+
+/* --- tally ------------------------------------------------------------------------- */
+
+static int parse_by(const char *text, struct count *count, struct hark_err *err)
+{
+    while (text != NULL && *text != '\0') {
+        size_t size = strcspn(text, ",");
+
+        if (count->by_count == BY_MAX || size == 0 || size >= sizeof(count->by[0]))
+            return hark_err_set(err, HARK_E_USAGE, "--by wants 1 to %u dimensions, such as owner",
+                                BY_MAX);
+        memcpy(count->by[count->by_count], text, size);
+        count->by[count->by_count++][size] = '\0';
+        text += size;
+        if (*text == ',')
+            text++;
+    }
+    return 0;
+}
+
+static int parse_tally(struct hark_cmd *cmd, struct count *count, struct hark_err *err)
+{
+    const char *by = NULL, *where[WHERE_MAX];
+    size_t where_count = 0;
+    const struct hark_option options[] = {
+        {.name = "by", .value = &by},
+        {.name = "where", .list = where, .list_max = WHERE_MAX, .list_count = &where_count}};
+    int rc = hark_cmd_options(cmd, options, 2, 1, 1, err);
+
+    if (rc == 0)
+        rc = parse_by(by, count, err);
+    for (size_t i = 0; i < where_count && rc == 0; i++)
+        rc = hark_cmd_cohort(where[i], &count->where[count->where_count++], err);
+    if (rc == 0)
+        rc = hark_cmd_space(cmd, &count->space, err);
+    if (rc == 0)
+        rc = hark_cmd_row(count->space, cmd->argv[1], &count->subject, err);
+    if (rc == 0 && strcmp(count->subject.kind, "idea") != 0)
+        rc = hark_err_set(err, HARK_E_USAGE, "%s is a %s; votes are on ideas", cmd->argv[1],
+                          count->subject.kind);
+    if (rc == 0 && cmd->globals.has_at) {
+        uint64_t size = hark_state_size(hark_space_state(count->space));
+
+        if (cmd->globals.at > size)
+            return hark_err_set(err, HARK_E_BEHIND, "the log has %" PRIu64 " entries here", size);
+        if (cmd->globals.at <= count->subject.position)
+            return hark_err_set(err, HARK_E_NOT_FOUND, "the idea is not among the first %" PRIu64,
+                                cmd->globals.at);
+        /* "Now" is counted from the bitmaps, which is quicker. */
+        count->below = cmd->globals.at < size ? cmd->globals.at : 0;
+    }
+    return rc;
+}
+
+static json_t *by_json(const struct count *count)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < count->by_count && list != NULL; i++) {
+        if (json_array_append_new(list, hark_json_text(count->by[i])) != 0) {
+            json_decref(list);
+            list = NULL;
+        }
+    }
+    return list;
+}
+
+static int tally_json(struct count *count, json_t **out, struct hark_err *err)
+{
+    struct hark_tally tally;
+    json_t *at = NULL, *groups = NULL;
+    int rc = hark_index_tally(hark_space_index(count->space), count->subject.position, count->where,
+                              count->where_count, count->below, &tally, err);
+
+    *out = NULL;
+    if (rc == 0)
+        rc = at_json(count, &at, err);
+    if (rc == 0 && count->by_count > 0) {
+        groups = json_array();
+        rc = each_group(count, 0, groups, err);
+    }
+    if (rc < 0) {
+        json_decref(at);
+        json_decref(groups);
+        return rc;
+    }
+    *out = json_pack("{s:s, s:o, s:o, s:o, s:I, s:I, s:o, s:n, s:I, s:I, s:o, s:o}", "format",
+                     "hark/tally/1", "space",
+                     hark_json_hex(hark_space_id(count->space)->bytes, HARK_HASH_SIZE), "subject",
+                     hark_json_hex(count->subject.id.bytes, HARK_HASH_SIZE), "at", at, "eligible",
+                     (json_int_t)tally.eligible, "voters", (json_int_t)tally.voters, "counts",
+                     counts_json(&tally), "in_flight", "silent", (json_int_t)tally.silent, "erased",
+                     (json_int_t)tally.erased, "by", by_json(count), "groups",
+                     groups != NULL ? groups : json_array());
+    return *out == NULL ? hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an answer") : 0;
+}
+
+static void print_counts(FILE *out, const json_t *of)
+{
+    static const char *const names[] = {"agree", "disagree", "pass"};
+    const json_t *counts = json_object_get(of, "counts");
+
+    for (size_t i = 0; i < 3; i++)
+        (void)fprintf(out, "%s %" JSON_INTEGER_FORMAT "  ", names[i],
+                      json_integer_value(json_object_get(counts, names[i])));
+    (void)fprintf(out, "(%" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT " members",
+                  json_integer_value(json_object_get(of, "voters")),
+                  json_integer_value(json_object_get(of, "eligible")));
+    if (json_integer_value(json_object_get(of, "erased")) > 0)
+        (void)fprintf(out, ", %" JSON_INTEGER_FORMAT " votes erased",
+                      json_integer_value(json_object_get(of, "erased")));
+    (void)fputs(")\n", out);
+}
+
+static void print_tally(struct hark_cmd *cmd, const json_t *tally)
+{
+    json_t *group, *value;
+    const char *dimension;
+    size_t i;
+
+    print_counts(cmd->out, tally);
+    json_array_foreach(json_object_get(tally, "groups"), i, group)
+    {
+        (void)fputs(" ", cmd->out);
+        json_object_foreach(json_object_get(group, "cohort"), dimension, value)
+        {
+            (void)fputc(' ', cmd->out);
+            hark_print_line(cmd->out, dimension);
+            (void)fputc('=', cmd->out);
+            hark_print_line(cmd->out, json_string_value(value));
+        }
+        (void)fputs("  ", cmd->out);
+        print_counts(cmd->out, group);
+    }
+}
+
+int hark_cmd_tally(struct hark_cmd *cmd, struct hark_err *err)
+{
+    struct count *count = calloc(1, sizeof(*count));
+    json_t *json = NULL;
+    int rc;
+
+    if (count == NULL)
+        return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a tally");
+    rc = parse_tally(cmd, count, err);
+    if (rc == 0)
+        rc = tally_json(count, &json, err);
+    free(count);
+    if (rc < 0)
+        return rc;
+    if (cmd->globals.json)
+        return hark_print_json(cmd->out, json, err);
+    print_tally(cmd, json);
+    json_decref(json);
+    return 0;
+}
+
+/* --- top --------------------------------------------------------------------------- */
+
+struct ranked {
+    uint64_t position;
+    struct hark_tally tally;
+};
+
+static int64_t support(const struct ranked *ranked)
+{
+    return (int64_t)ranked->tally.agree - (int64_t)ranked->tally.disagree;
+}
+
+/* Most support first; of equals the one with more votes, then the older. */
+static int compare_ranked(const void *a, const void *b)
+{
+    const struct ranked *left = a, *right = b;
+
+    if (support(left) != support(right))
+        return support(left) > support(right) ? -1 : 1;
+    if (left->tally.voters != right->tally.voters)
+        return left->tally.voters > right->tally.voters ? -1 : 1;
+    return left->position < right->position ? -1 : left->position > right->position;
+}
+
+/* Ideas that stand, are not hidden and still say something. */
+static int rank_ideas(struct hark_space *space, struct ranked **out, size_t *out_count,
+                      struct hark_err *err)
+{
+    const struct hark_log_query query = {.kind = "idea", .after = HARK_NONE, .re = HARK_NONE};
+    struct ranked *list = NULL;
+    uint64_t *positions = NULL;
+    size_t count = 0, kept = 0;
+    int rc = hark_cmd_positions(space, &query, &positions, &count, err);
+
+    if (rc == 0) {
+        list = calloc(count > 0 ? count : 1, sizeof(*list));
+        if (list == NULL)
+            rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a list of ideas");
+    }
+    for (size_t i = 0; i < count && rc == 0; i++) {
+        struct hark_row row = {0};
+
+        rc = hark_index_row(hark_space_index(space), positions[i], &row, err);
+        if (rc < 0 || row.verdict != 0 || row.hidden_by != HARK_NONE || row.says != HARK_SAYS_IT)
+            continue;
+        list[kept].position = positions[i];
+        rc = hark_index_tally(hark_space_index(space), positions[i], NULL, 0, 0, &list[kept].tally,
+                              err);
+        kept++;
+    }
+    free(positions);
+    if (rc == 0 && kept > 0)
+        qsort(list, kept, sizeof(*list), compare_ranked);
+    *out = list;
+    *out_count = kept;
+    return rc;
+}
+
+static int show_ranked(struct hark_cmd *cmd, struct hark_space *space, const struct ranked *ranked,
+                       struct hark_err *err)
+{
+    struct hark_row row = {0};
+    char title[HARK_TITLE_SIZE], id[13];
+    json_t *json = NULL;
+    int rc = hark_index_row(hark_space_index(space), ranked->position, &row, err);
+
+    if (rc == 0)
+        rc = hark_index_title(hark_space_index(space), ranked->position, title, sizeof(title), err);
+    if (rc == 0)
+        rc = hark_cmd_tally_json(&ranked->tally, &json, err);
+    if (rc < 0)
+        return rc;
+    if (cmd->globals.json)
+        return hark_print_json(cmd->out,
+                               json_pack("{s:s, s:I, s:o, s:o, s:I, s:o}", "format", "hark/top/1",
+                                         "position", (json_int_t)row.position, "id",
+                                         hark_json_hex(row.id.bytes, HARK_HASH_SIZE), "title",
+                                         hark_json_text(title), "support",
+                                         (json_int_t)support(ranked), "tally", json),
+                               err);
+    hark_short_id(id, &row.id);
+    (void)fprintf(cmd->out, "%s  ", id);
+    hark_print_line(cmd->out, title);
+    (void)fputs("\n    ", cmd->out);
+    print_counts(cmd->out, json);
+    json_decref(json);
+    return 0;
+}
+
+int hark_cmd_top(struct hark_cmd *cmd, struct hark_err *err)
+{
+    const char *by = NULL, *limit_text = NULL, *why = NULL;
+    const struct hark_option options[] = {{.name = "by", .value = &by},
+                                          {.name = "limit", .value = &limit_text},
+                                          {.name = "why", .flag = true, .value = &why}};
+    struct hark_space *space = NULL;
+    struct ranked *list = NULL;
+    uint64_t limit = TOP_LIMIT;
+    size_t count = 0;
+    int rc = hark_cmd_options(cmd, options, 3, 0, 0, err);
+
+    if (rc == 0 && by != NULL && strcmp(by, "top") != 0)
+        rc = hark_err_set(err, HARK_E_UNSUPPORTED, "top --by %.64s is not supported here yet", by);
+    if (rc == 0 && limit_text != NULL)
+        rc = hark_cmd_number(limit_text, HARK_NUMBER_MAX, "--limit", &limit, err);
+    if (rc == 0)
+        rc = hark_cmd_space(cmd, &space, err);
+    if (rc == 0)
+        rc = rank_ideas(space, &list, &count, err);
+    for (size_t i = 0; i < count && i < limit && rc == 0; i++)
+        rc = show_ranked(cmd, space, &list[i], err);
+    free(list);
+    return rc;
+}

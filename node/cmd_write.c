@@ -1,0 +1,80 @@
+/*
+ * Writing, as the verbs do it: one batch, then what follows a batch, then the
+ * new entry's id and place.
+ */
+#include <string.h>
+
+#include "node/cmd_internal.h"
+
+int hark_cmd_commit(struct hark_cmd *cmd, struct hark_space *space, int rc, bool at_once,
+                    struct hark_err *err)
+{
+    if (rc == 0)
+        rc = hark_space_commit(space, cmd->node->identity.log, hark_now_ms(), err);
+    if (rc < 0) {
+        hark_space_rollback(space);
+        return rc;
+    }
+    cmd->changed = true;
+    /* A daemon tends by itself, within a second; what is erased must not wait. */
+    if (cmd->net == NULL || at_once)
+        rc = hark_space_tend(space, err);
+    return rc;
+}
+
+int hark_cmd_print_logged(struct hark_cmd *cmd, struct hark_space *space, const char *kind,
+                          const struct hark_logged *logged, json_t *more, struct hark_err *err)
+{
+    char id[HARK_HEX_SIZE];
+    json_t *json;
+
+    hark_hash_hex(id, &logged->id);
+    if (!cmd->globals.json) {
+        json_decref(more);
+        if (cmd->globals.quiet)
+            (void)fprintf(cmd->out, "%s\n", id);
+        else
+            (void)fprintf(cmd->out, "%s %s at position %llu\n", kind, id,
+                          (unsigned long long)logged->position);
+        return 0;
+    }
+    json = json_pack("{s:s, s:I, s:s, s:s, s:o}", "format", "hark/entry/1", "position",
+                     (json_int_t)logged->position, "id", id, "kind", kind, "space",
+                     hark_json_hex(hark_space_id(space)->bytes, HARK_HASH_SIZE));
+    if (json != NULL && more != NULL && json_object_update(json, more) != 0) {
+        json_decref(json);
+        json = NULL;
+    }
+    json_decref(more);
+    return hark_print_json(cmd->out, json, err);
+}
+
+int hark_cmd_write(struct hark_cmd *cmd, struct hark_space *space, const struct hark_author *author,
+                   const struct hark_draft *draft, struct hark_err *err)
+{
+    struct hark_logged logged;
+    int rc = hark_space_begin(space, err);
+
+    if (rc < 0)
+        return rc;
+    rc = hark_author_add(cmd->node, space, author, draft, &logged, err);
+    rc = hark_cmd_commit(cmd, space, rc, strcmp(draft->kind, "erase") == 0, err);
+    if (rc < 0)
+        return rc;
+    return hark_cmd_print_logged(cmd, space, draft->kind, &logged, NULL, err);
+}
+
+int hark_cmd_steward(struct hark_cmd *cmd, struct hark_space *space,
+                     const struct hark_author *person, const char *action, const char *kind,
+                     json_t *fields, struct hark_logged *out, struct hark_err *err)
+{
+    int rc = fields == NULL ? hark_err_set(err, HARK_E_USAGE, "the arguments are not UTF-8")
+                            : hark_space_begin(space, err);
+
+    if (rc == 0) {
+        rc = hark_steward_act(cmd->node, space, person, action, kind, fields, out, err);
+        rc = hark_cmd_commit(cmd, space, rc, false, err);
+    }
+    json_decref(fields);
+    return rc;
+}
