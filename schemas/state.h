@@ -152,9 +152,12 @@ HARK_CHECK int hark_state_apply(struct hark_state *state, const struct hark_entr
 HARK_CHECK int hark_state_hash(struct hark_state *state, struct hark_hash *out,
                                struct hark_err *err);
 
-/* Has this payload been erased, seen from the log? By hash: an erase of an entry
- * whose author logged it first, or of all of a member's. `position` is that of an
- * entry naming it. */
+/* Has the payload that `entry` names been erased, seen from the log? PROTOCOL.md 4
+ * and 6.2: a payload is its first logger's, so the answer hangs on its hash alone:
+ * by an erase of an entry of that author which names it, or of all of a member's.
+ * True as well for the payload of a never-erased kind whose author might not write
+ * it (V1 to V6): nobody keeps it. `position` is that of the entry, or the state's
+ * size for one not yet logged. */
 HARK_CHECK int hark_state_is_erased(struct hark_state *state, uint64_t position,
                                     const struct hark_entry *entry, bool *erased,
                                     struct hark_err *err);

@@ -17,7 +17,7 @@
 #include "tests/support/worldgen.h"
 
 #define LOGS    200
-#define ENTRIES 60
+#define ENTRIES 45
 
 static struct hark_hash state_hash(struct hark_state *state)
 {
