@@ -44,7 +44,8 @@ HARK_CHECK int hark_space_home(struct hark_space *space, struct hark_node_object
 
 /* --- logging, at the home -------------------------------------------------
  * begin, add as often as wanted, commit. Adding past 1,000 entries commits and
- * begins anew by itself. After an error of add that is a refusal (exit code 3)
+ * begins anew by itself. A `home` entry must be the first of its batch, which the
+ * new home signs (PROTOCOL.md 7.6). After an error of add that is a refusal (exit code 3)
  * the batch goes on without that entry; after another error, and after an error
  * of commit, everything since the last commit is undone. */
 struct hark_logged {

@@ -67,9 +67,8 @@ HARK_CHECK int space_index(struct hark_space *space, const struct space_item *it
 
 void space_item_clear(struct space_item *item); /* drops json */
 
-/* Origin and log key that the next batch must have, into *head: from the state,
- * or, for a space's first batch and one that begins with a `home` entry, from
- * that entry's payload. `first` may be NULL when there is none at hand. */
+/* Origin and log key in force, into *head: from the state, or, for a space's
+ * first batch, from its first entry's payload (else `first` may be NULL). */
 HARK_CHECK int space_expect(struct hark_state *state, const struct space_item *first,
                             struct hark_log_head *head, struct hark_err *err);
 

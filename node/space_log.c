@@ -134,6 +134,14 @@ static uint64_t next_arrival(const struct hark_space *space, uint64_t now_ms)
     return now_ms > last ? now_ms : last;
 }
 
+static int next_batch(struct hark_space *space, const struct hark_signer *log_key, uint64_t now_ms,
+                      struct hark_err *err)
+{
+    int rc = hark_space_commit(space, log_key, now_ms, err);
+
+    return rc < 0 ? rc : hark_space_begin(space, err);
+}
+
 int hark_space_add(struct hark_space *space, const struct hark_offer *offer,
                    const struct hark_signer *log_key, struct hark_logged *out, struct hark_err *err)
 {
@@ -144,9 +152,7 @@ int hark_space_add(struct hark_space *space, const struct hark_offer *offer,
     if (!pending->open)
         return hark_err_set(err, HARK_E_INTERNAL, "no batch was begun");
     if (pending->count == HARK_BATCH_ENTRIES_MAX) {
-        rc = hark_space_commit(space, log_key, offer->now_ms, err);
-        if (rc == 0)
-            rc = hark_space_begin(space, err);
+        rc = next_batch(space, log_key, offer->now_ms, err);
         if (rc < 0)
             return rc;
     }

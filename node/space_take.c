@@ -83,8 +83,6 @@ int space_expect(struct hark_state *state, const struct space_item *first,
 
     if (hark_state_size(state) == 0)
         return expect_first(state, first, head, err);
-    if (first != NULL && strcmp(first->entry.kind, "home") == 0)
-        return expect_moved(state, first, head, err);
     rc = hark_state_node(state, object->home, &node, err);
     if (rc < 0)
         return hark_err_wrap(err, "the home node");
@@ -144,6 +142,40 @@ static int check_git_ids(const struct hark_raw_batch *raw, const struct space_it
     return 0;
 }
 
+/* A batch that begins with a `home` entry and does not bear the origin in force
+ * must be the new home's (PROTOCOL.md 7.6). */
+static int expect_batch(struct hark_state *state, const struct space_item *first,
+                        struct hark_span commit, struct hark_log_head *head, struct hark_err *err)
+{
+    struct hark_batch *batch;
+    bool same;
+    int rc = space_expect(state, first, head, err);
+
+    if (rc < 0 || first == NULL || strcmp(first->entry.kind, "home") != 0)
+        return rc;
+    batch = calloc(1, sizeof(*batch));
+    if (batch == NULL)
+        return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a batch");
+    rc = hark_batch_parse(batch, NULL, NULL, commit, NULL, err);
+    same = rc == 0 && strcmp(batch->origin, head->origin) == 0;
+    free(batch);
+    return rc < 0 || same ? rc : expect_moved(state, first, head, err);
+}
+
+/* After a batch the origin in force is the one that it bears: a new home begins
+ * with a batch of its own, and an entry that makes one stands nowhere else. */
+static int check_origin(struct hark_state *state, const struct hark_log_head *bears,
+                        struct hark_err *err)
+{
+    struct hark_log_head in_force = {0};
+    int rc = space_expect(state, NULL, &in_force, err);
+
+    if (rc == 0 && strcmp(in_force.origin, bears->origin) != 0)
+        rc = hark_err_set(err, HARK_E_BATCH_ORIGIN, "the batch bears %s, and %s is in force",
+                          bears->origin, in_force.origin);
+    return rc;
+}
+
 static int apply_all(struct hark_state *state, struct space_item *items,
                      const struct hark_line *lines, size_t count, struct hark_err *err)
 {
@@ -156,10 +188,6 @@ static int apply_all(struct hark_state *state, struct space_item *items,
         rc = space_apply(state, &items[i], err);
         if (rc < 0)
             return hark_err_wrap(err, "position %llu", (unsigned long long)lines[i].position);
-        if (i == 0 && strcmp(items[i].entry.kind, "home") == 0 && items[i].effect.verdict != 0)
-            return hark_err_set(err, HARK_E_BATCH_ORIGIN,
-                                "the batch comes from a new home whose entry is void: %s",
-                                hark_err_name(items[i].effect.verdict_code));
     }
     return 0;
 }
@@ -177,7 +205,7 @@ int space_check_batch(struct hark_state *state, struct hark_pool *pool,
     *lines = NULL;
     rc = prepare_all(pool, raw, hark_state_size(state), items, err);
     if (rc == 0)
-        rc = space_expect(state, raw->count > 0 ? &items[0] : NULL, &expected, err);
+        rc = expect_batch(state, raw->count > 0 ? &items[0] : NULL, raw->commit, &expected, err);
     if (rc == 0)
         rc = hark_batch_check(next, batch, lines, &tree, &entry_ids, &expected, raw, now_ms, err);
     if (rc == 0)
@@ -186,6 +214,8 @@ int space_check_batch(struct hark_state *state, struct hark_pool *pool,
         rc = hark_git_hash(&next->batch_id, HARK_GIT_COMMIT, raw->commit, err);
     if (rc == 0)
         rc = apply_all(state, items, *lines, raw->count, err);
+    if (rc == 0)
+        rc = check_origin(state, next, err);
     free(entry_ids);
     if (rc < 0) {
         free(*lines);

@@ -468,7 +468,7 @@ static void spoil(struct world *world, struct world_draft *draft)
             draft->re[0] = hark_sha256(hark_span_str("nothing"));
         break;
     case 4:
-        draft->accepted_ms = world->now_ms - world_random(world, 500000);
+        draft->accepted_ms = world->now_ms - (world->first_hand ? 0 : world_random(world, 500000));
         break;
     default:
         spoil_payload(world, draft);
