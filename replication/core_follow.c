@@ -128,9 +128,8 @@ static void unsent(struct hark_core *core, struct hark_peer *peer)
     retry_later(core, peer, UNSENT_LAST_MS);
 }
 
-static void end_ask(struct hark_core *core, struct hark_peer *peer, uint64_t due_ms)
+static void end_ask(struct hark_peer *peer, uint64_t due_ms)
 {
-    (void)core;
     peer->ask_id = 0;
     for (size_t i = 0; i < peer->follow_count; i++) {
         if (peer->follows[i].phase == HARK_PHASE_ASKED) {
@@ -182,7 +181,7 @@ static void expire(struct hark_core *core, struct hark_peer *peer)
         }
     }
     if (peer->ask_id != 0 && now - peer->ask_ms >= answer_ms(peer)) {
-        end_ask(core, peer, now);
+        end_ask(peer, now);
         unanswered(core, peer, peer->ask_ms);
     }
     expire_fetches(core, peer, now);
@@ -221,7 +220,10 @@ void hark_follow_heard(struct hark_core *core, struct hark_peer *peer)
     peer->heard_ms = hark_core_now(core);
     peer->refused = 0;
     if (!peer->live) {
-        /* It is there (again): whatever it was waited for, now is the time. */
+        /* It is there (again): what was asked into the void is asked anew. */
+        if (peer->failures > 0 && peer->ask_id != 0) {
+            end_ask(peer, peer->heard_ms);
+        }
         peer->live = true;
         peer->failures = 0;
         peer->retry_ms = peer->heard_ms;
@@ -295,7 +297,7 @@ static void send_ask(struct hark_core *core, struct hark_peer *peer)
     if (hark_ask_encode(&body, cursors, n, NULL) != 0 ||
         hark_core_send(core, peer, HARK_VIA_ANY, HARK_MESSAGE_ASK, peer->ask_id,
                        hark_buf_span(&body), hark_span(NULL, 0)) != 0) {
-        end_ask(core, peer, now);
+        end_ask(peer, now);
         unsent(core, peer);
     }
 out:
@@ -444,7 +446,7 @@ void hark_follow_tell(struct hark_core *core, struct hark_peer *peer, uint64_t v
         goto out;
     }
     if (rc != 0) {
-        end_ask(core, peer, hark_core_now(core));
+        end_ask(peer, hark_core_now(core));
         retry_later(core, peer, HARK_CORE_BACKOFF_LAST);
         goto out;
     }
@@ -709,7 +711,7 @@ void hark_follow_error(struct hark_core *core, struct hark_peer *peer, uint64_t 
         report_code(core, peer, follow, code);
     } else if (id != 0 && id == peer->ask_id) {
         hark_follow_heard(core, peer);
-        end_ask(core, peer, now + HARK_CORE_SLOWLY);
+        end_ask(peer, now + HARK_CORE_SLOWLY);
     }
 }
 

@@ -1,0 +1,395 @@
+/*
+ * Fakes around the replication core, for its unit test and the simulator: a log
+ * that is nothing but numbers with a root for each size, and a node that keeps
+ * what its core sends until somebody delivers it. Include after cmocka.h.
+ */
+#ifndef HARK_TESTS_SIM_FAKE_H
+#define HARK_TESTS_SIM_FAKE_H
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "replication/core.h"
+#include "replication/messages.h"
+
+#define FAKE_ENTRIES_MAX 4096u
+#define FAKE_BATCHES_MAX 1024u
+#define FAKE_OUT_MAX     4096u
+#define FAKE_PENDING_MAX 16u
+
+/* ---- a log ---- */
+
+struct fake_log {
+    struct hark_hash space;
+    bool exists;
+    size_t entry_size; /* bytes of each entry in a load, at least 8 */
+    size_t size;
+    size_t batches;
+    size_t starts[FAKE_BATCHES_MAX];
+    uint64_t values[FAKE_ENTRIES_MAX];
+    struct hark_hash roots[FAKE_ENTRIES_MAX + 1];
+};
+
+static inline void fake_log_init(struct fake_log *log, uint8_t space)
+{
+    memset(log, 0, sizeof(*log));
+    memset(log->space.bytes, space, HARK_HASH_SIZE);
+    log->entry_size = 16;
+    log->roots[0] = hark_merkle_empty();
+}
+
+static inline void fake_log_add(struct fake_log *log, uint64_t value)
+{
+    uint8_t bytes[HARK_HASH_SIZE + 8];
+    assert_true(log->size < FAKE_ENTRIES_MAX);
+    memcpy(bytes, log->roots[log->size].bytes, HARK_HASH_SIZE);
+    hark_put_u64(bytes + HARK_HASH_SIZE, value);
+    log->values[log->size] = value;
+    log->roots[++log->size] = hark_sha256(hark_span(bytes, sizeof(bytes)));
+}
+
+/* One more batch of `count` entries. */
+static inline void fake_log_grow(struct fake_log *log, size_t count, uint64_t value)
+{
+    assert_true(log->batches < FAKE_BATCHES_MAX);
+    log->exists = true;
+    log->starts[log->batches++] = log->size;
+    for (size_t i = 0; i < count; i++)
+        fake_log_add(log, value + i);
+}
+
+static inline struct hark_cursor fake_log_cursor(const struct fake_log *log)
+{
+    struct hark_cursor cursor;
+    hark_cursor_empty(&cursor, &log->space);
+    if (log->exists) {
+        hark_origin(cursor.origin, "home", &log->space, 1);
+        cursor.size = log->size;
+        cursor.root = log->roots[log->size];
+    }
+    return cursor;
+}
+
+static inline size_t fake_batch_end(const struct fake_log *log, size_t batch)
+{
+    return batch + 1 < log->batches ? log->starts[batch + 1] : log->size;
+}
+
+/* Appends one batch in the form of PROTOCOL.md 9.4: its "commit" is its first
+ * position. */
+static inline void fake_batch_encode(const struct fake_log *log, size_t batch, struct hark_buf *out)
+{
+    size_t first = log->starts[batch];
+    size_t count = fake_batch_end(log, batch) - first;
+    uint8_t position[8];
+    struct hark_buf lines = hark_buf_init(HARK_BATCH_FILE_MAX);
+    struct hark_raw_entry *items = calloc(count + 1, sizeof(*items));
+    uint8_t *objects = calloc(count + 1, log->entry_size);
+    struct hark_raw_batch raw = {.count = count, .items = items};
+
+    assert_non_null(items);
+    assert_non_null(objects);
+    for (size_t i = 0; i < count; i++) {
+        uint8_t *object = objects + i * log->entry_size;
+        hark_random(object, log->entry_size); /* nothing that gets smaller */
+        hark_put_u64(object, log->values[first + i]);
+        items[i].object = hark_span(object, log->entry_size);
+        assert_int_equal(hark_buf_append_u8(&lines, '\n', NULL), 0);
+    }
+    hark_put_u64(position, first);
+    raw.commit = hark_span(position, sizeof(position));
+    raw.entries = hark_buf_span(&lines);
+    assert_int_equal(hark_wire_batch_encode(out, &raw, NULL), 0);
+    hark_buf_free(&lines);
+    free(items);
+    free(objects);
+}
+
+static inline int fake_log_load(const struct fake_log *log, uint64_t from, size_t max_bytes,
+                                struct hark_buf *out, unsigned *batches)
+{
+    *batches = 0;
+    for (size_t i = 0; i < log->batches; i++) {
+        size_t before = out->size;
+        if (log->starts[i] < from)
+            continue;
+        if (*batches == 0 && log->starts[i] != from)
+            return HARK_E_NOT_FOUND;
+        fake_batch_encode(log, i, out);
+        if (*batches > 0 && out->size > max_bytes) {
+            out->size = before;
+            break;
+        }
+        ++*batches;
+    }
+    return *batches > 0 ? 0 : HARK_E_NOT_FOUND;
+}
+
+/* Takes over a load, or says what is wrong with it. */
+static inline int fake_log_append(struct fake_log *log, struct hark_span load, unsigned batches)
+{
+    for (unsigned i = 0; i < batches; i++) {
+        struct hark_raw_batch raw;
+        struct hark_raw_entry *items = NULL;
+        assert_int_equal(hark_wire_batch_take(&load, &raw, &items, NULL), 0);
+        assert_int_equal(raw.commit.size, 8);
+        if (hark_get_u64(raw.commit.data) != log->size) {
+            free(items);
+            return HARK_E_BATCH_RANGE;
+        }
+        log->exists = true;
+        log->starts[log->batches++] = log->size;
+        for (size_t k = 0; k < raw.count; k++)
+            fake_log_add(log, hark_get_u64(items[k].object.data));
+        free(items);
+    }
+    assert_int_equal(load.size, 0);
+    return 0;
+}
+
+/* ---- a node ---- */
+
+struct fake_message {
+    struct hark_key from, to;
+    uint64_t via; /* as its sender gave it */
+    uint64_t due_ms;
+    size_t count;
+    struct hark_buf frames[3];
+};
+
+struct fake_pending {
+    struct hark_buf load;
+    unsigned batches;
+    uint64_t token;
+};
+
+struct fake_node {
+    struct hark_core *core;
+    struct hark_key key;
+    const uint64_t *now_ms;
+    struct fake_log log;
+    /* how it behaves */
+    bool denies;      /* nobody may have its space */
+    int send_fails;   /* code */
+    int append_fails; /* code; HARK_E_BUSY at once, others when it is done */
+    /* what it did */
+    size_t out_count, pending_count;
+    struct fake_message *out[FAKE_OUT_MAX];
+    struct fake_pending pending[FAKE_PENDING_MAX];
+    size_t reports, changes, loads;
+    struct hark_sync_report report;
+    enum hark_peer_state state;
+    int code;
+    char message[256];
+};
+
+static inline uint64_t fake_now(void *arg)
+{
+    const struct fake_node *node = arg;
+    return *node->now_ms;
+}
+
+static inline void fake_message_frame(struct fake_message *message, const void *data, size_t size)
+{
+    message->frames[message->count] = hark_buf_init(HARK_LOAD_MAX);
+    assert_int_equal(hark_buf_append(&message->frames[message->count], data, size, NULL), 0);
+    message->count++;
+}
+
+static inline void fake_message_free(struct fake_message *message)
+{
+    for (size_t i = 0; i < message->count; i++)
+        hark_buf_free(&message->frames[i]);
+    free(message);
+}
+
+static inline int fake_send(void *arg, const struct hark_key *peer, uint64_t via,
+                            const struct hark_message *message, struct hark_err *err)
+{
+    struct fake_node *node = arg;
+    uint8_t header[HARK_HEADER_SIZE];
+    (void)err;
+    if (node->send_fails != 0)
+        return node->send_fails;
+    struct fake_message *out = calloc(1, sizeof(*out));
+    assert_non_null(out);
+    assert_true(node->out_count < FAKE_OUT_MAX);
+    out->from = node->key;
+    out->to = *peer;
+    out->via = via;
+    hark_message_header(header, message->type, message->id);
+    fake_message_frame(out, header, sizeof(header));
+    fake_message_frame(out, message->body.data, message->body.size);
+    if (message->load.data != NULL)
+        fake_message_frame(out, message->load.data, message->load.size);
+    node->out[node->out_count++] = out;
+    return 0;
+}
+
+static inline bool fake_may_have(void *arg, const struct hark_key *peer,
+                                 const struct hark_hash *space)
+{
+    const struct fake_node *node = arg;
+    (void)peer;
+    return !node->denies && hark_hash_equal(space, &node->log.space);
+}
+
+static inline int fake_cursor(void *arg, const struct hark_hash *space, struct hark_cursor *out,
+                              struct hark_err *err)
+{
+    const struct fake_node *node = arg;
+    (void)err;
+    if (!hark_hash_equal(space, &node->log.space) || !node->log.exists)
+        return HARK_E_NOT_FOUND;
+    *out = fake_log_cursor(&node->log);
+    return 0;
+}
+
+static inline int fake_has_root(void *arg, const struct hark_hash *space, uint64_t size,
+                                const struct hark_hash *root, bool *has, struct hark_err *err)
+{
+    const struct fake_node *node = arg;
+    (void)err;
+    assert_true(hark_hash_equal(space, &node->log.space));
+    assert_true(size <= node->log.size);
+    *has = hark_hash_equal(root, &node->log.roots[size]);
+    return 0;
+}
+
+static inline int fake_load(void *arg, const struct hark_hash *space, uint64_t from,
+                            size_t max_bytes, struct hark_buf *out, unsigned *batches,
+                            struct hark_err *err)
+{
+    struct fake_node *node = arg;
+    (void)err;
+    assert_true(hark_hash_equal(space, &node->log.space));
+    node->loads++;
+    return fake_log_load(&node->log, from, max_bytes, out, batches);
+}
+
+static inline int fake_append(void *arg, const struct hark_hash *space, const struct hark_key *peer,
+                              struct hark_buf *load, unsigned batches, uint64_t token,
+                              struct hark_err *err)
+{
+    struct fake_node *node = arg;
+    (void)peer;
+    (void)err;
+    assert_true(hark_hash_equal(space, &node->log.space));
+    if (node->append_fails == HARK_E_BUSY || node->pending_count == FAKE_PENDING_MAX)
+        return HARK_E_BUSY;
+    node->pending[node->pending_count++] =
+        (struct fake_pending){.load = *load, .batches = batches, .token = token};
+    *load = hark_buf_init(load->max);
+    return 0;
+}
+
+static inline void fake_peer_changed(void *arg, const struct hark_key *peer,
+                                     enum hark_peer_state state, int code, const char *message)
+{
+    struct fake_node *node = arg;
+    size_t size = strlen(message);
+    (void)peer;
+    node->changes++;
+    node->state = state;
+    node->code = code;
+    assert_true(size < sizeof(node->message));
+    memcpy(node->message, message, size + 1);
+}
+
+static inline void fake_synced(void *arg, const struct hark_key *peer,
+                               const struct hark_sync_report *report)
+{
+    struct fake_node *node = arg;
+    (void)peer;
+    node->reports++;
+    node->report = *report;
+}
+
+static inline void fake_node_start(struct fake_node *node, const char *name)
+{
+    struct hark_core_io io = {
+        .arg = node,
+        .now_ms = fake_now,
+        .send = fake_send,
+        .may_have = fake_may_have,
+        .cursor = fake_cursor,
+        .has_root = fake_has_root,
+        .load = fake_load,
+        .append = fake_append,
+        .peer_changed = fake_peer_changed,
+        .synced = fake_synced,
+    };
+    assert_int_equal(hark_core_new(&node->core, name, &io, NULL), 0);
+}
+
+static inline struct fake_node *fake_node_new(const char *name, uint8_t key, uint8_t space,
+                                              const uint64_t *now_ms)
+{
+    struct fake_node *node = calloc(1, sizeof(*node));
+    assert_non_null(node);
+    memset(node->key.bytes, key, HARK_KEY_SIZE);
+    node->now_ms = now_ms;
+    fake_log_init(&node->log, space);
+    fake_node_start(node, name);
+    return node;
+}
+
+/* What a crash leaves: the log. */
+static inline void fake_node_stop(struct fake_node *node)
+{
+    hark_core_free(node->core);
+    node->core = NULL;
+    for (size_t i = 0; i < node->pending_count; i++)
+        hark_buf_free(&node->pending[i].load);
+    node->pending_count = 0;
+    for (size_t i = 0; i < node->out_count; i++)
+        fake_message_free(node->out[i]);
+    node->out_count = 0;
+}
+
+static inline void fake_node_free(struct fake_node *node)
+{
+    fake_node_stop(node);
+    free(node);
+}
+
+/* Removes and gives the first message that waits to be delivered, or NULL. */
+static inline struct fake_message *fake_node_next(struct fake_node *node)
+{
+    if (node->out_count == 0)
+        return NULL;
+    struct fake_message *first = node->out[0];
+    node->out_count--;
+    memmove(node->out, node->out + 1, node->out_count * sizeof(node->out[0]));
+    return first;
+}
+
+/* As the edge would: what went out on our own connection comes in on theirs. */
+static inline void fake_deliver(struct fake_node *to, const struct fake_message *message)
+{
+    struct hark_span frames[3];
+    uint64_t via = message->via >= HARK_VIA_THEIRS ? HARK_VIA_OURS : HARK_VIA_THEIRS;
+    for (size_t i = 0; i < message->count; i++)
+        frames[i] = hark_buf_span(&message->frames[i]);
+    hark_core_message(to->core, &message->from, via, frames, message->count);
+}
+
+/* The writer's thread: finishes the oldest append. */
+static inline bool fake_node_append_one(struct fake_node *node)
+{
+    if (node->pending_count == 0)
+        return false;
+    struct fake_pending first = node->pending[0];
+    node->pending_count--;
+    memmove(node->pending, node->pending + 1, node->pending_count * sizeof(first));
+    int rc = node->append_fails;
+    if (rc == 0)
+        rc = fake_log_append(&node->log, hark_buf_span(&first.load), first.batches);
+    hark_buf_free(&first.load);
+    hark_core_appended(node->core, first.token, rc, rc != 0 ? "it does not check out" : "");
+    if (rc == 0)
+        hark_core_grown(node->core, &node->log.space);
+    return true;
+}
+
+#endif

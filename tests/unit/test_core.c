@@ -1,0 +1,1184 @@
+/*
+ * replication/core against fakes: virtual time, and messages that a test looks at
+ * before it lets them through. The simulator (tests/sim) has the chance and the
+ * faults; here each rule has its case.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <setjmp.h>
+
+#include <cmocka.h>
+
+#include "tests/sim/fake.h"
+
+#define SPACE 0x51
+
+/* A follower and the node that it follows. */
+struct pair {
+    uint64_t now_ms;
+    struct fake_node *a, *b;
+    size_t passed[8]; /* messages delivered, by type */
+};
+
+static struct pair *pair_new(void)
+{
+    struct pair *pair = calloc(1, sizeof(*pair));
+    assert_non_null(pair);
+    pair->now_ms = 1000000;
+    pair->a = fake_node_new("a", 1, SPACE, &pair->now_ms);
+    pair->b = fake_node_new("b", 2, SPACE, &pair->now_ms);
+    return pair;
+}
+
+static void pair_free(struct pair *pair)
+{
+    fake_node_free(pair->a);
+    fake_node_free(pair->b);
+    free(pair);
+}
+
+static void follow(struct fake_node *follower, const struct fake_node *followed)
+{
+    assert_int_equal(
+        hark_core_follow(follower->core, &followed->key, &follower->log.space, 1, NULL), 0);
+}
+
+static uint8_t type_of(const struct fake_message *message)
+{
+    return message->frames[0].data[5];
+}
+
+static bool pass_one(struct pair *pair, struct fake_node *from, struct fake_node *to)
+{
+    struct fake_message *message = fake_node_next(from);
+    if (message == NULL)
+        return false;
+    pair->passed[type_of(message)]++;
+    fake_deliver(to, message);
+    fake_message_free(message);
+    return true;
+}
+
+/* Delivers, appends and ticks until nothing happens without time passing. */
+static void settle(struct pair *pair)
+{
+    bool more = true;
+    for (size_t i = 0; more && i < 10000; i++) {
+        (void)hark_core_tick(pair->a->core);
+        (void)hark_core_tick(pair->b->core);
+        more = pass_one(pair, pair->a, pair->b);
+        more = pass_one(pair, pair->b, pair->a) || more;
+        more = fake_node_append_one(pair->a) || more;
+        more = fake_node_append_one(pair->b) || more;
+    }
+    assert_false(more);
+}
+
+/* Lets that much time pass, with everything that happens in it. */
+static void pass_time(struct pair *pair, uint64_t ms)
+{
+    uint64_t end = pair->now_ms + ms;
+    settle(pair);
+    while (pair->now_ms < end) {
+        uint64_t a = hark_core_tick(pair->a->core);
+        uint64_t b = hark_core_tick(pair->b->core);
+        uint64_t step = a < b ? a : b;
+        pair->now_ms = step < end - pair->now_ms ? pair->now_ms + step : end;
+        settle(pair);
+    }
+}
+
+/* Time passes for A alone; what it sends is lost. */
+static size_t lose_for(struct pair *pair, uint64_t ms, uint8_t type)
+{
+    uint64_t end = pair->now_ms + ms;
+    size_t count = 0;
+    while (pair->now_ms < end) {
+        uint64_t step = hark_core_tick(pair->a->core);
+        struct fake_message *message = NULL;
+        while ((message = fake_node_next(pair->a)) != NULL) {
+            count += type_of(message) == type;
+            fake_message_free(message);
+        }
+        pair->now_ms = step < end - pair->now_ms ? pair->now_ms + step : end;
+    }
+    return count;
+}
+
+/* The next message of a node, which must be of that type; free it. */
+static struct fake_message *expect(struct fake_node *node, uint8_t type)
+{
+    struct fake_message *message = fake_node_next(node);
+    if (message == NULL)
+        fail_msg("nothing was sent where type %u was expected", (unsigned)type);
+    assert_int_equal(type_of(message), type);
+    return message;
+}
+
+static uint64_t id_of(const struct fake_message *message)
+{
+    return hark_get_u64(message->frames[0].data + 8);
+}
+
+static void drop(struct fake_node *node, uint8_t type)
+{
+    fake_message_free(expect(node, type));
+}
+
+static void inject_raw(struct fake_node *to, const struct fake_node *from,
+                       const struct hark_span *frames, size_t count)
+{
+    hark_core_message(to->core, &from->key, HARK_VIA_THEIRS + 5, frames, count);
+}
+
+/* A message to `to` as if from `from`, over a connection of its own. */
+static void inject(struct fake_node *to, const struct fake_node *from, uint8_t type, uint64_t id,
+                   const struct hark_buf *body, const struct hark_buf *load)
+{
+    uint8_t header[HARK_HEADER_SIZE] = {0};
+    struct hark_span frames[3];
+    hark_message_header(header, type, id);
+    frames[0] = hark_span(header, sizeof(header));
+    frames[1] = hark_buf_span(body);
+    if (load != NULL)
+        frames[2] = hark_buf_span(load);
+    inject_raw(to, from, frames, load != NULL ? 3 : 2);
+}
+
+static void inject_ask(struct fake_node *to, const struct fake_node *from, uint64_t id,
+                       const struct hark_cursor *cursor)
+{
+    struct hark_buf body = hark_buf_init(HARK_BODY_MAX);
+    assert_int_equal(hark_ask_encode(&body, cursor, 1, NULL), 0);
+    inject(to, from, HARK_MESSAGE_ASK, id, &body, NULL);
+    hark_buf_free(&body);
+}
+
+static void inject_tell(struct fake_node *to, const struct fake_node *from, uint64_t id,
+                        uint8_t status, const struct hark_cursor *cursor)
+{
+    struct hark_told told = {.status = status, .cursor = *cursor};
+    struct hark_buf body = hark_buf_init(HARK_BODY_MAX);
+    assert_int_equal(hark_tell_encode(&body, &told, 1, NULL), 0);
+    inject(to, from, HARK_MESSAGE_TELL, id, &body, NULL);
+    hark_buf_free(&body);
+}
+
+static void inject_fetch(struct fake_node *to, const struct fake_node *from, uint64_t id,
+                         const struct hark_cursor *cursor)
+{
+    struct hark_fetch fetch = {.cursor = *cursor, .want = HARK_WANT_MIN};
+    struct hark_buf body = hark_buf_init(HARK_BODY_MAX);
+    assert_int_equal(hark_fetch_encode(&body, &fetch, NULL), 0);
+    inject(to, from, HARK_MESSAGE_FETCH, id, &body, NULL);
+    hark_buf_free(&body);
+}
+
+static void inject_error(struct fake_node *to, const struct fake_node *from, uint64_t id, int code)
+{
+    struct hark_buf body = hark_buf_init(HARK_BODY_MAX);
+    assert_int_equal(hark_error_encode(&body, code, "so it is", NULL), 0);
+    inject(to, from, HARK_MESSAGE_ERROR, id, &body, NULL);
+    hark_buf_free(&body);
+}
+
+static struct hark_told told_by(struct fake_node *node)
+{
+    struct fake_message *message = expect(node, HARK_MESSAGE_TELL);
+    struct hark_told *told = NULL;
+    size_t count = 0;
+    assert_int_equal(hark_tell_decode(&told, &count, hark_buf_span(&message->frames[1]), NULL), 0);
+    assert_int_equal(count, 1);
+    struct hark_told one = told[0];
+    free(told);
+    fake_message_free(message);
+    return one;
+}
+
+static void expect_error(struct fake_node *node, uint64_t id, const char *name)
+{
+    struct fake_message *message = expect(node, HARK_MESSAGE_ERROR);
+    struct hark_error error;
+    assert_int_equal(hark_error_decode(&error, hark_buf_span(&message->frames[1]), NULL), 0);
+    assert_string_equal(error.name, name);
+    assert_int_equal(id_of(message), id);
+    fake_message_free(message);
+}
+
+static void assert_equal_logs(const struct pair *pair)
+{
+    assert_int_equal(pair->a->log.size, pair->b->log.size);
+    assert_true(hark_hash_equal(&pair->a->log.roots[pair->a->log.size],
+                                &pair->b->log.roots[pair->b->log.size]));
+}
+
+/* ---- following ---- */
+
+/* "hello, then ask", with the cursor of who has nothing yet. */
+static void test_core__first_words(void **state)
+{
+    struct pair *pair = pair_new();
+    struct hark_cursor *cursors = NULL;
+    struct hark_cursor empty;
+    struct hark_hello hello;
+    size_t count = 0;
+
+    (void)state;
+    follow(pair->a, pair->b);
+    (void)hark_core_tick(pair->a->core);
+    struct fake_message *message = expect(pair->a, HARK_MESSAGE_HELLO);
+    assert_int_equal(hark_hello_decode(&hello, hark_buf_span(&message->frames[1]), NULL), 0);
+    assert_string_equal(hello.name, "a");
+    assert_int_equal(hello.lowest, 1);
+    assert_int_equal(hello.highest, 1);
+    fake_message_free(message);
+    message = expect(pair->a, HARK_MESSAGE_ASK);
+    assert_int_equal(hark_ask_decode(&cursors, &count, hark_buf_span(&message->frames[1]), NULL),
+                     0);
+    hark_cursor_empty(&empty, &pair->a->log.space);
+    assert_int_equal(count, 1);
+    assert_true(hark_cursor_equal(&cursors[0], &empty));
+    assert_int_equal(message->via, HARK_VIA_ANY);
+    free(cursors);
+    fake_message_free(message);
+    assert_int_equal(pair->a->out_count, 0);
+    assert_int_equal(pair->a->state, HARK_PEER_CONNECTING);
+    pair_free(pair);
+}
+
+static void test_core__catches_up_in_several_fetches(void **state)
+{
+    struct pair *pair = pair_new();
+
+    (void)state;
+    pair->b->log.entry_size = 4096;
+    for (size_t i = 0; i < 4; i++)
+        fake_log_grow(&pair->b->log, 700, i * 1000); /* 2.7 MiB each: one a fetch */
+    follow(pair->a, pair->b);
+    settle(pair);
+    assert_equal_logs(pair);
+    assert_int_equal(pair->passed[HARK_MESSAGE_FETCH], 4);
+    assert_int_equal(pair->passed[HARK_MESSAGE_BATCHES], 4);
+    assert_true(pair->a->report.equal);
+    assert_int_equal(pair->a->report.code, 0);
+    assert_int_equal(pair->a->report.ours.size, 2800);
+    assert_int_equal(pair->a->state, HARK_PEER_LIVE);
+    pair_free(pair);
+}
+
+/* "When nothing is new a sync is one ask and one tell." */
+static void test_core__nothing_new_is_one_ask_and_one_tell(void **state)
+{
+    struct pair *pair = pair_new();
+
+    (void)state;
+    fake_log_grow(&pair->b->log, 3, 1);
+    follow(pair->a, pair->b);
+    settle(pair);
+    memset(pair->passed, 0, sizeof(pair->passed));
+    pass_time(pair, 5100);
+    assert_int_equal(pair->passed[HARK_MESSAGE_ASK], 1);
+    assert_int_equal(pair->passed[HARK_MESSAGE_TELL], 1);
+    assert_int_equal(pair->passed[HARK_MESSAGE_FETCH], 0);
+    assert_int_equal(pair->passed[HARK_MESSAGE_HELLO], 0);
+    pair_free(pair);
+}
+
+/* News bring what is new at once, and the next news as well: each is followed by
+ * an ask, which earns it. */
+static void test_core__news_each_time(void **state)
+{
+    struct pair *pair = pair_new();
+
+    (void)state;
+    fake_log_grow(&pair->b->log, 1, 1);
+    follow(pair->a, pair->b);
+    settle(pair);
+    for (size_t i = 1; i <= 5; i++) {
+        fake_log_grow(&pair->b->log, 1, 100 * i);
+        hark_core_grown(pair->b->core, &pair->b->log.space);
+        settle(pair);
+        assert_int_equal(pair->passed[HARK_MESSAGE_NEWS], i);
+        assert_equal_logs(pair);
+    }
+    assert_int_equal(pair->now_ms, 1000000);
+    pair_free(pair);
+}
+
+/* "a credit of one": a log that grows a hundred times says so once. */
+static void test_core__news_once_until_asked_again(void **state)
+{
+    struct pair *pair = pair_new();
+    struct hark_cursor cursor = fake_log_cursor(&pair->a->log);
+
+    (void)state;
+    fake_log_grow(&pair->b->log, 1, 1);
+    hark_core_grown(pair->b->core, &pair->b->log.space); /* nobody asked yet */
+    assert_int_equal(pair->b->out_count, 0);
+    inject_ask(pair->b, pair->a, 77, &cursor);
+    drop(pair->b, HARK_MESSAGE_TELL);
+    for (size_t i = 0; i < 100; i++)
+        hark_core_grown(pair->b->core, &pair->b->log.space);
+    struct fake_message *news = expect(pair->b, HARK_MESSAGE_NEWS);
+    assert_int_equal(news->via, HARK_VIA_THEIRS + 5); /* the way the ask came */
+    assert_int_equal(id_of(news), 0);
+    fake_message_free(news);
+    assert_int_equal(pair->b->out_count, 0);
+    pair_free(pair);
+}
+
+/* Who has lost the right to a space since it asked hears nothing of it. */
+static void test_core__no_news_without_right(void **state)
+{
+    struct pair *pair = pair_new();
+    struct hark_cursor cursor = fake_log_cursor(&pair->a->log);
+
+    (void)state;
+    fake_log_grow(&pair->b->log, 1, 1);
+    inject_ask(pair->b, pair->a, 77, &cursor);
+    drop(pair->b, HARK_MESSAGE_TELL);
+    pair->b->denies = true;
+    hark_core_grown(pair->b->core, &pair->b->log.space);
+    assert_int_equal(pair->b->out_count, 0);
+    pair_free(pair);
+}
+
+static void test_core__both_follow_each_other(void **state)
+{
+    struct pair *pair = pair_new();
+
+    (void)state;
+    fake_log_grow(&pair->b->log, 5, 1);
+    follow(pair->a, pair->b);
+    follow(pair->b, pair->a);
+    settle(pair);
+    assert_equal_logs(pair);
+    fake_log_grow(&pair->a->log, 5, 1);
+    hark_core_grown(pair->a->core, &pair->a->log.space);
+    settle(pair);
+    assert_equal_logs(pair);
+    assert_int_equal(pair->a->log.size, 10);
+    /* Two hellos each way at most: an answer is not answered. */
+    assert_true(pair->passed[HARK_MESSAGE_HELLO] <= 4);
+    pair_free(pair);
+}
+
+/* An answer goes back over the connection on which the question came. */
+static void test_core__answers_go_back_the_same_way(void **state)
+{
+    struct pair *pair = pair_new();
+    struct hark_cursor cursor = fake_log_cursor(&pair->a->log);
+    struct fake_message *message = NULL;
+
+    (void)state;
+    fake_log_grow(&pair->b->log, 1, 1);
+    inject_ask(pair->b, pair->a, 77, &cursor);
+    message = expect(pair->b, HARK_MESSAGE_TELL);
+    assert_int_equal(message->via, HARK_VIA_THEIRS + 5);
+    assert_int_equal(id_of(message), 77);
+    fake_message_free(message);
+    inject_fetch(pair->b, pair->a, 78, &cursor);
+    message = expect(pair->b, HARK_MESSAGE_BATCHES);
+    assert_int_equal(message->via, HARK_VIA_THEIRS + 5);
+    assert_int_equal(id_of(message), 78);
+    fake_message_free(message);
+    pair_free(pair);
+}
+
+/* ---- what is told ---- */
+
+static void test_core__refused_is_reported_and_asked_slowly(void **state)
+{
+    struct pair *pair = pair_new();
+
+    (void)state;
+    fake_log_grow(&pair->b->log, 1, 1);
+    pair->b->denies = true;
+    follow(pair->a, pair->b);
+    settle(pair);
+    assert_int_equal(pair->a->report.code, HARK_E_PEER_SPACE);
+    assert_false(pair->a->report.equal);
+    assert_int_equal(pair->a->state, HARK_PEER_LIVE);
+    pass_time(pair, 29000);
+    assert_int_equal(pair->passed[HARK_MESSAGE_ASK], 1);
+    pair->b->denies = false;
+    pass_time(pair, 2000);
+    assert_equal_logs(pair);
+    pair_free(pair);
+}
+
+/* "a space that it may not have and one that does not exist are answered alike":
+ * the same bytes, but for what was asked. */
+static void test_core__no_right_and_no_space_are_alike(void **state)
+{
+    struct pair *pair = pair_new();
+    struct hark_cursor denied = fake_log_cursor(&pair->a->log);
+    struct hark_cursor unknown;
+    struct hark_hash nowhere = {{9}};
+
+    (void)state;
+    hark_cursor_empty(&unknown, &nowhere);
+    fake_log_grow(&pair->b->log, 3, 1);
+    pair->b->denies = true;
+    inject_ask(pair->b, pair->a, 1, &denied);
+    struct hark_told first = told_by(pair->b);
+    inject_ask(pair->b, pair->a, 2, &unknown);
+    struct hark_told second = told_by(pair->b);
+    assert_int_equal(first.status, HARK_TELL_REFUSED);
+    assert_int_equal(second.status, HARK_TELL_REFUSED);
+    assert_true(hark_cursor_equal(&first.cursor, &denied));
+    assert_true(hark_cursor_equal(&second.cursor, &unknown));
+    inject_fetch(pair->b, pair->a, 3, &denied);
+    inject_fetch(pair->b, pair->a, 4, &unknown);
+    struct fake_message *one = expect(pair->b, HARK_MESSAGE_ERROR);
+    struct fake_message *two = expect(pair->b, HARK_MESSAGE_ERROR);
+    assert_true(hark_span_equal(hark_buf_span(&one->frames[1]), hark_buf_span(&two->frames[1])));
+    assert_int_equal(pair->b->loads, 0);
+    fake_message_free(one);
+    fake_message_free(two);
+    pair_free(pair);
+}
+
+/* "does not fit when its own root at that size is another". */
+static void test_core__another_history_does_not_fit(void **state)
+{
+    struct pair *pair = pair_new();
+
+    (void)state;
+    fake_log_grow(&pair->a->log, 2, 1);
+    fake_log_grow(&pair->b->log, 3, 1000);
+    follow(pair->a, pair->b);
+    settle(pair);
+    assert_int_equal(pair->a->report.code, HARK_E_PEER_CURSOR);
+    assert_int_equal(pair->a->report.theirs.size, 3);
+    assert_int_equal(pair->a->log.size, 2);
+    assert_int_equal(pair->passed[HARK_MESSAGE_FETCH], 0);
+    pair_free(pair);
+}
+
+static void test_core__behind_is_no_fault(void **state)
+{
+    struct pair *pair = pair_new();
+
+    (void)state;
+    fake_log_grow(&pair->a->log, 5, 1);
+    follow(pair->a, pair->b);
+    settle(pair);
+    assert_int_equal(pair->a->report.code, 0);
+    assert_false(pair->a->report.equal);
+    assert_int_equal(pair->a->state, HARK_PEER_LIVE);
+    pair_free(pair);
+}
+
+static void test_core__statuses(void **state)
+{
+    struct pair *pair = pair_new();
+    struct hark_cursor cursor;
+
+    (void)state;
+    fake_log_grow(&pair->b->log, 4, 1);
+    cursor = fake_log_cursor(&pair->b->log);
+    inject_ask(pair->b, pair->a, 1, &cursor);
+    assert_int_equal(told_by(pair->b).status, HARK_TELL_SAME);
+    cursor.root.bytes[0] ^= 1;
+    inject_ask(pair->b, pair->a, 2, &cursor);
+    assert_int_equal(told_by(pair->b).status, HARK_TELL_UNFIT);
+    cursor.size = 5;
+    inject_ask(pair->b, pair->a, 3, &cursor);
+    assert_int_equal(told_by(pair->b).status, HARK_TELL_BEHIND);
+    cursor.size = UINT64_MAX;
+    inject_ask(pair->b, pair->a, 4, &cursor);
+    assert_int_equal(told_by(pair->b).status, HARK_TELL_BEHIND);
+    cursor.size = 2;
+    cursor.root = pair->b->log.roots[2];
+    inject_ask(pair->b, pair->a, 5, &cursor);
+    struct hark_told told = told_by(pair->b);
+    assert_int_equal(told.status, HARK_TELL_MORE);
+    assert_int_equal(told.cursor.size, 4);
+    /* An intake log is another log than the one we have. */
+    hark_origin(cursor.origin, "home", &cursor.space, 0);
+    inject_ask(pair->b, pair->a, 6, &cursor);
+    assert_int_equal(told_by(pair->b).status, HARK_TELL_REFUSED);
+    pair_free(pair);
+}
+
+static void test_core__fetch_of_nothing(void **state)
+{
+    struct pair *pair = pair_new();
+    struct hark_cursor cursor;
+
+    (void)state;
+    fake_log_grow(&pair->b->log, 4, 1);
+    cursor = fake_log_cursor(&pair->b->log);
+    inject_fetch(pair->b, pair->a, 1, &cursor);
+    expect_error(pair->b, 1, "behind");
+    cursor.size = 3;
+    inject_fetch(pair->b, pair->a, 2, &cursor);
+    expect_error(pair->b, 2, "peer-cursor");
+    pair_free(pair);
+}
+
+/* ---- time ---- */
+
+/* 0.5 s, 1 s, 2 s … 30 s between tries: in ten minutes of silence a peer is asked
+ * some twenty times, neither twice nor thousands of times. */
+static void test_core__backs_off_from_who_is_silent(void **state)
+{
+    struct pair *pair = pair_new();
+
+    (void)state;
+    follow(pair->a, pair->b);
+    size_t asked = lose_for(pair, 600000, HARK_MESSAGE_ASK);
+    assert_in_range(asked, 14, 24);
+    assert_int_equal(pair->a->state, HARK_PEER_CONNECTING);
+    /* And at once when it is heard again. */
+    fake_log_grow(&pair->b->log, 2, 1);
+    follow(pair->b, pair->a);
+    settle(pair);
+    assert_equal_logs(pair);
+    assert_int_equal(pair->a->state, HARK_PEER_LIVE);
+    pair_free(pair);
+}
+
+static void test_core__a_lost_answer_is_asked_for_again(void **state)
+{
+    struct pair *pair = pair_new();
+
+    (void)state;
+    fake_log_grow(&pair->b->log, 2, 1);
+    follow(pair->a, pair->b);
+    (void)hark_core_tick(pair->a->core);
+    assert_true(pass_one(pair, pair->a, pair->b));
+    assert_true(pass_one(pair, pair->b, pair->a)); /* hello there and back */
+    assert_int_equal(pair->a->state, HARK_PEER_LIVE);
+    drop(pair->a, HARK_MESSAGE_ASK);
+    (void)lose_for(pair, 9900, HARK_MESSAGE_ASK);
+    assert_int_equal(pair->a->state, HARK_PEER_LIVE);
+    (void)lose_for(pair, 200, HARK_MESSAGE_ASK);
+    assert_int_equal(pair->a->state, HARK_PEER_CONNECTING);
+    pass_time(pair, 1000);
+    assert_equal_logs(pair);
+    assert_int_equal(pair->a->state, HARK_PEER_LIVE);
+    pair_free(pair);
+}
+
+static void test_core__a_lost_load_is_fetched_again(void **state)
+{
+    struct pair *pair = pair_new();
+
+    (void)state;
+    fake_log_grow(&pair->b->log, 2, 1);
+    follow(pair->a, pair->b);
+    (void)hark_core_tick(pair->a->core);
+    while (pair->b->out_count == 0 || type_of(pair->b->out[0]) != HARK_MESSAGE_BATCHES) {
+        assert_true(pass_one(pair, pair->a, pair->b) || pass_one(pair, pair->b, pair->a));
+        if (pair->b->out_count > 0 && type_of(pair->b->out[0]) != HARK_MESSAGE_BATCHES)
+            assert_true(pass_one(pair, pair->b, pair->a));
+    }
+    drop(pair->b, HARK_MESSAGE_BATCHES);
+    pass_time(pair, 59000);
+    assert_int_equal(pair->a->log.size, 0);
+    pass_time(pair, 3000);
+    assert_equal_logs(pair);
+    pair_free(pair);
+}
+
+/* What could not be sent is tried again, and never waited for. */
+static void test_core__unsent_is_tried_again(void **state)
+{
+    struct pair *pair = pair_new();
+
+    (void)state;
+    fake_log_grow(&pair->b->log, 2, 1);
+    pair->a->send_fails = HARK_E_PEER_UNREACHABLE;
+    follow(pair->a, pair->b);
+    pass_time(pair, 60000);
+    assert_int_equal(pair->a->state, HARK_PEER_CONNECTING);
+    pair->a->send_fails = 0;
+    pass_time(pair, 5100);
+    assert_equal_logs(pair);
+    pair_free(pair);
+}
+
+static void test_core__ask_now(void **state)
+{
+    struct pair *pair = pair_new();
+
+    (void)state;
+    fake_log_grow(&pair->b->log, 2, 1);
+    pair->b->denies = true;
+    follow(pair->a, pair->b);
+    settle(pair);
+    pair->b->denies = false;
+    hark_core_ask_now(pair->a->core);
+    settle(pair);
+    assert_equal_logs(pair);
+    assert_int_equal(pair->now_ms, 1000000);
+    pair_free(pair);
+}
+
+/* A core that has nothing to do does not ask to be called all the time. */
+static void test_core__rests_when_idle(void **state)
+{
+    struct pair *pair = pair_new();
+
+    (void)state;
+    assert_int_equal(hark_core_tick(pair->a->core) > 1000000, true);
+    fake_log_grow(&pair->b->log, 2, 1);
+    follow(pair->a, pair->b);
+    settle(pair);
+    assert_true(hark_core_tick(pair->a->core) > 4000);
+    assert_true(hark_core_tick(pair->b->core) > 4000);
+    pair_free(pair);
+}
+
+/* ---- append ---- */
+
+static void test_core__append_failure_is_told_and_slow(void **state)
+{
+    struct pair *pair = pair_new();
+
+    (void)state;
+    fake_log_grow(&pair->b->log, 2, 1);
+    pair->a->append_fails = HARK_E_BATCH_SIGNATURE;
+    follow(pair->a, pair->b);
+    settle(pair);
+    assert_int_equal(pair->a->state, HARK_PEER_REFUSED);
+    assert_int_equal(pair->a->code, HARK_E_BATCH_SIGNATURE);
+    assert_string_equal(pair->a->message, "it does not check out");
+    assert_int_equal(pair->a->report.code, HARK_E_BATCH_SIGNATURE);
+    assert_false(pair->a->report.equal);
+    /* Not over and over, not even when the peer has news. */
+    hark_core_grown(pair->b->core, &pair->b->log.space);
+    pass_time(pair, 29000);
+    assert_int_equal(pair->passed[HARK_MESSAGE_FETCH], 1);
+    pair->a->append_fails = 0;
+    pass_time(pair, 2000);
+    assert_equal_logs(pair);
+    assert_int_equal(pair->a->state, HARK_PEER_LIVE);
+    pair_free(pair);
+}
+
+/* A busy writer gets the load later, without it being fetched again. */
+static void test_core__append_busy_keeps_the_load(void **state)
+{
+    struct pair *pair = pair_new();
+
+    (void)state;
+    fake_log_grow(&pair->b->log, 2, 1);
+    pair->a->append_fails = HARK_E_BUSY;
+    follow(pair->a, pair->b);
+    pass_time(pair, 3000);
+    assert_int_equal(pair->a->log.size, 0);
+    pair->a->append_fails = 0;
+    pass_time(pair, 200);
+    assert_equal_logs(pair);
+    assert_int_equal(pair->passed[HARK_MESSAGE_FETCH], 1);
+    pair_free(pair);
+}
+
+/* The log grew on another way while a load was on its way: the load is dropped,
+ * not appended where it does not belong. */
+static void test_core__load_that_came_too_late(void **state)
+{
+    struct pair *pair = pair_new();
+
+    (void)state;
+    fake_log_grow(&pair->b->log, 2, 1);
+    pair->a->append_fails = HARK_E_BUSY;
+    follow(pair->a, pair->b);
+    settle(pair);
+    fake_log_grow(&pair->a->log, 2, 1);
+    pair->a->append_fails = HARK_E_BATCH_RANGE; /* what append would say */
+    pass_time(pair, 5000);
+    assert_int_equal(pair->a->state, HARK_PEER_LIVE);
+    assert_true(pair->a->report.equal);
+    pair_free(pair);
+}
+
+/* Appended, but nothing came of it: no reason to go round in circles. */
+static void test_core__append_of_nothing(void **state)
+{
+    struct pair *pair = pair_new();
+
+    (void)state;
+    fake_log_grow(&pair->b->log, 2, 1);
+    follow(pair->a, pair->b);
+    while (pair->a->pending_count == 0) {
+        (void)hark_core_tick(pair->a->core);
+        (void)pass_one(pair, pair->a, pair->b);
+        (void)pass_one(pair, pair->b, pair->a);
+    }
+    hark_core_appended(pair->a->core, pair->a->pending[0].token, 0, "");
+    assert_int_equal(pair->a->report.code, HARK_E_PEER_FORM);
+    assert_int_equal(pair->a->out_count, 0);
+    pair_free(pair);
+}
+
+/* An outcome that nobody waits for any more. */
+static void test_core__append_after_forgetting(void **state)
+{
+    struct pair *pair = pair_new();
+
+    (void)state;
+    fake_log_grow(&pair->b->log, 2, 1);
+    follow(pair->a, pair->b);
+    while (pair->a->pending_count == 0) {
+        (void)hark_core_tick(pair->a->core);
+        (void)pass_one(pair, pair->a, pair->b);
+        (void)pass_one(pair, pair->b, pair->a);
+    }
+    hark_core_forget(pair->a->core, &pair->b->key);
+    assert_true(fake_node_append_one(pair->a));
+    assert_int_equal(pair->a->log.size, 2);
+    assert_int_equal(hark_core_tick(pair->a->core) > 60000, true);
+    pair_free(pair);
+}
+
+/* ---- peers that lie, or talk too much ---- */
+
+static uint64_t ask_id_of(struct pair *pair)
+{
+    follow(pair->a, pair->b);
+    (void)hark_core_tick(pair->a->core);
+    drop(pair->a, HARK_MESSAGE_HELLO);
+    struct fake_message *ask = expect(pair->a, HARK_MESSAGE_ASK);
+    uint64_t id = id_of(ask);
+    fake_message_free(ask);
+    return id;
+}
+
+static void assert_malformed(struct pair *pair)
+{
+    drop(pair->a, HARK_MESSAGE_ERROR);
+    assert_int_equal(pair->a->out_count, 0);
+    assert_int_equal(pair->a->state, HARK_PEER_REFUSED);
+    assert_int_equal(pair->a->code, HARK_E_PEER_FORM);
+}
+
+static void test_core__tells_that_cannot_be(void **state)
+{
+    struct hark_cursor cursor, more;
+
+    (void)state;
+    for (unsigned i = 0; i < 4; i++) {
+        struct pair *pair = pair_new();
+        uint64_t id = ask_id_of(pair);
+        hark_cursor_empty(&cursor, &pair->a->log.space);
+        fake_log_grow(&pair->b->log, 3, 1);
+        more = fake_log_cursor(&pair->b->log);
+        if (i == 0) /* the same, with another cursor */
+            inject_tell(pair->a, pair->b, id, HARK_TELL_SAME, &more);
+        if (i == 1) /* more, and not more */
+            inject_tell(pair->a, pair->b, id, HARK_TELL_MORE, &cursor);
+        if (i == 2) /* refused, but not as asked */
+            inject_tell(pair->a, pair->b, id, HARK_TELL_REFUSED, &more);
+        if (i == 3) { /* of another space */
+            more.space.bytes[0] ^= 1;
+            hark_origin(more.origin, "home", &more.space, 1);
+            inject_tell(pair->a, pair->b, id, HARK_TELL_MORE, &more);
+        }
+        assert_malformed(pair);
+        pair_free(pair);
+    }
+}
+
+/* Answers that nobody waits for change nothing. */
+static void test_core__answers_to_no_question(void **state)
+{
+    struct pair *pair = pair_new();
+    uint64_t id = ask_id_of(pair);
+
+    (void)state;
+    fake_log_grow(&pair->b->log, 3, 1);
+    struct hark_cursor more = fake_log_cursor(&pair->b->log);
+    inject_tell(pair->a, pair->b, id + 1, HARK_TELL_MORE, &more);
+    assert_int_equal(pair->a->out_count, 0);
+    inject_tell(pair->a, pair->b, id, HARK_TELL_MORE, &more);
+    drop(pair->a, HARK_MESSAGE_FETCH);
+    inject_tell(pair->a, pair->b, id, HARK_TELL_MORE, &more);
+    assert_int_equal(pair->a->out_count, 0);
+    pair_free(pair);
+}
+
+/* What comes back must be for the cursor that was asked for. */
+static void test_core__batches_for_another_cursor(void **state)
+{
+    struct pair *pair = pair_new();
+    uint64_t id = ask_id_of(pair);
+    struct hark_buf plain = hark_buf_init(HARK_UNPACKED_MAX);
+    struct hark_buf body = hark_buf_init(HARK_BODY_MAX);
+    struct hark_buf load = hark_buf_init(HARK_LOAD_MAX);
+    unsigned count = 0;
+
+    (void)state;
+    fake_log_grow(&pair->b->log, 3, 1);
+    struct hark_cursor more = fake_log_cursor(&pair->b->log);
+    inject_tell(pair->a, pair->b, id, HARK_TELL_MORE, &more);
+    struct fake_message *fetch = expect(pair->a, HARK_MESSAGE_FETCH);
+    assert_int_equal(fake_log_load(&pair->b->log, 0, 1000, &plain, &count), 0);
+    struct hark_batches batches = {
+        .cursor = more, .size = (uint32_t)plain.size, .count = (uint16_t)count};
+    assert_int_equal(hark_batches_encode(&body, &batches, NULL), 0);
+    assert_int_equal(hark_batches_pack(&load, hark_buf_span(&plain), NULL), 0);
+    inject(pair->a, pair->b, HARK_MESSAGE_BATCHES, id_of(fetch), &body, &load);
+    assert_malformed(pair);
+    assert_int_equal(pair->a->pending_count, 0);
+    fake_message_free(fetch);
+    hark_buf_free(&plain);
+    hark_buf_free(&body);
+    hark_buf_free(&load);
+    pair_free(pair);
+}
+
+/* "error peer-form once, then ignored". */
+static void test_core__malformed_is_answered_once(void **state)
+{
+    struct pair *pair = pair_new();
+    struct hark_cursor cursor = fake_log_cursor(&pair->a->log);
+    struct hark_span frames[4] = {hark_span_str("GET / HTTP/1.1"), hark_span_str("x")};
+
+    (void)state;
+    inject_raw(pair->b, pair->a, frames, 2);
+    expect_error(pair->b, 0, "peer-form");
+    assert_int_equal(pair->b->state, HARK_PEER_REFUSED);
+    assert_int_equal(pair->b->code, HARK_E_PEER_FORM);
+    for (size_t i = 0; i < 10; i++) {
+        inject_raw(pair->b, pair->a, frames, 2);
+        inject_ask(pair->b, pair->a, 5, &cursor);
+    }
+    assert_int_equal(pair->b->out_count, 0);
+    pair->now_ms += 60001;
+    inject_ask(pair->b, pair->a, 6, &cursor);
+    drop(pair->b, HARK_MESSAGE_TELL);
+    assert_int_equal(pair->b->state, HARK_PEER_LIVE);
+    pair_free(pair);
+}
+
+/* The edge says "four" for more frames than any message has. */
+static void test_core__too_many_frames(void **state)
+{
+    struct pair *pair = pair_new();
+    uint8_t header[HARK_HEADER_SIZE] = {0};
+    struct hark_span frames[3] = {hark_span(header, sizeof(header))};
+
+    (void)state;
+    hark_message_header(header, HARK_MESSAGE_HELLO, 3);
+    inject_raw(pair->b, pair->a, frames, 4);
+    expect_error(pair->b, 3, "peer-form");
+    pair_free(pair);
+}
+
+static void test_core__version_is_told_and_forgiven(void **state)
+{
+    struct pair *pair = pair_new();
+    uint8_t header[HARK_HEADER_SIZE] = {0};
+    struct hark_span frames[2] = {hark_span(header, sizeof(header))};
+    struct hark_cursor cursor = fake_log_cursor(&pair->a->log);
+
+    (void)state;
+    hark_message_header(header, HARK_MESSAGE_HELLO, 3);
+    header[4] = 2;
+    inject_raw(pair->b, pair->a, frames, 2);
+    expect_error(pair->b, 3, "peer-version");
+    assert_int_equal(pair->b->code, HARK_E_PEER_VERSION);
+    inject_ask(pair->b, pair->a, 4, &cursor);
+    drop(pair->b, HARK_MESSAGE_TELL);
+    assert_int_equal(pair->b->state, HARK_PEER_LIVE);
+    pair_free(pair);
+}
+
+/* Two nodes must not answer each other's errors until the end of days. */
+static void test_core__errors_are_never_answered(void **state)
+{
+    struct pair *pair = pair_new();
+    uint8_t header[HARK_HEADER_SIZE] = {0};
+    struct hark_span frames[3] = {hark_span(header, sizeof(header))};
+
+    (void)state;
+    inject_error(pair->b, pair->a, 9, HARK_E_PEER_FORM);
+    hark_message_header(header, HARK_MESSAGE_ERROR, 3);
+    inject_raw(pair->b, pair->a, frames, 3);
+    pair->now_ms += 100000;
+    header[4] = 7;
+    inject_raw(pair->b, pair->a, frames, 2);
+    assert_int_equal(pair->b->out_count, 0);
+    pair_free(pair);
+}
+
+/* A peer that will have none of us is left alone for a while. */
+static void test_core__told_that_we_are_malformed(void **state)
+{
+    struct pair *pair = pair_new();
+    uint64_t id = ask_id_of(pair);
+
+    (void)state;
+    inject_error(pair->a, pair->b, id, HARK_E_PEER_FORM);
+    assert_int_equal(pair->a->state, HARK_PEER_REFUSED);
+    assert_string_equal(pair->a->message, "so it is");
+    assert_int_equal(lose_for(pair, 29000, HARK_MESSAGE_ASK), 0);
+    assert_int_equal(lose_for(pair, 2000, HARK_MESSAGE_ASK), 1);
+    pair_free(pair);
+}
+
+static void test_core__fetch_refused(void **state)
+{
+    struct pair *pair = pair_new();
+    uint64_t id = ask_id_of(pair);
+
+    (void)state;
+    fake_log_grow(&pair->b->log, 3, 1);
+    struct hark_cursor more = fake_log_cursor(&pair->b->log);
+    inject_tell(pair->a, pair->b, id, HARK_TELL_MORE, &more);
+    struct fake_message *fetch = expect(pair->a, HARK_MESSAGE_FETCH);
+    inject_error(pair->a, pair->b, id_of(fetch), HARK_E_PEER_SPACE);
+    assert_int_equal(pair->a->report.code, HARK_E_PEER_SPACE);
+    fake_message_free(fetch);
+    pair_free(pair);
+}
+
+/* Names of errors come from the peer: none of ours that say something of this
+ * machine is believed. */
+static void test_core__a_peer_cannot_say_that_our_disk_is_full(void **state)
+{
+    struct pair *pair = pair_new();
+    uint64_t id = ask_id_of(pair);
+
+    (void)state;
+    fake_log_grow(&pair->b->log, 3, 1);
+    struct hark_cursor more = fake_log_cursor(&pair->b->log);
+    inject_tell(pair->a, pair->b, id, HARK_TELL_MORE, &more);
+    struct fake_message *fetch = expect(pair->a, HARK_MESSAGE_FETCH);
+    inject_error(pair->a, pair->b, id_of(fetch), HARK_E_DISK_FULL);
+    assert_int_equal(pair->a->report.code, HARK_E_PEER_REFUSED);
+    fake_message_free(fetch);
+    pair_free(pair);
+}
+
+/* More than 200 messages a second: nothing is answered for a minute. */
+static void test_core__flood(void **state)
+{
+    struct pair *pair = pair_new();
+    struct hark_cursor cursor = fake_log_cursor(&pair->a->log);
+    struct fake_message *message = NULL;
+    size_t answers = 0;
+
+    (void)state;
+    for (size_t i = 0; i < 1000; i++)
+        inject_ask(pair->b, pair->a, 1 + i, &cursor);
+    while ((message = fake_node_next(pair->b)) != NULL) {
+        answers++;
+        fake_message_free(message);
+    }
+    assert_in_range(answers, 90, 200);
+    assert_int_equal(pair->b->state, HARK_PEER_REFUSED);
+    assert_int_equal(pair->b->code, HARK_E_LIMIT);
+    pair->now_ms += 59000;
+    inject_ask(pair->b, pair->a, 5000, &cursor);
+    assert_int_equal(pair->b->out_count, 0);
+    pair->now_ms += 2000;
+    inject_ask(pair->b, pair->a, 5001, &cursor);
+    drop(pair->b, HARK_MESSAGE_TELL);
+    pair_free(pair);
+}
+
+/* However fast the home writes, its follower never trips that wire. */
+static void test_core__a_busy_home_is_no_flood(void **state)
+{
+    struct pair *pair = pair_new();
+
+    (void)state;
+    fake_log_grow(&pair->b->log, 1, 1);
+    follow(pair->a, pair->b);
+    settle(pair);
+    for (size_t i = 0; i < 1000; i++) {
+        fake_log_grow(&pair->b->log, 1, i);
+        hark_core_grown(pair->b->core, &pair->b->log.space);
+        settle(pair);
+        pair->now_ms++;
+        assert_int_not_equal(pair->b->state, HARK_PEER_REFUSED);
+    }
+    pass_time(pair, 2000);
+    assert_equal_logs(pair);
+    pair_free(pair);
+}
+
+/* What a peer may fetch a second is bounded in bytes too: fetches are cheap to
+ * ask and dear to answer. */
+static void test_core__fetching_without_end(void **state)
+{
+    struct pair *pair = pair_new();
+    struct hark_cursor cursor = fake_log_cursor(&pair->a->log);
+
+    (void)state;
+    pair->b->log.entry_size = 4096;
+    fake_log_grow(&pair->b->log, 1000, 1);
+    for (size_t i = 0; i < 40; i++)
+        inject_fetch(pair->b, pair->a, 1 + i, &cursor);
+    assert_in_range(pair->b->loads, 16, 18);
+    while (pair->b->out_count > 1)
+        fake_message_free(fake_node_next(pair->b));
+    expect_error(pair->b, 40, "busy");
+    pair_free(pair);
+}
+
+/* A late hello is not answered with a hello that is then answered. */
+static void test_core__hellos_end(void **state)
+{
+    struct pair *pair = pair_new();
+
+    (void)state;
+    follow(pair->a, pair->b);
+    follow(pair->b, pair->a);
+    (void)hark_core_tick(pair->a->core);
+    (void)hark_core_tick(pair->b->core);
+    struct fake_message *first = expect(pair->a, HARK_MESSAGE_HELLO);
+    struct fake_message *second = expect(pair->b, HARK_MESSAGE_HELLO);
+    for (size_t i = 0; i < 3; i++) { /* the network doubles, and is late */
+        pair->now_ms += 11000;
+        (void)hark_core_tick(pair->a->core);
+        fake_deliver(pair->b, first);
+        fake_deliver(pair->a, second);
+    }
+    fake_message_free(first);
+    fake_message_free(second);
+    settle(pair);
+    assert_true(pair->passed[HARK_MESSAGE_HELLO] < 20);
+    pair_free(pair);
+}
+
+/* ---- bounds of what is known ---- */
+
+static void test_core__more_peers_than_there_is_room_for(void **state)
+{
+    struct pair *pair = pair_new();
+    struct hark_cursor cursor = fake_log_cursor(&pair->a->log);
+
+    (void)state;
+    fake_log_grow(&pair->b->log, 1, 1);
+    for (unsigned i = 0; i < 3000; i++) {
+        struct fake_node stranger = {.key = {{(uint8_t)(i >> 8), (uint8_t)i, 7}}};
+        pair->now_ms++;
+        inject_ask(pair->b, &stranger, 1, &cursor);
+        drop(pair->b, HARK_MESSAGE_TELL);
+    }
+    /* Those that we follow are never pushed out by those that ask. */
+    follow(pair->b, pair->a);
+    for (unsigned i = 0; i < 3000; i++) {
+        struct fake_node stranger = {.key = {{(uint8_t)(i >> 8), (uint8_t)i, 8}}};
+        pair->now_ms++;
+        inject_ask(pair->b, &stranger, 1, &cursor);
+        drop(pair->b, HARK_MESSAGE_TELL);
+    }
+    (void)hark_core_tick(pair->b->core);
+    drop(pair->b, HARK_MESSAGE_HELLO);
+    pair_free(pair);
+}
+
+static void test_core__limits_of_following(void **state)
+{
+    struct pair *pair = pair_new();
+    struct hark_hash *spaces = calloc(4097, sizeof(*spaces));
+    struct hark_key peer = {{0}};
+
+    (void)state;
+    assert_non_null(spaces);
+    assert_int_equal(hark_core_follow(pair->a->core, &peer, spaces, 4097, NULL), HARK_E_LIMIT);
+    for (unsigned i = 0; i < 1024; i++) {
+        peer = (struct hark_key){{(uint8_t)(i >> 8), (uint8_t)i, 9}};
+        assert_int_equal(hark_core_follow(pair->a->core, &peer, NULL, 0, NULL), 0);
+    }
+    peer.bytes[2] = 10;
+    assert_int_equal(hark_core_follow(pair->a->core, &peer, NULL, 0, NULL), HARK_E_LIMIT);
+    free(spaces);
+    pair_free(pair);
+}
+
+/* The same space twice is asked for once. */
+static void test_core__following_twice_is_once(void **state)
+{
+    struct pair *pair = pair_new();
+    struct hark_hash spaces[2] = {pair->a->log.space, pair->a->log.space};
+
+    (void)state;
+    fake_log_grow(&pair->b->log, 3, 1);
+    assert_int_equal(hark_core_follow(pair->a->core, &pair->b->key, spaces, 2, NULL), 0);
+    settle(pair);
+    assert_equal_logs(pair);
+    assert_int_equal(pair->passed[HARK_MESSAGE_FETCH], 1);
+    /* And another list replaces the one before, in the midst of everything. */
+    hark_core_ask_now(pair->a->core);
+    (void)hark_core_tick(pair->a->core);
+    assert_int_equal(hark_core_follow(pair->a->core, &pair->b->key, NULL, 0, NULL), 0);
+    memset(pair->passed, 0, sizeof(pair->passed));
+    settle(pair);
+    assert_true(pair->passed[HARK_MESSAGE_ASK] <= 1);
+    pass_time(pair, 20000);
+    assert_true(pair->passed[HARK_MESSAGE_ASK] <= 1);
+    pair_free(pair);
+}
+
+static void test_core__names(void **state)
+{
+    struct hark_core_io io = {0};
+    struct hark_core *core = NULL;
+
+    (void)state;
+    assert_int_equal(hark_core_new(&core, "Not a name", &io, NULL), HARK_E_CONFIG);
+    assert_null(core);
+    hark_core_free(NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_core__first_words),
+        cmocka_unit_test(test_core__catches_up_in_several_fetches),
+        cmocka_unit_test(test_core__nothing_new_is_one_ask_and_one_tell),
+        cmocka_unit_test(test_core__news_each_time),
+        cmocka_unit_test(test_core__news_once_until_asked_again),
+        cmocka_unit_test(test_core__no_news_without_right),
+        cmocka_unit_test(test_core__both_follow_each_other),
+        cmocka_unit_test(test_core__answers_go_back_the_same_way),
+        cmocka_unit_test(test_core__refused_is_reported_and_asked_slowly),
+        cmocka_unit_test(test_core__no_right_and_no_space_are_alike),
+        cmocka_unit_test(test_core__another_history_does_not_fit),
+        cmocka_unit_test(test_core__behind_is_no_fault),
+        cmocka_unit_test(test_core__statuses),
+        cmocka_unit_test(test_core__fetch_of_nothing),
+        cmocka_unit_test(test_core__backs_off_from_who_is_silent),
+        cmocka_unit_test(test_core__a_lost_answer_is_asked_for_again),
+        cmocka_unit_test(test_core__a_lost_load_is_fetched_again),
+        cmocka_unit_test(test_core__unsent_is_tried_again),
+        cmocka_unit_test(test_core__ask_now),
+        cmocka_unit_test(test_core__rests_when_idle),
+        cmocka_unit_test(test_core__append_failure_is_told_and_slow),
+        cmocka_unit_test(test_core__append_busy_keeps_the_load),
+        cmocka_unit_test(test_core__load_that_came_too_late),
+        cmocka_unit_test(test_core__append_of_nothing),
+        cmocka_unit_test(test_core__append_after_forgetting),
+        cmocka_unit_test(test_core__tells_that_cannot_be),
+        cmocka_unit_test(test_core__answers_to_no_question),
+        cmocka_unit_test(test_core__batches_for_another_cursor),
+        cmocka_unit_test(test_core__malformed_is_answered_once),
+        cmocka_unit_test(test_core__too_many_frames),
+        cmocka_unit_test(test_core__version_is_told_and_forgiven),
+        cmocka_unit_test(test_core__errors_are_never_answered),
+        cmocka_unit_test(test_core__told_that_we_are_malformed),
+        cmocka_unit_test(test_core__fetch_refused),
+        cmocka_unit_test(test_core__a_peer_cannot_say_that_our_disk_is_full),
+        cmocka_unit_test(test_core__flood),
+        cmocka_unit_test(test_core__a_busy_home_is_no_flood),
+        cmocka_unit_test(test_core__fetching_without_end),
+        cmocka_unit_test(test_core__hellos_end),
+        cmocka_unit_test(test_core__more_peers_than_there_is_room_for),
+        cmocka_unit_test(test_core__limits_of_following),
+        cmocka_unit_test(test_core__following_twice_is_once),
+        cmocka_unit_test(test_core__names),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
