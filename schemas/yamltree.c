@@ -227,8 +227,7 @@ static int read_events(struct reader *r, yaml_parser_t *parser, struct hark_err 
     }
 }
 
-/* What libyaml would take in its own way: a NUL ends its input, a byte order
- * mark changes its encoding. */
+/* libyaml has its own ways with these, and they differ between its versions. */
 static int check_bytes(const struct hark_yaml *yaml, struct hark_span text, size_t max,
                        struct hark_err *err)
 {

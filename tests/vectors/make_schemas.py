@@ -158,7 +158,7 @@ def payload_cases():
                payload(body="One\n\tTwo \U0001f333"))
     yield good("escapes mean what they stand for", "post", raw(r',"body":"\u00fc\ud83c\udf33\n"}'))
     yield good("white space between tokens", "post", raw(' ,\n\t"body" :\r "x" }\n'))
-    yield good("63 spaces at the end", "post", raw(',"body":"xxxxx"}'))
+    yield good("63 spaces at the end", "post", raw(',"body":"xxxxxxxxxxxx"}'))
     yield good("a whole space", "space", payload(**SPACE))
     yield good("a sealed space needs no title", "space",
                payload(**{**without(without(SPACE, "title"), "objective"), "mode": "sealed"}))
@@ -185,6 +185,8 @@ def payload_cases():
     yield payload_case("another hash is named", "post", "P4", post, named(post, hash="00" * 32))
     yield bad("P5", "one byte short", "post", post[:-1])
     yield bad("P5", "64 spaces too many", "post", post + b" " * 64)
+    yield bad("P5", "exactly 64 spaces", "post", raw(',"body":"xxxxxxxxxxx"}') + b" " * 64)
+    yield good("no space at the end", "post", raw(',"body":"xxxxxxxxxxx"}'))
     yield bad("P6", "an overlong slash", "post", raw(b',"body":"\xc0\xaf"}'))
     yield bad("P6", "a surrogate", "post", raw(b',"body":"\xed\xa0\x80"}'))
     yield bad("P7", "salt comes second", "post", pad(compact({"body": "x", "salt": SALT})))
@@ -254,6 +256,7 @@ def payload_cases():
     yield bad("P15", "no such choice", "vote", payload(choice="Agree"))
     yield bad("P15", "one below", "policy", payload(policy={"merge_delay_s": 59}))
     yield bad("P15", "one above", "policy", payload(policy={"merge_delay_s": 2592001}))
+    yield bad("P15", "31 bytes of hex", "rekey", payload(box="ab" * 31))
     yield bad("P15", "33 bytes of hex", "rekey", payload(box="ab" * 33))
     yield bad("P15", "no items", "space",
               payload(**{**SPACE, "recovery": {"threshold": 1, "keys": []}}))
@@ -468,6 +471,7 @@ def kind_cases():
     yield case("a choice with limits", swap("[s, m, l]", "[s, m, l], max: 3"), 11)
     yield case("a text with choices", swap("max: 100", "max: 100, choices: [a]"), 10)
     yield case("if on no sibling", swap("if: {size:", "if: {sizes:"), 12)
+    yield case("if on itself", swap("choices: [s, m, l]", "choices: [s, m, l], if: {size: [s]}"), 11)
     yield case("if on a text", swap("if: {size:", "if: {body:"), 12)
     yield case("if on no choice", swap("{size: [m, l]}", "{size: [m, xl]}"), 12)
     yield case("if and required", swap("if: {size", "required: true, if: {size"), 12)
