@@ -617,7 +617,7 @@ static size_t count_payloads(const struct hark_raw_batch *raw)
 /* Both packs, durable and visible. */
 static int write_packs(struct hark_repo *repo, const char *log, const struct hark_raw_batch *raw,
                        bool first, struct hark_git_id *batch_id, struct hark_git_id *blobs,
-                       struct hark_err *err)
+                       char log_pack[HARK_PACK_NAME_MAX], struct hark_err *err)
 {
     struct hark_pack_writer payloads = {0};
     struct hark_pack_writer entries = {0};
@@ -646,9 +646,10 @@ static int write_packs(struct hark_repo *repo, const char *log, const struct har
         rc = add_empty_tree(&entries, err);
     }
     if (rc == 0) {
-        rc = hark_pack_finish(&entries, hark_span(NULL, 0), err);
+        rc = hark_pack_finish_briefly_kept(&entries, err);
     }
     if (rc == 0) {
+        memcpy(log_pack, entries.name, HARK_PACK_NAME_MAX);
         rc = hark_pack_publish(both, packs, err);
     }
     hark_pack_end(&entries);
@@ -673,8 +674,16 @@ int hark_repo_store(struct hark_repo *repo, const char *log, const struct hark_r
     if (exists != (previous != NULL) || (exists && !hark_git_id_equal(&head, previous))) {
         return hark_err_set(err, HARK_E_BUSY, "%s has moved on in %s", log, repo->path);
     }
-    rc = write_packs(repo, log, raw, previous == NULL, batch_id, blobs, err);
-    return rc != 0 ? rc : hark_repo_ref_move(repo, ref, previous, batch_id, err);
+    char log_pack[HARK_PACK_NAME_MAX];
+    rc = write_packs(repo, log, raw, previous == NULL, batch_id, blobs, log_pack, err);
+    if (rc == 0) {
+        rc = hark_repo_ref_move(repo, ref, previous, batch_id, err);
+        /* The batch is in, or it is garbage. A keep file that will not go costs a
+         * merge, and goes with the next cover. */
+        int left = hark_pack_unkeep(repo, log_pack, NULL);
+        (void)left;
+    }
+    return rc;
 }
 
 /* ---- reading ---- */

@@ -35,13 +35,16 @@ struct hark_repo;
 
 /* Makes an empty one at `path` (which must not exist): bare, HEAD on
  * refs/heads/main, the empty tree stored, configured so that stock git neither
- * garbage-collects it by itself nor deltas our packs. Error: exists. */
+ * garbage-collects it by itself nor deltas our packs. It comes to be as
+ * `path`.new, which whoever lists folders leaves alone. Error: exists. */
 HARK_CHECK int hark_repo_create(struct hark_repo **out, const char *path, struct hark_err *err);
 /* Error: not-found. */
 HARK_CHECK int hark_repo_open(struct hark_repo **out, const char *path, struct hark_err *err);
 void hark_repo_free(struct hark_repo *repo);
 
-/* `log` is "main" or "intake/<node name>" everywhere below. */
+/* `log` is "main" or "intake/<node name>" everywhere below. Names that git does
+ * not allow in a ref (two dots in a row, an end in ".lock"), and a node called
+ * "main", whose payload ref would be the home's, are usage. */
 
 /* The log's newest batch commit; *exists false for an empty log. */
 HARK_CHECK int hark_repo_head(struct hark_repo *repo, const char *log, bool *exists,
@@ -95,7 +98,10 @@ HARK_CHECK int hark_repo_each_payload(struct hark_repo *repo, hark_payload_fn *f
  * commits that no ref reaches, the old packs, loose copies and temporary files
  * are overwritten by nothing and unlinked. When it returns 0, no file of the
  * repository holds a blob any more (unpacked or not), and fsck and clone
- * succeed. Killed in between, calling it again finishes. */
+ * succeed. Killed in between, calling it again finishes. A blob leaves every
+ * position of every payload ref that has it. Readers that hold old packs open
+ * keep them on the disk until they are closed: open those anew. Error: busy
+ * while stock `git gc` runs. */
 struct hark_erasure {
     uint64_t position;
     struct hark_git_id blob;
@@ -106,7 +112,8 @@ HARK_CHECK int hark_repo_erase(struct hark_repo *repo, const char *log,
 
 /* Geometric merging (PROTOCOL.md 7.4) of entry packs and of payload packs, each
  * bounded; *merged (may be NULL) counts packs that went. Does little when there
- * is little to do. */
+ * is little to do. Writes: not beside another writer. Error: busy while stock
+ * `git gc` runs (nothing is lost by leaving it for the next time). */
 HARK_CHECK int hark_repo_merge_packs(struct hark_repo *repo, size_t *merged, struct hark_err *err);
 /* Removes what no ref reaches and no .keep protects (aborted batches, temporary
  * files), merges everything. */

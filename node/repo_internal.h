@@ -34,6 +34,7 @@
 #define HARK_PACK_BYTES_MAX   (UINT64_C(1) << 30) /* so that erasing never rewrites more at once */
 #define HARK_REPO_OBJECT_MAX  (64u * 1024u * 1024u) /* of one object, whoever wrote it */
 #define HARK_STAGE_DIR        "hark"
+#define HARK_PACK_NAME_MAX    72u /* without extension */
 
 struct hark_repo {
     char *path;
@@ -114,8 +115,8 @@ struct hark_pack_item {
 /* Zeroed it is a valid writer that has nothing. */
 struct hark_pack_writer {
     struct hark_repo *repo;
-    char stage[32]; /* name in the stage folder, without extension */
-    char name[64];  /* pack-<40 hex>, when finished */
+    char stage[32];                /* name in the stage folder, without extension */
+    char name[HARK_PACK_NAME_MAX]; /* pack-<40 hex>, when finished */
     int fd, idx_fd, keep_fd;
     uint8_t *buf;
     size_t used;
@@ -125,8 +126,8 @@ struct hark_pack_writer {
     size_t capacity;
     struct hark_idset seen; /* seen.count is the number of items */
     mbedtls_md_context_t sha1;
-    bool finished, open;
-    int level;
+    bool open;       /* not yet published */
+    bool brief_keep; /* the keep file need not be synced */
 };
 
 /* `expected` objects: a guess that costs a second pass over the file when wrong. */
@@ -143,6 +144,11 @@ HARK_CHECK int hark_pack_add_raw(struct hark_pack_writer *w, const struct hark_g
  * the disk. */
 HARK_CHECK int hark_pack_finish(struct hark_pack_writer *w, struct hark_span keep,
                                 struct hark_err *err);
+/* The same with a keep file for the short time until a ref reaches the pack: a
+ * gc by hand that begins in between would take it for garbage. It need not
+ * outlive a power cut. Then hark_pack_unkeep. */
+HARK_CHECK int hark_pack_finish_briefly_kept(struct hark_pack_writer *w, struct hark_err *err);
+HARK_CHECK int hark_pack_unkeep(struct hark_repo *repo, const char *name, struct hark_err *err);
 /* Durable and visible, in this order; one sync of the folder for all. */
 HARK_CHECK int hark_pack_publish(struct hark_pack_writer *const *writers, size_t count,
                                  struct hark_err *err);
@@ -154,7 +160,7 @@ void hark_pack_end(struct hark_pack_writer *w);
 enum hark_pack_class { HARK_PACK_LOG, HARK_PACK_PAYLOADS, HARK_PACK_TREES };
 
 struct hark_pack_info {
-    char name[72]; /* without extension */
+    char name[HARK_PACK_NAME_MAX];
     enum hark_pack_class class;
     uint64_t objects;
     uint64_t bytes;
@@ -168,7 +174,7 @@ struct hark_pack_place {
     uint32_t index; /* in the pack index's order of ids */
 };
 struct hark_pack {
-    char name[72];
+    char name[HARK_PACK_NAME_MAX];
     const uint8_t *idx, *data; /* mapped */
     size_t idx_size, size;
     uint32_t count;
@@ -208,7 +214,7 @@ struct hark_pack_copy {
     enum hark_pack_class class;
     struct hark_pack_filter filter;
     const struct hark_idset *loose;
-    char (*made)[72];
+    char (*made)[HARK_PACK_NAME_MAX];
     size_t made_count;
 };
 HARK_CHECK int hark_packs_copy(struct hark_repo *repo, struct hark_pack_copy *copy,
@@ -220,8 +226,8 @@ HARK_CHECK int hark_packs_remove(struct hark_repo *repo, const char *name,
 /* ---- repo_payloads.c ---- */
 
 /* A keep file's text: one line "hark <log> <end>" for each log: the pack holds
- * payloads of that log at positions below `end`. Anything else is somebody
- * else's and protects for ever. */
+ * payloads of that log at positions below `end` (0 where it only waits for a
+ * ref). Anything else is somebody else's and protects for ever. */
 #define HARK_KEEP_LOGS_MAX 256u
 struct hark_keep {
     bool foreign;

@@ -326,7 +326,7 @@ static int rewrite_all(struct collecting *c, struct hark_err *err)
                                       .filter.only = only[class],
                                       .loose = &c->loose};
         rc = hark_packs_copy(c->repo, &copy, err);
-        char(*grown)[72] =
+        char(*grown)[HARK_PACK_NAME_MAX] =
             realloc(all.made, (all.made_count + copy.made_count + 1) * sizeof(*grown));
         if (rc == 0 && grown == NULL) {
             rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for names of packs");

@@ -114,25 +114,28 @@ static int keep_is_done(struct hark_repo *repo, const char *pack, struct hark_ke
 /* Packs whose payloads the refs have come to reach lose their protection. */
 static int drop_keeps(struct hark_repo *repo, struct hark_err *err)
 {
-    struct hark_pack_info *packs = NULL;
+    static const char extension[] = ".keep";
+    char **names = NULL;
     size_t count = 0;
     struct hark_keep *keep = calloc(1, sizeof(*keep));
     int rc = keep != NULL ? 0 : hark_err_set(err, HARK_E_NO_MEMORY, "no memory for keep files");
     if (rc == 0) {
-        rc = hark_packs_list(repo, &packs, &count, err);
+        rc = hark_repo_names(repo, "objects/pack", &names, &count, err);
     }
     for (size_t i = 0; rc == 0 && i < count; i++) {
+        size_t length = strlen(names[i]);
         bool done = false;
-        if (packs[i].kept) {
-            rc = keep_is_done(repo, packs[i].name, keep, &done, err);
+        if (length < sizeof(extension) ||
+            strcmp(names[i] + length - (sizeof(extension) - 1), extension) != 0) {
+            continue;
         }
+        names[i][length - (sizeof(extension) - 1)] = '\0';
+        rc = keep_is_done(repo, names[i], keep, &done, err);
         if (rc == 0 && done) {
-            char file[96];
-            snprintf(file, sizeof(file), "%s.keep", packs[i].name);
-            rc = hark_repo_unlink(repo->pack_fd, file, err);
+            rc = hark_pack_unkeep(repo, names[i], err);
         }
     }
-    free(packs);
+    hark_repo_names_free(names, count);
     free(keep);
     return rc;
 }
@@ -220,7 +223,11 @@ static int write_node(struct hark_pack_writer *w, const struct node *node, bool 
     int rc = 0;
     for (unsigned i = 0; rc == 0 && i < FANOUT; i++) {
         if (node->present[i]) {
-            rc = hark_buf_printf(&bytes, err, "%s%02x", leaf ? BLOB_MODE : TREE_MODE, i);
+            uint8_t byte = (uint8_t)i;
+            rc = hark_buf_append_str(&bytes, leaf ? BLOB_MODE : TREE_MODE, err);
+            if (rc == 0) {
+                rc = hark_buf_append_hex(&bytes, &byte, 1, err);
+            }
             if (rc == 0) {
                 rc = hark_buf_append_byte(&bytes, 0, err);
             }
@@ -339,13 +346,15 @@ static int commit_cover(struct hark_repo *repo, struct hark_pack_writer *w, cons
         rc = hark_pack_add(w, GIT_OBJECT_COMMIT, &id, hark_buf_span(&bytes), err);
     }
     if (rc == 0) {
-        rc = hark_pack_finish(w, hark_span(NULL, 0), err);
+        rc = hark_pack_finish_briefly_kept(w, err);
     }
     if (rc == 0) {
         rc = hark_pack_publish(&w, 1, err);
     }
     if (rc == 0) {
         rc = hark_repo_ref_move(repo, ref, old->exists ? &old->commit : NULL, &id, err);
+        int left = hark_pack_unkeep(repo, w->name, rc == 0 ? err : NULL);
+        rc = rc != 0 ? rc : left;
     }
     hark_buf_free(&bytes);
     return rc;

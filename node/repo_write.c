@@ -376,16 +376,35 @@ int hark_pack_finish(struct hark_pack_writer *w, struct hark_span keep, struct h
         }
     }
     if (rc == 0) {
-        w->finished = true;
         /* All files start on their way before the first is waited for: several
          * syncs then share one turn of the disk. Where the file system cannot,
          * the sync does it. */
         (void)sync_file_range(w->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
         (void)sync_file_range(w->idx_fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+        if (w->keep_fd >= 0 && !w->brief_keep) {
+            (void)sync_file_range(w->keep_fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+        }
     }
+    /* Many may wait finished for their publication. */
     free(w->buf);
+    free(w->items);
+    hark_idset_free(&w->seen);
     w->buf = NULL;
+    w->items = NULL;
     return rc;
+}
+
+int hark_pack_finish_briefly_kept(struct hark_pack_writer *w, struct hark_err *err)
+{
+    w->brief_keep = true;
+    return hark_pack_finish(w, hark_span_str("hark main 0\n"), err);
+}
+
+int hark_pack_unkeep(struct hark_repo *repo, const char *name, struct hark_err *err)
+{
+    char file[96];
+    snprintf(file, sizeof(file), "%s.keep", name);
+    return hark_repo_unlink(repo->pack_fd, file, err);
 }
 
 static int sync_files(const struct hark_pack_writer *w, struct hark_err *err)
@@ -394,7 +413,7 @@ static int sync_files(const struct hark_pack_writer *w, struct hark_err *err)
     if (rc == 0) {
         rc = hark_repo_sync_fd(w->idx_fd, "a pack's index", err);
     }
-    if (rc == 0 && w->keep_fd >= 0) {
+    if (rc == 0 && w->keep_fd >= 0 && !w->brief_keep) {
         rc = hark_repo_sync_fd(w->keep_fd, "a pack's keep file", err);
     }
     return rc;
