@@ -116,10 +116,10 @@ HARK_CHECK int hark_cmd_print_logged(struct hark_cmd *cmd, struct hark_space *sp
 
 /* --- cmd_row.c: entries ------------------------------------------------------ */
 
-/* The object of `log` (cli reference); a hidden entry's payload only with
- * `hidden_too`. */
-HARK_CHECK int hark_cmd_row_json(struct hark_space *space, const struct hark_row *row,
-                                 bool hidden_too, json_t **out, struct hark_err *err);
+/* The object of `log`. A hidden entry is marked so and has its payload: what to
+ * do about it is the script's business. */
+HARK_CHECK int hark_cmd_row_json(struct hark_space *space, const struct hark_row *row, json_t **out,
+                                 struct hark_err *err);
 /* One line: position, time, who, kind, title or what became of it. */
 HARK_CHECK int hark_cmd_row_print(struct hark_cmd *cmd, struct hark_space *space,
                                   const struct hark_row *row, struct hark_err *err);

@@ -28,7 +28,7 @@ static int list_row(void *arg, const struct hark_row *row, struct hark_err *err)
         return HARK_STOP; /* arrivals never decrease */
     if (!lister->cmd->globals.json)
         return hark_cmd_row_print(lister->cmd, lister->space, row, err);
-    rc = hark_cmd_row_json(lister->space, row, lister->cmd->globals.verbose, &json, err);
+    rc = hark_cmd_row_json(lister->space, row, &json, err);
     return rc < 0 ? rc : hark_print_json(lister->cmd->out, json, err);
 }
 
@@ -105,7 +105,7 @@ static int hit_json(struct lister *lister, const struct hark_row *row, const cha
                     struct hark_err *err)
 {
     json_t *json = NULL;
-    int rc = hark_cmd_row_json(lister->space, row, false, &json, err);
+    int rc = hark_cmd_row_json(lister->space, row, &json, err);
 
     if (rc == 0 && json_object_set_new(json, "title", hark_json_text(title)) != 0) {
         json_decref(json);

@@ -50,13 +50,13 @@ static json_t *re_json(const struct hark_row *row)
 }
 
 /* The salt is of use to a payload's hash only. */
-static int payload_json(struct hark_space *space, const struct hark_row *row, bool hidden_too,
-                        json_t **out, struct hark_err *err)
+static int payload_json(struct hark_space *space, const struct hark_row *row, json_t **out,
+                        struct hark_err *err)
 {
     int rc = 0;
 
     *out = NULL;
-    if (row->says == HARK_SAYS_IT && (hidden_too || row->hidden_by == HARK_NONE))
+    if (row->says == HARK_SAYS_IT)
         rc = hark_space_payload_json(space, row, out, err);
     if (rc == 0 && *out != NULL)
         (void)json_object_del(*out, "salt");
@@ -65,30 +65,31 @@ static int payload_json(struct hark_space *space, const struct hark_row *row, bo
     return rc;
 }
 
-int hark_cmd_row_json(struct hark_space *space, const struct hark_row *row, bool hidden_too,
-                      json_t **out, struct hark_err *err)
+int hark_cmd_row_json(struct hark_space *space, const struct hark_row *row, json_t **out,
+                      struct hark_err *err)
 {
     int code = hark_verdict_code(row->verdict);
     json_t *author = NULL, *payload = NULL;
     int rc = hark_cmd_author_json(space, row, &author, err);
 
     if (rc == 0)
-        rc = payload_json(space, row, hidden_too, &payload, err);
+        rc = payload_json(space, row, &payload, err);
     if (rc < 0) {
         json_decref(author);
         return rc;
     }
-    *out = json_pack(
-        "{s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:I, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
-        "format", "hark/log/1", "position", (json_int_t)row->position, "arrival",
-        hark_json_time(row->arrival_ms), "accepted", hark_json_time(row->accepted_ms), "id",
-        hark_json_hex(row->id.bytes, HARK_HASH_SIZE), "commit",
-        hark_json_hex(row->git_id.bytes, HARK_GIT_ID_SIZE), "author", author, "seq",
-        (json_int_t)row->seq, "kind", row->kind, "time", hark_json_time(row->time_ms), "re",
-        re_json(row), "payload_state", text_or_null(payload_state(row)), "payload", payload,
-        "says_nothing", text_or_null(says_nothing(row)), "hidden_by",
-        hark_json_position(row->hidden_by), "erased_by", hark_json_position(row->erased_by), "void",
-        row->verdict != 0 ? text_or_null(hark_err_name(code)) : json_null());
+    *out = json_pack("{s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:I, s:s, s:o, s:o, s:o, s:o, s:o, s:b, "
+                     "s:o, s:o, s:o}",
+                     "format", "hark/log/1", "position", (json_int_t)row->position, "arrival",
+                     hark_json_time(row->arrival_ms), "accepted", hark_json_time(row->accepted_ms),
+                     "id", hark_json_hex(row->id.bytes, HARK_HASH_SIZE), "commit",
+                     hark_json_hex(row->git_id.bytes, HARK_GIT_ID_SIZE), "author", author, "seq",
+                     (json_int_t)row->seq, "kind", row->kind, "time", hark_json_time(row->time_ms),
+                     "re", re_json(row), "payload_state", text_or_null(payload_state(row)),
+                     "payload", payload, "says_nothing", text_or_null(says_nothing(row)), "hidden",
+                     row->hidden_by != HARK_NONE, "hidden_by", hark_json_position(row->hidden_by),
+                     "erased_by", hark_json_position(row->erased_by), "void",
+                     row->verdict != 0 ? text_or_null(hark_err_name(code)) : json_null());
     return *out == NULL ? hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an answer") : 0;
 }
 

@@ -25,8 +25,8 @@ static const struct {
     {"erased", "erased", "erase"},
 };
 
-static int row_json_at(struct hark_space *space, uint64_t position, bool hidden_too, json_t **out,
-                       bool *stands, struct hark_err *err)
+static int row_json_at(struct hark_space *space, uint64_t position, json_t **out, bool *stands,
+                       struct hark_err *err)
 {
     struct hark_row row = {0};
     char title[HARK_TITLE_SIZE];
@@ -36,7 +36,7 @@ static int row_json_at(struct hark_space *space, uint64_t position, bool hidden_
     if (rc == 0)
         rc = hark_index_title(hark_space_index(space), position, title, sizeof(title), err);
     if (rc == 0)
-        rc = hark_cmd_row_json(space, &row, hidden_too, out, err);
+        rc = hark_cmd_row_json(space, &row, out, err);
     if (rc < 0)
         return rc;
     *stands = row.verdict == 0;
@@ -47,8 +47,8 @@ static int row_json_at(struct hark_space *space, uint64_t position, bool hidden_
 }
 
 /* Standing entries of `kinds` about a position, appended to a list. */
-static int about_json(struct hark_cmd *cmd, struct hark_space *space, uint64_t position,
-                      const char *kinds, json_t *list, struct hark_err *err)
+static int about_json(struct hark_space *space, uint64_t position, const char *kinds, json_t *list,
+                      struct hark_err *err)
 {
     const struct hark_log_query query = {.kind = kinds, .after = HARK_NONE, .re = position};
     uint64_t *positions = NULL;
@@ -59,7 +59,7 @@ static int about_json(struct hark_cmd *cmd, struct hark_space *space, uint64_t p
         json_t *json = NULL;
         bool stands = false;
 
-        rc = row_json_at(space, positions[i], cmd->globals.verbose, &json, &stands, err);
+        rc = row_json_at(space, positions[i], &json, &stands, err);
         if (rc == 0 && stands && json_array_append(list, json) != 0)
             rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an answer");
         json_decref(json);
@@ -69,8 +69,8 @@ static int about_json(struct hark_cmd *cmd, struct hark_space *space, uint64_t p
 }
 
 /* Up the thread: what it is about, what that is about, … the first of each. */
-static int thread_json(struct hark_cmd *cmd, struct hark_space *space, const struct hark_row *of,
-                       json_t *list, struct hark_err *err)
+static int thread_json(struct hark_space *space, const struct hark_row *of, json_t *list,
+                       struct hark_err *err)
 {
     struct hark_row row = *of;
     int rc = 0;
@@ -83,7 +83,7 @@ static int thread_json(struct hark_cmd *cmd, struct hark_space *space, const str
 
             rc = hark_state_find_entry(hark_space_state(space), &row.re[i], &found, &position, err);
             if (rc == 0 && found)
-                rc = row_json_at(space, position, cmd->globals.verbose, &json, &stands, err);
+                rc = row_json_at(space, position, &json, &stands, err);
             if (rc == 0 && found && json_array_append(list, json) != 0)
                 rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an answer");
             json_decref(json);
@@ -121,15 +121,15 @@ static int add_tally(struct hark_space *space, const struct hark_row *row, json_
     return rc;
 }
 
-static int show_json(struct hark_cmd *cmd, struct hark_space *space, const struct hark_row *row,
-                     json_t *show, struct hark_err *err)
+static int show_json(struct hark_space *space, const struct hark_row *row, json_t *show,
+                     struct hark_err *err)
 {
     json_t *entry = NULL, *about = json_array();
     bool stands = false;
-    int rc = row_json_at(space, row->position, cmd->globals.verbose, &entry, &stands, err);
+    int rc = row_json_at(space, row->position, &entry, &stands, err);
 
     if (rc == 0)
-        rc = thread_json(cmd, space, row, about, err);
+        rc = thread_json(space, row, about, err);
     if (rc < 0) {
         json_decref(entry);
         json_decref(about);
@@ -144,7 +144,7 @@ static int show_json(struct hark_cmd *cmd, struct hark_space *space, const struc
 
         if (json_object_set_new(show, parts[i].key, list) != 0)
             return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an answer");
-        rc = about_json(cmd, space, row->position, parts[i].kinds, list, err);
+        rc = about_json(space, row->position, parts[i].kinds, list, err);
     }
     return rc == 0 ? add_tally(space, row, show, err) : rc;
 }
@@ -244,7 +244,9 @@ static int print_show(struct hark_cmd *cmd, struct hark_space *space, const stru
         return rc;
     if (state != NULL && strcmp(state, "present") != 0)
         (void)fprintf(cmd->out, "payload  %s\n", state);
-    print_payload(cmd->out, json_object_get(entry, "payload"));
+    /* -v is how to look at what was hidden. */
+    if (row->hidden_by == HARK_NONE || cmd->globals.verbose)
+        print_payload(cmd->out, json_object_get(entry, "payload"));
     print_tally(cmd, json_object_get(show, "tally"));
     rc = print_list(cmd, space, "about", json_object_get(show, "about"), err);
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]) && rc == 0; i++)
@@ -264,7 +266,7 @@ int hark_cmd_show(struct hark_cmd *cmd, struct hark_err *err)
     if (rc == 0)
         rc = hark_cmd_row(space, cmd->argv[1], &row, err);
     if (rc == 0)
-        rc = show_json(cmd, space, &row, show, err);
+        rc = show_json(space, &row, show, err);
     if (rc == 0 && cmd->globals.json)
         return hark_print_json(cmd->out, show, err);
     if (rc == 0)
@@ -277,8 +279,8 @@ int hark_cmd_show(struct hark_cmd *cmd, struct hark_err *err)
 
 /* The entry itself and its revisions, oldest first; of a revision, those of what
  * it words anew. */
-static int wordings(struct hark_cmd *cmd, struct hark_space *space, struct hark_row *row,
-                    json_t *list, struct hark_err *err)
+static int wordings(struct hark_space *space, struct hark_row *row, json_t *list,
+                    struct hark_err *err)
 {
     char hex[HARK_HEX_SIZE];
     json_t *json = NULL;
@@ -290,12 +292,12 @@ static int wordings(struct hark_cmd *cmd, struct hark_space *space, struct hark_
         rc = hark_cmd_row(space, hex, row, err);
     }
     if (rc == 0)
-        rc = row_json_at(space, row->position, cmd->globals.verbose, &json, &stands, err);
+        rc = row_json_at(space, row->position, &json, &stands, err);
     if (rc == 0 && json_array_append(list, json) != 0)
         rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an answer");
     json_decref(json);
     if (rc == 0)
-        rc = about_json(cmd, space, row->position, "revision", list, err);
+        rc = about_json(space, row->position, "revision", list, err);
     return rc;
 }
 
@@ -326,7 +328,7 @@ int hark_cmd_history(struct hark_cmd *cmd, struct hark_err *err)
     if (rc == 0)
         rc = hark_cmd_row(space, cmd->argv[1], &row, err);
     if (rc == 0)
-        rc = wordings(cmd, space, &row, list, err);
+        rc = wordings(space, &row, list, err);
     if (rc == 0 && cmd->globals.json)
         return hark_print_json(cmd->out,
                                json_pack("{s:s, s:o, s:o}", "format", "hark/history/1", "id",

@@ -1,0 +1,442 @@
+/*
+ * hark status, and the small verbs of a house: outbox, reindex, gc.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "node/cmd_internal.h"
+
+#ifndef HARK_VERSION
+#define HARK_VERSION "unknown"
+#endif
+
+#define PEERS_MAX (HARK_CONFIG_PEERS_MAX + 256u)
+
+static int no_memory(struct hark_err *err)
+{
+    return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an answer");
+}
+
+/* --- spaces ---------------------------------------------------------------------- */
+
+struct totals {
+    uint64_t log, index;
+};
+
+static int role_here(struct hark_cmd *cmd, struct hark_space *space, const char **out,
+                     struct hark_err *err)
+{
+    struct hark_node_object named;
+    int rc = 0;
+
+    *out = "home";
+    if (hark_node_is_home(cmd->node, space))
+        return 0;
+    rc = hark_cmd_named_node(space, hark_signer_key(cmd->node->identity.log), &named, err);
+    *out = rc == 0 ? "partner" : "member";
+    return rc == HARK_E_NOT_FOUND ? 0 : rc;
+}
+
+static json_t *shared_or_null(const json_t *object, const char *name)
+{
+    json_t *value = json_object_get(object, name);
+
+    return value != NULL ? json_incref(value) : json_null();
+}
+
+struct facts {
+    struct hark_hash state, content;
+    uint64_t by_role[2], index_bytes, log_bytes;
+    const char *role;
+    json_t *charter;
+};
+
+static int gather(struct hark_cmd *cmd, struct hark_space *space, struct facts *facts,
+                  struct hark_err *err)
+{
+    int rc = hark_cmd_charter(space, &facts->charter, err);
+
+    if (rc == 0)
+        rc = hark_state_hash(hark_space_state(space), &facts->state, err);
+    if (rc == 0)
+        rc = hark_index_content_hash(hark_space_index(space), &facts->content, err);
+    if (rc == 0)
+        rc = hark_index_active(hark_space_index(space), facts->by_role, err);
+    if (rc == 0)
+        rc = hark_index_disk(hark_space_index(space), &facts->index_bytes, err);
+    if (rc == 0)
+        rc = hark_repo_disk(hark_space_repo(space), &facts->log_bytes, err);
+    if (rc == 0)
+        rc = role_here(cmd, space, &facts->role, err);
+    return rc;
+}
+
+static int space_json(struct hark_cmd *cmd, const struct hark_hash *id, struct totals *totals,
+                      json_t *list, struct hark_err *err)
+{
+    struct hark_space *space = NULL;
+    struct facts facts = {0};
+    struct hark_hash root;
+    uint64_t size;
+    json_t *json;
+    int rc = hark_node_space(cmd->node, id, &space, err);
+
+    if (rc == 0)
+        rc = gather(cmd, space, &facts, err);
+    if (rc < 0) {
+        json_decref(facts.charter);
+        return rc;
+    }
+    size = hark_state_size(hark_space_state(space));
+    root = hark_merkle_root(hark_state_log(hark_space_state(space)));
+    totals->log += facts.log_bytes;
+    totals->index += facts.index_bytes;
+    json = json_pack("{s:o, s:o, s:o, s:s, s:I, s:I, s:o, s:n, s:I, s:I, s:I, s:o, s:o, s:o}", "id",
+                     hark_json_hex(id->bytes, HARK_HASH_SIZE), "title",
+                     shared_or_null(facts.charter, "title"), "mode",
+                     shared_or_null(facts.charter, "mode"), "role", facts.role, "entries",
+                     (json_int_t)size, "size", (json_int_t)size, "root",
+                     hark_json_hex(root.bytes, HARK_HASH_SIZE), "settled_size", "members",
+                     (json_int_t)(facts.by_role[0] + facts.by_role[1]), "staff",
+                     (json_int_t)facts.by_role[1], "index_size", (json_int_t)facts.index_bytes,
+                     "state_hash", hark_json_hex(facts.state.bytes, HARK_HASH_SIZE), "content_hash",
+                     hark_json_hex(facts.content.bytes, HARK_HASH_SIZE), "objective",
+                     shared_or_null(facts.charter, "objective"));
+    json_decref(facts.charter);
+    return json_array_append_new(list, json) != 0 ? no_memory(err) : 0;
+}
+
+static int spaces_json(struct hark_cmd *cmd, struct totals *totals, json_t *list,
+                       struct hark_err *err)
+{
+    struct hark_space *one = NULL;
+    struct hark_hash *ids = NULL;
+    size_t count = 0;
+    int rc;
+
+    if (cmd->globals.space != NULL) {
+        rc = hark_cmd_space(cmd, &one, err);
+        return rc < 0 ? rc : space_json(cmd, hark_space_id(one), totals, list, err);
+    }
+    rc = hark_node_spaces(cmd->node, &ids, &count, err);
+    for (size_t i = 0; i < count && rc == 0; i++)
+        rc = space_json(cmd, &ids[i], totals, list, err);
+    free(ids);
+    return rc;
+}
+
+/* --- peers ------------------------------------------------------------------------ */
+
+static const char *state_name(enum hark_peer_state state)
+{
+    switch (state) {
+    case HARK_PEER_LIVE:
+        return "live";
+    case HARK_PEER_REFUSED:
+        return "refused";
+    case HARK_PEER_PAUSED:
+        return "paused";
+    default:
+        return "connecting";
+    }
+}
+
+static const struct hark_net_peer *find_live(const struct hark_net_peer *live, size_t count,
+                                             const struct hark_key *curve)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (hark_key_equal(&live[i].curve, curve))
+            return &live[i];
+    }
+    return NULL;
+}
+
+/* Ours as the log stands here; theirs as last heard. */
+static int peer_space_json(struct hark_cmd *cmd, const struct hark_hash *id,
+                           const struct hark_net_peer *live, json_t *list, struct hark_err *err)
+{
+    const struct hark_sync_report *report = NULL;
+    struct hark_space *space = NULL;
+    uint64_t ours = 0;
+    json_t *json;
+    int rc = hark_node_space(cmd->node, id, &space, NULL);
+
+    if (rc == 0)
+        ours = hark_state_size(hark_space_state(space));
+    for (size_t i = 0; live != NULL && i < live->report_count && report == NULL; i++) {
+        if (hark_hash_equal(&live->reports[i].space, id))
+            report = &live->reports[i];
+    }
+    json = json_pack("{s:o, s:I, s:o, s:n, s:o, s:o}", "id",
+                     hark_json_hex(id->bytes, HARK_HASH_SIZE), "ours", (json_int_t)ours, "theirs",
+                     report != NULL ? json_integer((json_int_t)report->theirs.size) : json_null(),
+                     "cosigned", "equal",
+                     report != NULL ? json_boolean(report->equal) : json_null(), "error",
+                     report != NULL && report->code != 0 ? json_string(hark_err_name(report->code))
+                                                         : json_null());
+    return json_array_append_new(list, json) != 0 ? no_memory(err) : 0;
+}
+
+/* state is null where no daemon runs: nobody is trying. */
+static int peer_json(struct hark_cmd *cmd, const struct hark_config_peer *peer,
+                     const struct hark_net_peer *live, json_t *list, struct hark_err *err)
+{
+    json_t *spaces = json_array(), *state, *error;
+    int rc = 0;
+
+    for (size_t i = 0; i < peer->space_count && rc == 0; i++)
+        rc = peer_space_json(cmd, &peer->spaces[i], live, spaces, err);
+    if (rc < 0) {
+        json_decref(spaces);
+        return rc;
+    }
+    state = peer->paused       ? json_string("paused")
+            : live != NULL     ? json_string(state_name(live->state))
+            : cmd->net != NULL ? json_string("connecting")
+                               : json_null();
+    error = live != NULL && live->code != 0
+                ? json_pack("{s:s, s:o}", "name", hark_err_name(live->code), "message",
+                            hark_json_text(live->message))
+                : json_null();
+    if (json_array_append_new(
+            list, json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "name", peer->name, "key",
+                            hark_json_hex(peer->log.bytes, HARK_KEY_SIZE), "address",
+                            peer->address[0] != '\0' ? json_string(peer->address) : json_null(),
+                            "state", state, "error", error, "spaces", spaces)) != 0)
+        return no_memory(err);
+    return 0;
+}
+
+static int peers_json(struct hark_cmd *cmd, json_t *list, struct hark_err *err)
+{
+    const struct hark_config *config = cmd->node->config;
+    struct hark_net_peer *live = NULL;
+    size_t count = 0;
+    int rc = 0;
+
+    if (cmd->net != NULL) {
+        live = calloc(PEERS_MAX, sizeof(*live));
+        if (live == NULL)
+            return no_memory(err);
+        count = hark_net_peers(cmd->net, live, PEERS_MAX);
+        count = count < PEERS_MAX ? count : PEERS_MAX;
+    }
+    for (size_t i = 0; i < config->peer_count && rc == 0; i++)
+        rc = peer_json(cmd, &config->peers[i], find_live(live, count, &config->peers[i].curve),
+                       list, err);
+    free(live);
+    return rc;
+}
+
+/* --- the whole ---------------------------------------------------------------------- */
+
+static int disk_json(struct hark_cmd *cmd, const struct totals *totals, json_t **out,
+                     struct hark_err *err)
+{
+    struct statvfs vfs;
+
+    if (statvfs(cmd->node->dir, &vfs) != 0)
+        return hark_err_errno(err, errno, "%s", cmd->node->dir);
+    *out = json_pack("{s:I, s:I, s:I}", "log", (json_int_t)totals->log, "index",
+                     (json_int_t)totals->index, "free", (json_int_t)(vfs.f_bavail * vfs.f_frsize));
+    return *out == NULL ? no_memory(err) : 0;
+}
+
+static int status_json(struct hark_cmd *cmd, json_t **out, struct hark_err *err)
+{
+    json_t *spaces = json_array(), *peers = json_array(), *disk = NULL;
+    struct totals totals = {0};
+    int rc = spaces_json(cmd, &totals, spaces, err);
+
+    if (rc == 0)
+        rc = peers_json(cmd, peers, err);
+    if (rc == 0)
+        rc = disk_json(cmd, &totals, &disk, err);
+    if (rc < 0) {
+        json_decref(spaces);
+        json_decref(peers);
+        return rc;
+    }
+    *out = json_pack("{s:s, s:{s:s, s:o, s:s, s:o, s:o}, s:o, s:o, s:{s:i, s:i}, s:o, s:[]}",
+                     "format", "hark/status/1", "node", "name", cmd->node->config->name, "key",
+                     hark_json_hex(hark_signer_key(cmd->node->identity.log)->bytes, HARK_KEY_SIZE),
+                     "version", HARK_VERSION, "pid",
+                     cmd->net != NULL ? json_integer((json_int_t)getpid()) : json_null(), "listen",
+                     cmd->node->config->listen[0] != '\0' ? json_string(cmd->node->config->listen)
+                                                          : json_null(),
+                     "spaces", spaces, "peers", peers, "outbox", "pending", 0, "refused", 0, "disk",
+                     disk, "alerts");
+    return *out == NULL ? no_memory(err) : 0;
+}
+
+static const char *text_of(const json_t *object, const char *name)
+{
+    const char *text = json_string_value(json_object_get(object, name));
+
+    return text != NULL ? text : "-";
+}
+
+static json_int_t number_of(const json_t *object, const char *name)
+{
+    return json_integer_value(json_object_get(object, name));
+}
+
+static void print_peers(FILE *out, json_t *peers)
+{
+    json_t *peer;
+    size_t i;
+
+    json_array_foreach(peers, i, peer)
+    {
+        (void)fprintf(out, "peer  %s, key %.12s, %s\n", text_of(peer, "name"), text_of(peer, "key"),
+                      text_of(peer, "state"));
+        if (json_is_object(json_object_get(peer, "error"))) {
+            (void)fputs("      ", out);
+            hark_print_line(out, text_of(json_object_get(peer, "error"), "message"));
+            (void)fputc('\n', out);
+        }
+    }
+}
+
+static void print_status(struct hark_cmd *cmd, const json_t *status)
+{
+    const json_t *node = json_object_get(status, "node"), *disk = json_object_get(status, "disk");
+    json_t *space;
+    size_t i;
+
+    (void)fprintf(cmd->out, "node  %s, key %.12s, %s\n", text_of(node, "name"),
+                  text_of(node, "key"),
+                  cmd->net != NULL ? "daemon running" : "no daemon is running");
+    json_array_foreach(json_object_get(status, "spaces"), i, space)
+    {
+        (void)fprintf(cmd->out, "space %.12s  ", text_of(space, "id"));
+        hark_print_line(cmd->out, text_of(space, "title"));
+        (void)fprintf(cmd->out,
+                      "\n      %s, %s; %" JSON_INTEGER_FORMAT " entries, %" JSON_INTEGER_FORMAT
+                      " members; state %.12s\n",
+                      text_of(space, "role"), text_of(space, "mode"), number_of(space, "size"),
+                      number_of(space, "members"), text_of(space, "state_hash"));
+    }
+    print_peers(cmd->out, json_object_get(status, "peers"));
+    (void)fprintf(cmd->out,
+                  "disk  log %" JSON_INTEGER_FORMAT " KiB, index %" JSON_INTEGER_FORMAT
+                  " KiB, free %" JSON_INTEGER_FORMAT " MiB\n",
+                  number_of(disk, "log") / 1024, number_of(disk, "index") / 1024,
+                  number_of(disk, "free") / (1024 * 1024));
+}
+
+int hark_cmd_status(struct hark_cmd *cmd, struct hark_err *err)
+{
+    json_t *json = NULL;
+    int rc = hark_cmd_options(cmd, NULL, 0, 0, 0, err);
+
+    if (rc == 0)
+        rc = status_json(cmd, &json, err);
+    if (rc < 0)
+        return rc;
+    if (cmd->globals.json)
+        return hark_print_json(cmd->out, json, err);
+    print_status(cmd, json);
+    json_decref(json);
+    return 0;
+}
+
+/* --- the house ------------------------------------------------------------------------ */
+
+/* Writing from afar comes with a later version: nothing can wait here yet. */
+int hark_cmd_outbox(struct hark_cmd *cmd, struct hark_err *err)
+{
+    int rc = hark_cmd_options(cmd, NULL, 0, 0, 0, err);
+
+    if (rc < 0)
+        return rc;
+    if (cmd->globals.json)
+        return hark_print_json(cmd->out, json_array(), err);
+    if (!cmd->globals.quiet)
+        (void)fputs("nothing is pending\n", cmd->out);
+    return 0;
+}
+
+/* Over the space that -s names, or all. */
+static int each_space(struct hark_cmd *cmd,
+                      int (*fn)(struct hark_cmd *cmd, struct hark_space *space,
+                                struct hark_err *err),
+                      struct hark_err *err)
+{
+    struct hark_space *space = NULL;
+    struct hark_hash *ids = NULL;
+    size_t count = 0;
+    int rc = hark_cmd_options(cmd, NULL, 0, 0, 0, err);
+
+    if (rc == 0 && cmd->globals.space != NULL) {
+        rc = hark_cmd_space(cmd, &space, err);
+        return rc < 0 ? rc : fn(cmd, space, err);
+    }
+    if (rc == 0)
+        rc = hark_node_spaces(cmd->node, &ids, &count, err);
+    for (size_t i = 0; i < count && rc == 0; i++) {
+        rc = hark_node_space(cmd->node, &ids[i], &space, err);
+        if (rc == 0)
+            rc = fn(cmd, space, err);
+    }
+    free(ids);
+    return rc;
+}
+
+static int report_space(struct hark_cmd *cmd, struct hark_space *space, const char *what,
+                        struct hark_err *err)
+{
+    char id[HARK_HEX_SIZE];
+    struct hark_hash state;
+    uint64_t size = hark_state_size(hark_space_state(space)), bytes = 0;
+    int rc = hark_state_hash(hark_space_state(space), &state, err);
+
+    if (rc == 0)
+        rc = hark_repo_disk(hark_space_repo(space), &bytes, err);
+    if (rc < 0)
+        return rc;
+    hark_hash_hex(id, hark_space_id(space));
+    if (cmd->globals.json)
+        return hark_print_json(cmd->out,
+                               json_pack("{s:s, s:s, s:s, s:I, s:o, s:I}", "format", "hark/house/1",
+                                         "done", what, "space", id, "size", (json_int_t)size,
+                                         "state_hash", hark_json_hex(state.bytes, HARK_HASH_SIZE),
+                                         "log_bytes", (json_int_t)bytes),
+                               err);
+    if (!cmd->globals.quiet)
+        (void)fprintf(cmd->out, "%s: space %.12s, %" PRIu64 " entries, %" PRIu64 " KiB\n", what, id,
+                      size, bytes / 1024);
+    return 0;
+}
+
+static int reindex(struct hark_cmd *cmd, struct hark_space *space, struct hark_err *err)
+{
+    int rc = hark_space_reindex(space, err);
+
+    cmd->changed = true;
+    return rc < 0 ? rc : report_space(cmd, space, "reindexed", err);
+}
+
+static int collect(struct hark_cmd *cmd, struct hark_space *space, struct hark_err *err)
+{
+    /* What the payload ref does not reach yet must not be taken for garbage. */
+    int rc = hark_space_tend(space, err);
+
+    if (rc == 0)
+        rc = hark_repo_gc(hark_space_repo(space), err);
+    return rc < 0 ? rc : report_space(cmd, space, "collected", err);
+}
+
+int hark_cmd_reindex(struct hark_cmd *cmd, struct hark_err *err)
+{
+    return each_space(cmd, reindex, err);
+}
+
+int hark_cmd_gc(struct hark_cmd *cmd, struct hark_err *err)
+{
+    return each_space(cmd, collect, err);
+}

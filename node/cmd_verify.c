@@ -1,0 +1,361 @@
+/*
+ * hark verify: the space's log from its repository alone; or what a file, which
+ * may come from anybody, proves against the log that is here.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "node/cmd_internal.h"
+#include "node/files.h"
+
+#define FILE_MAX HARK_NOTE_MAX
+
+/* --- the space -------------------------------------------------------------------- */
+
+static int verify_space(struct hark_cmd *cmd, struct hark_space *space, struct hark_err *err)
+{
+    struct hark_verified found = {0};
+    struct hark_hash state;
+    char id[HARK_HEX_SIZE], hex[HARK_HEX_SIZE];
+    int rc = hark_space_verify(space, hark_now_ms(), &found, err);
+
+    if (rc == 0)
+        rc = hark_state_hash(hark_space_state(space), &state, err);
+    if (rc == 0 && !hark_hash_equal(&state, &found.state_hash)) {
+        rc = hark_err_set(err, HARK_E_DAMAGED, "the log is well, the index says another state");
+        hark_err_hint(err, "`hark reindex` makes it anew from the log");
+    }
+    if (rc < 0)
+        return rc;
+    hark_hash_hex(id, hark_space_id(space));
+    hark_hash_hex(hex, &found.state_hash);
+    if (cmd->globals.json)
+        return hark_print_json(
+            cmd->out,
+            json_pack("{s:s, s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:s}", "format", "hark/verify/1",
+                      "holds", 1, "space", id, "entries", (json_int_t)found.entries, "batches",
+                      (json_int_t)found.batches, "payloads", (json_int_t)found.payloads, "erased",
+                      (json_int_t)found.erased, "void", (json_int_t)found.void_entries,
+                      "state_hash", hex),
+            err);
+    if (cmd->globals.quiet)
+        return 0;
+    (void)fprintf(cmd->out,
+                  "space %.12s holds, checked from the repository alone:\n"
+                  "  %" PRIu64 " entries in %" PRIu64 " batches: form, signatures, feeds, order\n"
+                  "  every batch commit and checkpoint: signature, root, chain\n"
+                  "  %" PRIu64 " payloads: size and hash; %" PRIu64 " erased or absent\n"
+                  "  %" PRIu64 " void entries\n"
+                  "  state %s, the same as the index's\n",
+                  id, found.entries, found.batches, found.payloads, found.erased,
+                  found.void_entries, hex);
+    return 0;
+}
+
+/* --- what a file proves -------------------------------------------------------------- */
+
+/* Says it, in words or as JSON; `code` 0 holds, else what is wrong. */
+static int say(struct hark_cmd *cmd, const char *what, const char *words, json_t *more,
+               struct hark_err *err)
+{
+    json_t *json;
+
+    if (!cmd->globals.json) {
+        json_decref(more);
+        if (!cmd->globals.quiet) {
+            hark_print_text(cmd->out, words);
+            (void)fputc('\n', cmd->out);
+        }
+        return 0;
+    }
+    json = json_pack("{s:s, s:b, s:s, s:o}", "format", "hark/verify/1", "holds", 1, "what", what,
+                     "message", hark_json_text(words));
+    if (json != NULL && more != NULL && json_object_update(json, more) != 0) {
+        json_decref(json);
+        json = NULL;
+    }
+    json_decref(more);
+    return hark_print_json(cmd->out, json, err);
+}
+
+/* The leaf of a row under the root of the log's head: what a receipt would say. */
+static int check_included(struct hark_space *space, const struct hark_row *row,
+                          struct hark_err *err)
+{
+    const struct hark_merkle *log = hark_state_log(hark_space_state(space));
+    struct hark_line line = {.position = row->position,
+                             .arrival_ms = row->arrival_ms,
+                             .accepted_ms = row->accepted_ms,
+                             .id = row->id};
+    struct hark_hash leaf = hark_line_leaf(&line), root = hark_merkle_root(log);
+    struct hark_proof proof;
+    int rc = hark_merkle_prove_inclusion(&proof, row->position, log->size, hark_index_merkle_read,
+                                         hark_space_index(space), err);
+
+    if (rc < 0)
+        return rc;
+    return hark_merkle_verify_inclusion(&leaf, row->position, log->size, proof.hashes, proof.count,
+                                        &root, err);
+}
+
+static int verify_entry(struct hark_cmd *cmd, struct hark_space *space, struct hark_span bytes,
+                        struct hark_err *err)
+{
+    struct hark_entry *entry = calloc(1, sizeof(*entry));
+    struct hark_row row = {0};
+    char id[HARK_HEX_SIZE], key[HARK_HEX_SIZE], name[HARK_NAME_SIZE], words[640];
+    bool found = false;
+    uint64_t position = 0;
+    int rc;
+
+    if (entry == NULL)
+        return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an entry");
+    rc = hark_entry_parse(entry, bytes, err);
+    if (rc == 0)
+        rc = hark_entry_verify(entry, bytes, err);
+    if (rc < 0)
+        goto out;
+    hark_hash_hex(id, &entry->id);
+    hark_key_hex(key, &entry->author);
+    rc = hark_state_find_entry(hark_space_state(space), &entry->id, &found, &position, err);
+    if (rc == 0 && !found) {
+        rc = hark_err_set(err, HARK_E_NO,
+                          "a %s that key %.12s signed well; it is not in this space's log",
+                          entry->kind, key);
+        goto out;
+    }
+    if (rc == 0)
+        rc = hark_index_row(hark_space_index(space), position, &row, err);
+    if (rc == 0)
+        rc = check_included(space, &row, err);
+    if (rc == 0)
+        rc = hark_cmd_author_name(space, &row, name, err);
+    if (rc < 0)
+        goto out;
+    (void)snprintf(words, sizeof(words),
+                   "entry %.12s, a %s: signed by %s (key %.12s), in the log at position %" PRIu64
+                   " under its root; it %s%s",
+                   id, entry->kind, name, key, position, row.verdict == 0 ? "stands" : "is void: ",
+                   row.verdict == 0 ? "" : hark_err_name(hark_verdict_code(row.verdict)));
+    rc = say(cmd, "entry", words,
+             json_pack("{s:s, s:s, s:I, s:s, s:b}", "id", id, "key", key, "position",
+                       (json_int_t)position, "kind", entry->kind, "stands", row.verdict == 0),
+             err);
+out:
+    free(entry);
+    return rc;
+}
+
+/* The log key of a node that was ever named under the name an origin begins
+ * with, and whose signature the note holds. */
+static int signer_of(struct hark_space *space, const struct hark_note *note, const char *origin,
+                     struct hark_node_object *node, struct hark_err *err)
+{
+    struct hark_note_key key;
+    uint64_t count = 0;
+    size_t size = strcspn(origin, "/");
+    int rc = hark_cmd_section_count(space, HARK_SECTION_NODE, &count, err);
+
+    for (uint32_t i = 0; i < count && rc == 0; i++) {
+        rc = hark_state_node(hark_space_state(space), i, node, err);
+        if (rc < 0 || strlen(node->name) != size || strncmp(node->name, origin, size) != 0)
+            continue;
+        if (hark_note_key_init(&key, origin, HARK_NOTE_ED25519, &node->keys.log, NULL) == 0 &&
+            hark_note_verify(note, &key, NULL, NULL) == 0)
+            return 0;
+    }
+    if (rc < 0)
+        return rc;
+    return hark_err_set(err, HARK_E_NO,
+                        "the checkpoint is not signed by a node of this space under that name");
+}
+
+static bool is_origin_of(const char *origin, const struct hark_hash *space)
+{
+    const char *slash = strchr(origin, '/');
+    char id[HARK_HEX_SIZE];
+
+    hark_hash_hex(id, space);
+    return slash != NULL && strncmp(slash + 1, id, HARK_HEX_SIZE - 1) == 0 &&
+           slash[HARK_HEX_SIZE] == '/';
+}
+
+static int compare_root(struct hark_space *space, const struct hark_checkpoint *cp,
+                        struct hark_err *err)
+{
+    uint64_t size = hark_state_size(hark_space_state(space));
+    struct hark_hash root;
+    int rc;
+
+    if (cp->size > size)
+        return hark_err_set(err, HARK_E_BEHIND,
+                            "the checkpoint is of %" PRIu64 " entries, the log here has %" PRIu64,
+                            cp->size, size);
+    if (cp->size == 0)
+        root = hark_merkle_empty();
+    else {
+        rc = hark_merkle_root_at(&root, cp->size, hark_index_merkle_read, hark_space_index(space),
+                                 err);
+        if (rc < 0)
+            return rc;
+    }
+    if (!hark_hash_equal(&root, &cp->root))
+        return hark_err_set(err, HARK_E_PEER_FORK,
+                            "%s signed another history of %" PRIu64
+                            " entries than the one here: keep this file, it is evidence",
+                            cp->origin, cp->size);
+    return 0;
+}
+
+static int verify_checkpoint(struct hark_cmd *cmd, struct hark_space *space, struct hark_span bytes,
+                             struct hark_err *err)
+{
+    struct hark_note *note = calloc(1, sizeof(*note));
+    struct hark_checkpoint cp;
+    struct hark_node_object node;
+    char words[640], root[HARK_HEX_SIZE];
+    int rc;
+
+    if (note == NULL)
+        return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a note");
+    rc = hark_note_parse(note, bytes, err);
+    if (rc == 0)
+        rc = hark_checkpoint_decode(&cp, note->text, NULL, err);
+    if (rc == 0 && !is_origin_of(cp.origin, hark_space_id(space)))
+        rc = hark_err_set(err, HARK_E_NO, "the checkpoint is of another log: %s", cp.origin);
+    if (rc == 0 && strcmp(strrchr(cp.origin, '/'), "/intake") == 0)
+        rc = hark_err_set(err, HARK_E_UNSUPPORTED, "the checkpoint is of an intake log");
+    if (rc == 0)
+        rc = signer_of(space, note, cp.origin, &node, err);
+    if (rc == 0)
+        rc = compare_root(space, &cp, err);
+    free(note);
+    if (rc < 0)
+        return rc;
+    hark_hash_hex(root, &cp.root);
+    (void)snprintf(words, sizeof(words),
+                   "checkpoint of %s at size %" PRIu64
+                   ": signed by node %s, and the log here begins with just these entries",
+                   cp.origin, cp.size, node.name);
+    return say(cmd, "checkpoint", words,
+               json_pack("{s:o, s:I, s:s, s:s}", "origin", hark_json_text(cp.origin), "size",
+                         (json_int_t)cp.size, "root", root, "node", node.name),
+               err);
+}
+
+static int verify_node_ticket(struct hark_cmd *cmd, struct hark_space *space,
+                              const struct hark_ticket *ticket, struct hark_err *err)
+{
+    const struct hark_ticket_node *node = &ticket->nodes[0];
+    struct hark_node_object named;
+    char key[HARK_HEX_SIZE], words[640];
+    int rc = hark_cmd_named_node(space, &node->keys.log, &named, err);
+
+    if (rc < 0 && rc != HARK_E_NOT_FOUND)
+        return rc;
+    hark_key_hex(key, &node->keys.log);
+    (void)snprintf(words, sizeof(words),
+                   "ticket of node %s, signed by its log key %.12s; it is %s in this space",
+                   node->name, key, rc == 0 ? "named" : "not named");
+    return say(cmd, "ticket", words,
+               json_pack("{s:s, s:s, s:b}", "node", node->name, "key", key, "named", rc == 0), err);
+}
+
+/* The secret half stays out of what is printed. */
+static int verify_invitation(struct hark_cmd *cmd, struct hark_space *space,
+                             const struct hark_ticket *ticket, struct hark_err *err)
+{
+    struct hark_ticket_object object;
+    struct hark_signer *sign = NULL;
+    char key[HARK_HEX_SIZE], until[HARK_TIME_SIZE + 1], words[640];
+    bool found = false;
+    uint32_t number = 0;
+    int rc;
+
+    if (!hark_hash_equal(&ticket->spaces[0], hark_space_id(space)))
+        return hark_err_set(err, HARK_E_NO, "the invitation is to another space");
+    rc = hark_ticket_keys(ticket->secret, &sign, NULL, err);
+    if (rc == 0)
+        rc = hark_state_find_ticket(hark_space_state(space), hark_signer_key(sign), &found, &number,
+                                    err);
+    if (rc == 0 && !found)
+        rc = hark_err_set(err, HARK_E_TICKET_UNKNOWN, "the space has no such invitation");
+    if (rc == 0)
+        rc = hark_state_ticket(hark_space_state(space), number, &object, err);
+    if (rc == 0) {
+        hark_key_hex(key, &object.sign);
+        hark_time_encode(until, object.until_ms);
+        (void)snprintf(
+            words, sizeof(words), "invitation %.12s to this space: %s, %u of %u used, until %s%s",
+            key, hark_cmd_role_name(object.role), (unsigned)object.used, (unsigned)object.uses,
+            until, object.revoked != HARK_NONE ? ", revoked" : "");
+        rc = say(cmd, "invitation", words,
+                 json_pack("{s:s, s:I, s:I, s:s, s:b}", "ticket", key, "uses",
+                           (json_int_t)object.uses, "used", (json_int_t)object.used, "until", until,
+                           "revoked", object.revoked != HARK_NONE),
+                 err);
+    }
+    hark_signer_free(sign);
+    return rc;
+}
+
+static int verify_ticket(struct hark_cmd *cmd, struct hark_space *space, struct hark_span text,
+                         struct hark_err *err)
+{
+    struct hark_ticket ticket = {0};
+    int rc = hark_ticket_decode(&ticket, text, 0, err);
+
+    if (rc == 0)
+        rc = ticket.type == HARK_TICKET_NODE ? verify_node_ticket(cmd, space, &ticket, err)
+                                             : verify_invitation(cmd, space, &ticket, err);
+    hark_ticket_wipe(&ticket);
+    return rc;
+}
+
+/* --- which of them --------------------------------------------------------------------- */
+
+static bool begins_with(struct hark_span bytes, const char *head)
+{
+    size_t size = strlen(head);
+
+    return bytes.size >= size && memcmp(bytes.data, head, size) == 0;
+}
+
+/* A file, or "-" for the caller's standard input. */
+static int read_evidence(struct hark_cmd *cmd, struct hark_buf *out, struct hark_err *err)
+{
+    char path[HARK_PATH_MAX];
+    int rc;
+
+    if (strcmp(cmd->argv[1], "-") == 0)
+        return hark_buf_append_span(out, cmd->input, err);
+    rc = hark_cmd_path(cmd, cmd->argv[1], path, err);
+    return rc < 0 ? rc : hark_file_read(path, out, err);
+}
+
+int hark_cmd_verify(struct hark_cmd *cmd, struct hark_err *err)
+{
+    struct hark_buf file = hark_buf_init_secret(FILE_MAX);
+    struct hark_space *space = NULL;
+    struct hark_span bytes;
+    int rc = hark_cmd_options(cmd, NULL, 0, 0, 1, err);
+
+    if (rc == 0)
+        rc = hark_cmd_space(cmd, &space, err);
+    if (rc == 0 && cmd->argc == 1)
+        return verify_space(cmd, space, err);
+    if (rc == 0)
+        rc = read_evidence(cmd, &file, err);
+    if (rc == 0) {
+        bytes = hark_buf_span(&file);
+        if (begins_with(bytes, "tree "))
+            rc = verify_entry(cmd, space, bytes, err);
+        else if (begins_with(bytes, "hark1") || begins_with(bytes, "http"))
+            rc = verify_ticket(cmd, space, bytes, err);
+        else
+            rc = verify_checkpoint(cmd, space, bytes, err);
+    }
+    hark_buf_free(&file);
+    return rc;
+}
