@@ -117,8 +117,8 @@ int hark_cmd_fail(FILE *out, bool json, const struct hark_err *err)
         return hark_err_exit(err->code);
     if (json) {
         error = json_pack("{s:{s:s, s:o, s:o}}", "error", "name", hark_err_name(err->code),
-                          "message", hark_json_text(err->message), "hint",
-                          err->hint[0] != '\0' ? hark_json_text(err->hint) : json_null());
+                          "message", hark_out_text(err->message), "hint",
+                          err->hint[0] != '\0' ? hark_out_text(err->hint) : json_null());
         if (hark_print_json(out, error, NULL) == 0)
             return hark_err_exit(err->code);
     }

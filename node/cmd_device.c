@@ -127,12 +127,12 @@ static int device_rm(struct hark_cmd *cmd, struct hark_err *err)
         rc = hark_cmd_steward(cmd, space, &person.author, "device", "device",
                               json_pack("{s:s, s:I, s:o}", "action", "remove", "member",
                                         (json_int_t)key.owner, "key",
-                                        hark_json_hex(key.key.bytes, HARK_KEY_SIZE)),
+                                        hark_out_hex(key.key.bytes, HARK_KEY_SIZE)),
                               &logged, err);
     if (rc == 0)
         rc = hark_cmd_print_logged(cmd, space, "device", &logged,
                                    json_pack("{s:I, s:o}", "member", (json_int_t)key.owner, "key",
-                                             hark_json_hex(key.key.bytes, HARK_KEY_SIZE)),
+                                             hark_out_hex(key.key.bytes, HARK_KEY_SIZE)),
                                    err);
     hark_author_free(&person.author);
     return rc;
@@ -222,7 +222,7 @@ static int show_key(struct hark_cmd *cmd, struct hark_space *space, const char *
             json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o}", "format", "hark/key/1", "label", label,
                       "space", id, "key", key, "member",
                       found ? json_integer(object.owner) : json_null(), "name",
-                      found ? hark_json_text(name) : json_null(), "ended",
+                      found ? hark_out_text(name) : json_null(), "ended",
                       found ? json_boolean(object.until != HARK_NONE) : json_null()),
             err);
     (void)fprintf(cmd->out, "%-16s  %.12s  %s  ", label, id, key);

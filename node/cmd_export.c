@@ -122,7 +122,7 @@ static int export_keys(struct hark_cmd *cmd, export_fn *fn, struct hark_err *err
     if (rc == 0 && cmd->globals.json)
         rc = hark_print_json(cmd->out,
                              json_pack("{s:s, s:s, s:o}", "format", "hark/export/1", "what", what,
-                                       "text", hark_json_text((const char *)text.data)),
+                                       "text", hark_out_text((const char *)text.data)),
                              err);
     else if (rc == 0 && fwrite(text.data, 1, text.size, cmd->out) != text.size)
         rc = hark_err_set(err, HARK_E_IO, "the answer could not be written");

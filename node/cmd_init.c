@@ -152,7 +152,7 @@ static int print(struct hark_cmd *cmd, const struct init *init, const struct har
                                json_pack("{s:s, s:{s:s, s:s}, s:o, s:o}", "format", "hark/init/1",
                                          "node", "name", init->name, "key", key, "space",
                                          space != NULL ? json_string(id) : json_null(), "dir",
-                                         hark_json_text(init->dir)),
+                                         hark_out_text(init->dir)),
                                err);
     if (cmd->globals.quiet) {
         (void)fprintf(cmd->out, "%s\n", space != NULL ? id : key);

@@ -44,10 +44,10 @@ int hark_cmd_unsupported(struct hark_cmd *cmd, struct hark_err *err);
 /* As hark_print_text, on one line: LF and TAB are made visible too. */
 void hark_print_line(FILE *out, const char *text);
 /* Always a string: what is not UTF-8 is replaced by U+FFFD. NULL: no memory. */
-json_t *hark_json_text(const char *text);
-json_t *hark_json_hex(const uint8_t *bytes, size_t size);
-json_t *hark_json_time(uint64_t time_ms);
-json_t *hark_json_position(uint64_t position); /* null for HARK_NONE */
+json_t *hark_out_text(const char *text);
+json_t *hark_out_hex(const uint8_t *bytes, size_t size);
+json_t *hark_out_time(uint64_t time_ms);
+json_t *hark_out_position(uint64_t position); /* null for HARK_NONE */
 /* An entry's short form for people, 12 digits and a NUL. */
 void hark_short_id(char out[13], const struct hark_hash *id);
 /* Copies what fits, cut at a character. */

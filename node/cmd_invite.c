@@ -87,11 +87,11 @@ static int invite_fields(const struct invite *invite, const uint8_t secret[32], 
     }
     hark_key_hex(key, hark_signer_key(sign));
     *out = json_pack("{s:s, s:o, s:s, s:I, s:o, s:o}", "ticket", key, "curve",
-                     hark_json_hex(hark_box_key(curve)->bytes, HARK_KEY_SIZE), "role", invite->role,
+                     hark_out_hex(hark_box_key(curve)->bytes, HARK_KEY_SIZE), "role", invite->role,
                      "uses", (json_int_t)invite->use_count, "until",
-                     hark_json_time(invite->until_ms), "cohorts", cohorts);
+                     hark_out_time(invite->until_ms), "cohorts", cohorts);
     if (*out != NULL && invite->source != NULL &&
-        json_object_set_new(*out, "source", hark_json_text(invite->source)) != 0) {
+        json_object_set_new(*out, "source", hark_out_text(invite->source)) != 0) {
         json_decref(*out);
         *out = NULL;
     }

@@ -329,7 +329,7 @@ static int print_joined(struct hark_cmd *cmd, struct join *join, struct hark_err
         return hark_cmd_print_logged(cmd, join->space, "admit", &join->admitted,
                                      json_pack("{s:I, s:s, s:s, s:o, s:s}", "member",
                                                (json_int_t)ordinal, "key", key, "label",
-                                               join->label, "name", hark_json_text(join->name),
+                                               join->label, "name", hark_out_text(join->name),
                                                "role", hark_cmd_role_name(join->object.role)),
                                      err);
     if (cmd->globals.quiet) {

@@ -107,7 +107,7 @@ static int hit_json(struct lister *lister, const struct hark_row *row, const cha
     json_t *json = NULL;
     int rc = hark_cmd_row_json(lister->space, row, &json, err);
 
-    if (rc == 0 && json_object_set_new(json, "title", hark_json_text(title)) != 0) {
+    if (rc == 0 && json_object_set_new(json, "title", hark_out_text(title)) != 0) {
         json_decref(json);
         json = NULL;
     }

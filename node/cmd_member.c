@@ -17,7 +17,7 @@ static int cohorts_of(struct hark_space *space, uint32_t ordinal, json_t **out,
 
     *out = json_object();
     for (size_t i = 0; i < count && rc == 0; i++) {
-        if (json_object_set_new(*out, cohorts[i].dimension, hark_json_text(cohorts[i].value)) != 0)
+        if (json_object_set_new(*out, cohorts[i].dimension, hark_out_text(cohorts[i].value)) != 0)
             rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an answer");
     }
     free(cohorts);
@@ -36,9 +36,9 @@ static int keys_of(struct hark_space *space, uint32_t ordinal, json_t *list, str
         if (rc < 0 || key.of != HARK_KEY_OF_MEMBER || key.owner != ordinal)
             continue;
         if (json_array_append_new(list, json_pack("{s:o, s:I, s:o}", "key",
-                                                  hark_json_hex(key.key.bytes, HARK_KEY_SIZE),
+                                                  hark_out_hex(key.key.bytes, HARK_KEY_SIZE),
                                                   "since", (json_int_t)key.since, "until",
-                                                  hark_json_position(key.until))) != 0)
+                                                  hark_out_position(key.until))) != 0)
             rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an answer");
     }
     return rc;
@@ -81,11 +81,11 @@ static int member_json(struct hark_space *space, uint32_t ordinal, bool with_key
     if (rc == 0) {
         *out = json_pack(
             "{s:s, s:I, s:o, s:s, s:s, s:o, s:o, s:I, s:O}", "format", "hark/member/1", "member",
-            (json_int_t)ordinal, "name", name[0] != '\0' ? hark_json_text(name) : json_null(),
+            (json_int_t)ordinal, "name", name[0] != '\0' ? hark_out_text(name) : json_null(),
             "role", hark_cmd_role_name(member.role), "status", hark_cmd_status_name(member.status),
             "source", source != NULL ? json_string(source) : json_null(), "admit",
-            hark_json_hex(id.bytes, HARK_HASH_SIZE), "position", (json_int_t)member.admit,
-            "cohorts", cohorts);
+            hark_out_hex(id.bytes, HARK_HASH_SIZE), "position", (json_int_t)member.admit, "cohorts",
+            cohorts);
         if (*out == NULL || (with_keys && json_object_set_new(*out, "keys", json_array()) != 0))
             rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an answer");
     }
@@ -204,7 +204,7 @@ static int change(struct hark_cmd *cmd, const char *kind, const char *field, con
         rc = hark_cmd_as(cmd, space, true, &person, err);
     if (rc == 0) {
         fields = json_pack("{s:I}", "member", (json_int_t)ordinal);
-        if (second != NULL && json_object_set_new(fields, field, hark_json_text(second)) != 0) {
+        if (second != NULL && json_object_set_new(fields, field, hark_out_text(second)) != 0) {
             json_decref(fields);
             fields = NULL;
         }

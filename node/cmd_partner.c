@@ -173,11 +173,11 @@ static json_t *node_fields(const struct hark_ticket_node *node)
     const struct hark_node_keys *keys = &node->keys;
 
     return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "action", "add", "name", node->name,
-                     "log", hark_json_hex(keys->log.bytes, HARK_KEY_SIZE), "cosigner",
-                     hark_json_hex(keys->cosigner.bytes, HARK_KEY_SIZE), "author",
-                     hark_json_hex(keys->author.bytes, HARK_KEY_SIZE), "curve",
-                     hark_json_hex(keys->curve.bytes, HARK_KEY_SIZE), "box",
-                     hark_json_hex(keys->box.bytes, HARK_KEY_SIZE));
+                     "log", hark_out_hex(keys->log.bytes, HARK_KEY_SIZE), "cosigner",
+                     hark_out_hex(keys->cosigner.bytes, HARK_KEY_SIZE), "author",
+                     hark_out_hex(keys->author.bytes, HARK_KEY_SIZE), "curve",
+                     hark_out_hex(keys->curve.bytes, HARK_KEY_SIZE), "box",
+                     hark_out_hex(keys->box.bytes, HARK_KEY_SIZE));
 }
 
 static int steward_node_entry(struct hark_cmd *cmd, struct hark_space *space, json_t *fields,
@@ -217,7 +217,7 @@ static int print_added(struct hark_cmd *cmd, const struct hark_config_peer *peer
     char id[HARK_HEX_SIZE];
 
     for (size_t i = 0; i < peer->space_count; i++) {
-        if (json_array_append_new(follows, hark_json_hex(peer->spaces[i].bytes, HARK_HASH_SIZE)) !=
+        if (json_array_append_new(follows, hark_out_hex(peer->spaces[i].bytes, HARK_HASH_SIZE)) !=
             0) {
             json_decref(follows);
             return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an answer");
@@ -226,13 +226,12 @@ static int print_added(struct hark_cmd *cmd, const struct hark_config_peer *peer
     if (cmd->globals.json)
         return hark_print_json(
             cmd->out,
-            json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "format", "hark/partner/1", "name",
-                      peer->name, "key", hark_json_hex(peer->log.bytes, HARK_KEY_SIZE), "follows",
-                      follows, "named_in",
-                      space != NULL ? hark_json_hex(hark_space_id(space)->bytes, HARK_HASH_SIZE)
-                                    : json_null(),
-                      "entry",
-                      newly ? hark_json_hex(logged->id.bytes, HARK_HASH_SIZE) : json_null()),
+            json_pack(
+                "{s:s, s:s, s:o, s:o, s:o, s:o}", "format", "hark/partner/1", "name", peer->name,
+                "key", hark_out_hex(peer->log.bytes, HARK_KEY_SIZE), "follows", follows, "named_in",
+                space != NULL ? hark_out_hex(hark_space_id(space)->bytes, HARK_HASH_SIZE)
+                              : json_null(),
+                "entry", newly ? hark_out_hex(logged->id.bytes, HARK_HASH_SIZE) : json_null()),
             err);
     json_decref(follows);
     if (cmd->globals.quiet)
@@ -424,8 +423,7 @@ static int named_in_json(struct hark_cmd *cmd, const struct hark_key *log, json_
         rc = hark_node_space(cmd->node, &ids[i], &space, err);
         if (rc == 0)
             rc = hark_cmd_named_node(space, log, &named, err);
-        if (rc == 0 &&
-            json_array_append_new(list, hark_json_hex(ids[i].bytes, HARK_HASH_SIZE)) != 0)
+        if (rc == 0 && json_array_append_new(list, hark_out_hex(ids[i].bytes, HARK_HASH_SIZE)) != 0)
             rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an answer");
         if (rc == HARK_E_NOT_FOUND)
             rc = 0;
@@ -442,7 +440,7 @@ static int show_peer(struct hark_cmd *cmd, const struct hark_config_peer *peer,
     int rc = named_in_json(cmd, &peer->log, named, err);
 
     for (size_t i = 0; i < peer->space_count && rc == 0; i++) {
-        if (json_array_append_new(follows, hark_json_hex(peer->spaces[i].bytes, HARK_HASH_SIZE)) !=
+        if (json_array_append_new(follows, hark_out_hex(peer->spaces[i].bytes, HARK_HASH_SIZE)) !=
             0)
             rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an answer");
     }
@@ -450,7 +448,7 @@ static int show_peer(struct hark_cmd *cmd, const struct hark_config_peer *peer,
         return hark_print_json(
             cmd->out,
             json_pack("{s:s, s:s, s:o, s:o, s:b, s:o, s:o}", "format", "hark/partner/1", "name",
-                      peer->name, "key", hark_json_hex(peer->log.bytes, HARK_KEY_SIZE), "address",
+                      peer->name, "key", hark_out_hex(peer->log.bytes, HARK_KEY_SIZE), "address",
                       peer->address[0] != '\0' ? json_string(peer->address) : json_null(), "paused",
                       peer->paused, "follows", follows, "named_in", named),
             err);

@@ -98,7 +98,7 @@ int hark_print_json(FILE *out, json_t *json, struct hark_err *err)
     return 0;
 }
 
-json_t *hark_json_text(const char *text)
+json_t *hark_out_text(const char *text)
 {
     struct hark_buf fixed = hark_buf_init(4 * strlen(text) + 1);
     json_t *json = json_string(text);
@@ -120,7 +120,7 @@ json_t *hark_json_text(const char *text)
     return json;
 }
 
-json_t *hark_json_hex(const uint8_t *bytes, size_t size)
+json_t *hark_out_hex(const uint8_t *bytes, size_t size)
 {
     char hex[2 * 64 + 1];
 
@@ -130,7 +130,7 @@ json_t *hark_json_hex(const uint8_t *bytes, size_t size)
     return json_string(hex);
 }
 
-json_t *hark_json_time(uint64_t time_ms)
+json_t *hark_out_time(uint64_t time_ms)
 {
     char text[HARK_TIME_SIZE + 1];
 
@@ -138,7 +138,7 @@ json_t *hark_json_time(uint64_t time_ms)
     return json_string(text);
 }
 
-json_t *hark_json_position(uint64_t position)
+json_t *hark_out_position(uint64_t position)
 {
     return position == HARK_NONE ? json_null() : json_integer((json_int_t)position);
 }

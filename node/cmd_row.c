@@ -41,7 +41,7 @@ static json_t *re_json(const struct hark_row *row)
     json_t *list = json_array();
 
     for (size_t i = 0; i < row->re_count && list != NULL; i++) {
-        if (json_array_append_new(list, hark_json_hex(row->re[i].bytes, HARK_HASH_SIZE)) != 0) {
+        if (json_array_append_new(list, hark_out_hex(row->re[i].bytes, HARK_HASH_SIZE)) != 0) {
             json_decref(list);
             list = NULL;
         }
@@ -81,14 +81,14 @@ int hark_cmd_row_json(struct hark_space *space, const struct hark_row *row, json
     *out = json_pack("{s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:I, s:s, s:o, s:o, s:o, s:o, s:o, s:b, "
                      "s:o, s:o, s:o}",
                      "format", "hark/log/1", "position", (json_int_t)row->position, "arrival",
-                     hark_json_time(row->arrival_ms), "accepted", hark_json_time(row->accepted_ms),
-                     "id", hark_json_hex(row->id.bytes, HARK_HASH_SIZE), "commit",
-                     hark_json_hex(row->git_id.bytes, HARK_GIT_ID_SIZE), "author", author, "seq",
-                     (json_int_t)row->seq, "kind", row->kind, "time", hark_json_time(row->time_ms),
+                     hark_out_time(row->arrival_ms), "accepted", hark_out_time(row->accepted_ms),
+                     "id", hark_out_hex(row->id.bytes, HARK_HASH_SIZE), "commit",
+                     hark_out_hex(row->git_id.bytes, HARK_GIT_ID_SIZE), "author", author, "seq",
+                     (json_int_t)row->seq, "kind", row->kind, "time", hark_out_time(row->time_ms),
                      "re", re_json(row), "payload_state", text_or_null(payload_state(row)),
                      "payload", payload, "says_nothing", text_or_null(says_nothing(row)), "hidden",
-                     row->hidden_by != HARK_NONE, "hidden_by", hark_json_position(row->hidden_by),
-                     "erased_by", hark_json_position(row->erased_by), "void",
+                     row->hidden_by != HARK_NONE, "hidden_by", hark_out_position(row->hidden_by),
+                     "erased_by", hark_out_position(row->erased_by), "void",
                      row->verdict != 0 ? text_or_null(hark_err_name(code)) : json_null());
     return *out == NULL ? hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an answer") : 0;
 }

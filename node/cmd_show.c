@@ -40,8 +40,8 @@ static int row_json_at(struct hark_space *space, uint64_t position, json_t **out
     if (rc < 0)
         return rc;
     *stands = row.verdict == 0;
-    if (json_object_set_new(*out, "title",
-                            title[0] != '\0' ? hark_json_text(title) : json_null()) != 0)
+    if (json_object_set_new(*out, "title", title[0] != '\0' ? hark_out_text(title) : json_null()) !=
+        0)
         return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an answer");
     return 0;
 }
@@ -332,7 +332,7 @@ int hark_cmd_history(struct hark_cmd *cmd, struct hark_err *err)
     if (rc == 0 && cmd->globals.json)
         return hark_print_json(cmd->out,
                                json_pack("{s:s, s:o, s:o}", "format", "hark/history/1", "id",
-                                         hark_json_hex(row.id.bytes, HARK_HASH_SIZE), "wordings",
+                                         hark_out_hex(row.id.bytes, HARK_HASH_SIZE), "wordings",
                                          list),
                                err);
     json_array_foreach(list, i, entry)

@@ -96,15 +96,15 @@ static int space_json(struct hark_cmd *cmd, const struct hark_hash *id, struct t
     totals->log += facts.log_bytes;
     totals->index += facts.index_bytes;
     json = json_pack("{s:o, s:o, s:o, s:s, s:I, s:I, s:o, s:n, s:I, s:I, s:I, s:o, s:o, s:o}", "id",
-                     hark_json_hex(id->bytes, HARK_HASH_SIZE), "title",
+                     hark_out_hex(id->bytes, HARK_HASH_SIZE), "title",
                      shared_or_null(facts.charter, "title"), "mode",
                      shared_or_null(facts.charter, "mode"), "role", facts.role, "entries",
                      (json_int_t)size, "size", (json_int_t)size, "root",
-                     hark_json_hex(root.bytes, HARK_HASH_SIZE), "settled_size", "members",
+                     hark_out_hex(root.bytes, HARK_HASH_SIZE), "settled_size", "members",
                      (json_int_t)(facts.by_role[0] + facts.by_role[1]), "staff",
                      (json_int_t)facts.by_role[1], "index_size", (json_int_t)facts.index_bytes,
-                     "state_hash", hark_json_hex(facts.state.bytes, HARK_HASH_SIZE), "content_hash",
-                     hark_json_hex(facts.content.bytes, HARK_HASH_SIZE), "objective",
+                     "state_hash", hark_out_hex(facts.state.bytes, HARK_HASH_SIZE), "content_hash",
+                     hark_out_hex(facts.content.bytes, HARK_HASH_SIZE), "objective",
                      shared_or_null(facts.charter, "objective"));
     json_decref(facts.charter);
     return json_array_append_new(list, json) != 0 ? no_memory(err) : 0;
@@ -172,7 +172,7 @@ static int peer_space_json(struct hark_cmd *cmd, const struct hark_hash *id,
             report = &live->reports[i];
     }
     json = json_pack("{s:o, s:I, s:o, s:n, s:o, s:o}", "id",
-                     hark_json_hex(id->bytes, HARK_HASH_SIZE), "ours", (json_int_t)ours, "theirs",
+                     hark_out_hex(id->bytes, HARK_HASH_SIZE), "ours", (json_int_t)ours, "theirs",
                      report != NULL ? json_integer((json_int_t)report->theirs.size) : json_null(),
                      "cosigned", "equal",
                      report != NULL ? json_boolean(report->equal) : json_null(), "error",
@@ -200,11 +200,11 @@ static int peer_json(struct hark_cmd *cmd, const struct hark_config_peer *peer,
                                : json_null();
     error = live != NULL && live->code != 0
                 ? json_pack("{s:s, s:o}", "name", hark_err_name(live->code), "message",
-                            hark_json_text(live->message))
+                            hark_out_text(live->message))
                 : json_null();
     if (json_array_append_new(
             list, json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "name", peer->name, "key",
-                            hark_json_hex(peer->log.bytes, HARK_KEY_SIZE), "address",
+                            hark_out_hex(peer->log.bytes, HARK_KEY_SIZE), "address",
                             peer->address[0] != '\0' ? json_string(peer->address) : json_null(),
                             "state", state, "error", error, "spaces", spaces)) != 0)
         return no_memory(err);
@@ -263,7 +263,7 @@ static int status_json(struct hark_cmd *cmd, json_t **out, struct hark_err *err)
     }
     *out = json_pack("{s:s, s:{s:s, s:o, s:s, s:o, s:o}, s:o, s:o, s:{s:i, s:i}, s:o, s:[]}",
                      "format", "hark/status/1", "node", "name", cmd->node->config->name, "key",
-                     hark_json_hex(hark_signer_key(cmd->node->identity.log)->bytes, HARK_KEY_SIZE),
+                     hark_out_hex(hark_signer_key(cmd->node->identity.log)->bytes, HARK_KEY_SIZE),
                      "version", HARK_VERSION, "pid",
                      cmd->net != NULL ? json_integer((json_int_t)getpid()) : json_null(), "listen",
                      cmd->node->config->listen[0] != '\0' ? json_string(cmd->node->config->listen)
@@ -404,7 +404,7 @@ static int report_space(struct hark_cmd *cmd, struct hark_space *space, const ch
         return hark_print_json(cmd->out,
                                json_pack("{s:s, s:s, s:s, s:I, s:o, s:I}", "format", "hark/house/1",
                                          "done", what, "space", id, "size", (json_int_t)size,
-                                         "state_hash", hark_json_hex(state.bytes, HARK_HASH_SIZE),
+                                         "state_hash", hark_out_hex(state.bytes, HARK_HASH_SIZE),
                                          "log_bytes", (json_int_t)bytes),
                                err);
     if (!cmd->globals.quiet)

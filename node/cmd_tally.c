@@ -51,7 +51,7 @@ static int at_json(const struct count *count, json_t **out, struct hark_err *err
     if (rc < 0)
         return rc;
     *out = json_pack("{s:I, s:o, s:b}", "size", (json_int_t)size, "root",
-                     hark_json_hex(root.bytes, HARK_HASH_SIZE), "settled", 0);
+                     hark_out_hex(root.bytes, HARK_HASH_SIZE), "settled", 0);
     return *out == NULL ? hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an answer") : 0;
 }
 
@@ -67,7 +67,7 @@ static int one_group(struct count *count, json_t *groups, struct hark_err *err)
     for (size_t i = 0; i < count->by_count && rc == 0; i++) {
         const struct hark_cohort *of = &count->where[count->where_count + i];
 
-        if (json_object_set_new(cohort, of->dimension, hark_json_text(of->value)) != 0)
+        if (json_object_set_new(cohort, of->dimension, hark_out_text(of->value)) != 0)
             rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an answer");
     }
     if (rc == 0)
@@ -165,7 +165,7 @@ static json_t *by_json(const struct count *count)
     json_t *list = json_array();
 
     for (size_t i = 0; i < count->by_count && list != NULL; i++) {
-        if (json_array_append_new(list, hark_json_text(count->by[i])) != 0) {
+        if (json_array_append_new(list, hark_out_text(count->by[i])) != 0) {
             json_decref(list);
             list = NULL;
         }
@@ -194,8 +194,8 @@ static int tally_json(struct count *count, json_t **out, struct hark_err *err)
     }
     *out = json_pack("{s:s, s:o, s:o, s:o, s:I, s:I, s:o, s:n, s:I, s:I, s:o, s:o}", "format",
                      "hark/tally/1", "space",
-                     hark_json_hex(hark_space_id(count->space)->bytes, HARK_HASH_SIZE), "subject",
-                     hark_json_hex(count->subject.id.bytes, HARK_HASH_SIZE), "at", at, "eligible",
+                     hark_out_hex(hark_space_id(count->space)->bytes, HARK_HASH_SIZE), "subject",
+                     hark_out_hex(count->subject.id.bytes, HARK_HASH_SIZE), "at", at, "eligible",
                      (json_int_t)tally.eligible, "voters", (json_int_t)tally.voters, "counts",
                      counts_json(&tally), "in_flight", "silent", (json_int_t)tally.silent, "erased",
                      (json_int_t)tally.erased, "by", by_json(count), "groups",
@@ -339,8 +339,8 @@ static int show_ranked(struct hark_cmd *cmd, struct hark_space *space, const str
         return hark_print_json(cmd->out,
                                json_pack("{s:s, s:I, s:o, s:o, s:I, s:o}", "format", "hark/top/1",
                                          "position", (json_int_t)row.position, "id",
-                                         hark_json_hex(row.id.bytes, HARK_HASH_SIZE), "title",
-                                         hark_json_text(title), "support",
+                                         hark_out_hex(row.id.bytes, HARK_HASH_SIZE), "title",
+                                         hark_out_text(title), "support",
                                          (json_int_t)support(ranked), "tally", json),
                                err);
     hark_short_id(id, &row.id);

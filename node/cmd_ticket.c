@@ -90,7 +90,7 @@ static json_t *spaces_json(const struct hark_ticket *ticket)
     json_t *list = json_array();
 
     for (size_t i = 0; i < ticket->space_count && list != NULL; i++) {
-        if (json_array_append_new(list, hark_json_hex(ticket->spaces[i].bytes, HARK_HASH_SIZE)) !=
+        if (json_array_append_new(list, hark_out_hex(ticket->spaces[i].bytes, HARK_HASH_SIZE)) !=
             0) {
             json_decref(list);
             list = NULL;
@@ -108,7 +108,7 @@ static int print_ticket(struct hark_cmd *cmd, const struct hark_ticket *ticket, 
         return hark_print_json(
             cmd->out,
             json_pack("{s:s, s:s, s:s, s:o, s:o, s:o}", "format", "hark/ticket/1", "ticket", text,
-                      "name", node->name, "key", hark_json_hex(node->keys.log.bytes, HARK_KEY_SIZE),
+                      "name", node->name, "key", hark_out_hex(node->keys.log.bytes, HARK_KEY_SIZE),
                       "addresses", addresses_json(node), "spaces", spaces_json(ticket)),
             err);
     (void)fprintf(cmd->out, "%s\n", text);

@@ -70,7 +70,7 @@ static int say(struct hark_cmd *cmd, const char *what, const char *words, json_t
         return 0;
     }
     json = json_pack("{s:s, s:b, s:s, s:o}", "format", "hark/verify/1", "holds", 1, "what", what,
-                     "message", hark_json_text(words));
+                     "message", hark_out_text(words));
     if (json != NULL && more != NULL && json_object_update(json, more) != 0) {
         json_decref(json);
         json = NULL;
@@ -239,7 +239,7 @@ static int verify_checkpoint(struct hark_cmd *cmd, struct hark_space *space, str
                    ": signed by node %s, and the log here begins with just these entries",
                    cp.origin, cp.size, node.name);
     return say(cmd, "checkpoint", words,
-               json_pack("{s:o, s:I, s:s, s:s}", "origin", hark_json_text(cp.origin), "size",
+               json_pack("{s:o, s:I, s:s, s:s}", "origin", hark_out_text(cp.origin), "size",
                          (json_int_t)cp.size, "root", root, "node", node.name),
                err);
 }

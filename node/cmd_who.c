@@ -245,9 +245,9 @@ int hark_cmd_author_json(struct hark_space *space, const struct hark_row *row, j
     if (rc < 0)
         return rc;
     *out = json_pack(
-        "{s:o, s:o, s:o, s:s}", "key", hark_json_hex(row->author_key.bytes, HARK_KEY_SIZE),
-        "member", member ? json_integer(row->author) : json_null(), "name",
-        name[0] != '\0' ? hark_json_text(name) : json_null(), "of", author_of_name(row->author_of));
+        "{s:o, s:o, s:o, s:s}", "key", hark_out_hex(row->author_key.bytes, HARK_KEY_SIZE), "member",
+        member ? json_integer(row->author) : json_null(), "name",
+        name[0] != '\0' ? hark_out_text(name) : json_null(), "of", author_of_name(row->author_of));
     return *out == NULL ? hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an answer") : 0;
 }
 

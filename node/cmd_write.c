@@ -40,7 +40,7 @@ int hark_cmd_print_logged(struct hark_cmd *cmd, struct hark_space *space, const 
     }
     json = json_pack("{s:s, s:I, s:s, s:s, s:o}", "format", "hark/entry/1", "position",
                      (json_int_t)logged->position, "id", id, "kind", kind, "space",
-                     hark_json_hex(hark_space_id(space)->bytes, HARK_HASH_SIZE));
+                     hark_out_hex(hark_space_id(space)->bytes, HARK_HASH_SIZE));
     if (json != NULL && more != NULL && json_object_update(json, more) != 0) {
         json_decref(json);
         json = NULL;
