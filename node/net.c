@@ -69,6 +69,16 @@ struct hark_net {
     struct outcome taken[EVENTS_MAX];
 };
 
+/* As much of a message as fits: it is for people to read. */
+static void keep_message(char *out, size_t size, const char *message)
+{
+    size_t length = message == NULL ? 0 : strnlen(message, size - 1);
+
+    if (length > 0)
+        memcpy(out, message, length);
+    out[length] = '\0';
+}
+
 /* --- the table of peers, under the lock ------------------------------------------ */
 
 static struct hark_net_peer *peer_of(struct hark_net *net, const struct hark_key *curve)
@@ -299,7 +309,7 @@ static void io_peer_changed(void *arg, const struct hark_key *peer, enum hark_pe
     if (row != NULL) {
         row->state = state;
         row->code = code;
-        (void)snprintf(row->message, sizeof(row->message), "%s", message != NULL ? message : "");
+        keep_message(row->message, sizeof(row->message), message);
     }
     pthread_mutex_unlock(&net->lock);
 }
@@ -563,7 +573,7 @@ void hark_net_appended(struct hark_net *net, uint64_t token, int code, const cha
 
         o->token = token;
         o->code = code;
-        (void)snprintf(o->message, sizeof(o->message), "%s", message != NULL ? message : "");
+        keep_message(o->message, sizeof(o->message), message);
     }
     pthread_mutex_unlock(&net->lock);
     hark_edge_wake(net->edge);
