@@ -257,8 +257,9 @@ static void on_error(struct hark_core *core, struct hark_peer *peer,
 }
 
 /* "hello: both": who gets one answers with its own, under the id of the asker. An
- * id that we gave out ourselves is an answer, however late: answering it again
- * would never end. */
+ * id that we gave out ourselves is an answer, however late; and no id is answered
+ * twice. Else two nodes could answer each other for ever, each taking the other's
+ * answer for a question: after a start, for instance, when ids are forgotten. */
 static void on_hello(struct hark_core *core, struct hark_peer *peer, uint64_t via,
                      const struct hark_message *message)
 {
@@ -279,7 +280,8 @@ static void on_hello(struct hark_core *core, struct hark_peer *peer, uint64_t vi
     if (message->id == peer->hello_id) {
         peer->hello_id = 0;
     }
-    if (!id_is_ours(core, message->id)) {
+    if (!id_is_ours(core, message->id) && message->id != peer->answered_id) {
+        peer->answered_id = message->id;
         (void)hark_serve_send_hello(core, peer, via, message->id);
     }
     hark_follow_heard(core, peer);

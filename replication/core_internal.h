@@ -100,6 +100,7 @@ struct hark_peer {
     struct hark_follow *follows;
 
     /* what it waits for */
+    uint64_t answered_id; /* of its last hello */
     size_t credit_count;
     struct hark_credit *credits;
 };

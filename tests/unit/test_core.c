@@ -1051,6 +1051,23 @@ static void test_core__hellos_end(void **state)
     pair_free(pair);
 }
 
+/* A hello under an id that neither of the two knows any more: each takes it for a
+ * question, and that must end. The simulator found it. */
+static void test_core__hello_that_nobody_asked(void **state)
+{
+    struct pair *pair = pair_new();
+    struct hark_hello hello = {.lowest = 1, .highest = 1, .name = "a"};
+    struct hark_buf body = hark_buf_init(HARK_BODY_MAX);
+
+    (void)state;
+    assert_int_equal(hark_hello_encode(&body, &hello, NULL), 0);
+    inject(pair->b, pair->a, HARK_MESSAGE_HELLO, 4711, &body, NULL);
+    settle(pair);
+    assert_int_equal(pair->passed[HARK_MESSAGE_HELLO], 2);
+    hark_buf_free(&body);
+    pair_free(pair);
+}
+
 /* ---- bounds of what is known ---- */
 
 static void test_core__more_peers_than_there_is_room_for(void **state)
@@ -1175,6 +1192,7 @@ int main(void)
         cmocka_unit_test(test_core__a_busy_home_is_no_flood),
         cmocka_unit_test(test_core__fetching_without_end),
         cmocka_unit_test(test_core__hellos_end),
+        cmocka_unit_test(test_core__hello_that_nobody_asked),
         cmocka_unit_test(test_core__more_peers_than_there_is_room_for),
         cmocka_unit_test(test_core__limits_of_following),
         cmocka_unit_test(test_core__following_twice_is_once),
