@@ -35,6 +35,10 @@
 #define ZAP_FRAMES   7u
 #define ZAP_TEXT_MAX 255u
 
+/* ZMQ_MAXMSGSIZE counts what is on the wire: "\x07MESSAGE", nonce, flags, and the
+ * box's 16 bytes (33 in all), with room to spare. */
+#define CURVE_OVERHEAD 64
+
 #define LINKS_MAX       1024u
 #define ROUTES_MAX      4096u
 #define ROUTES_PEER_MAX 4u   /* connections of one peer that are remembered */
@@ -140,7 +144,7 @@ static int set_common(const struct hark_edge *edge, void *socket, struct hark_er
         {ZMQ_HEARTBEAT_TIMEOUT, 30000},
         {ZMQ_HEARTBEAT_TTL, 30000},
     };
-    int64_t frame_max = HARK_LOAD_MAX;
+    int64_t frame_max = HARK_LOAD_MAX + CURVE_OVERHEAD;
     int rc = set_options(socket, options, sizeof(options) / sizeof(options[0]), err);
     if (rc == 0 && (zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &frame_max, sizeof(frame_max)) != 0 ||
                     zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, hark_box_secret(edge->curve),
@@ -412,8 +416,9 @@ int hark_edge_listen(struct hark_edge *edge, const char *address, char *bound, s
         return rc;
     }
     if (zmq_bind(edge->router, endpoint) != 0) {
-        (void)zmq_failed(err, address);
-        return hark_err_wrap(err, "cannot listen");
+        rc = zmq_failed(err, address);
+        (void)hark_err_wrap(err, "cannot listen");
+        return rc;
     }
     if (zmq_getsockopt(edge->router, ZMQ_LAST_ENDPOINT, last, &size) != 0 ||
         size > HARK_ADDRESS_MAX + 1) {
