@@ -10,11 +10,12 @@
 #include "node/cmd.h"
 
 #define SYNC_STEP_MS    50
-#define SYNC_DEFAULT_MS 60000u
+#define SYNC_DEFAULT_MS 30000u
 
 /* Handles what the network wants from the writer. In a daemon the daemon's own
  * loop is suspended while a verb runs, so this is the same in both. */
-static int serve_events(struct hark_cmd *cmd, struct hark_net *net, struct hark_err *err)
+static int serve_events(struct hark_cmd *cmd, struct hark_net *net, bool *progress,
+                        struct hark_err *err)
 {
     struct pollfd fd = {.fd = hark_net_fd(net), .events = POLLIN};
     struct hark_net_event event;
@@ -22,22 +23,30 @@ static int serve_events(struct hark_cmd *cmd, struct hark_net *net, struct hark_
 
     if (poll(&fd, 1, SYNC_STEP_MS) < 0 && errno != EINTR)
         return hark_err_errno(err, errno, "poll");
-    while (rc == 0 && hark_net_next(net, &event))
+    *progress = false;
+    while (rc == 0 && hark_net_next(net, &event)) {
+        *progress = *progress || event.type == HARK_NET_APPEND;
         rc = hark_net_handle(net, cmd->node, &event, err);
+    }
     return rc;
 }
 
-static int wait_for_equal(struct hark_cmd *cmd, struct hark_net *net, uint64_t until_ms,
+/* patience_ms: how long nothing may come while something is missing. */
+static int wait_for_equal(struct hark_cmd *cmd, struct hark_net *net, uint64_t patience_ms,
                           struct hark_err *err)
 {
+    uint64_t until_ms = hark_now_ms() + patience_ms;
     size_t followed, equal, failed;
 
     hark_net_ask_now(net);
     for (;;) {
-        int rc = serve_events(cmd, net, err);
+        bool progress;
+        int rc = serve_events(cmd, net, &progress, err);
 
         if (rc < 0)
             return rc;
+        if (progress)
+            until_ms = hark_now_ms() + patience_ms;
         hark_net_progress(net, &followed, &equal, &failed);
         if (equal + failed >= followed)
             return 0;
@@ -119,7 +128,7 @@ int hark_cmd_sync(struct hark_cmd *cmd, struct hark_err *err)
             return rc;
         net = own;
     }
-    rc = wait_for_equal(cmd, net, hark_now_ms() + limit_s * 1000, err);
+    rc = wait_for_equal(cmd, net, limit_s * 1000, err);
     if (rc == 0)
         rc = show(cmd, net, err);
     hark_net_stop(own);
