@@ -40,7 +40,7 @@ static int wait_for_equal(struct hark_cmd *cmd, struct hark_net *net, uint64_t p
 
     hark_net_ask_now(net);
     for (;;) {
-        bool progress;
+        bool progress = false;
         int rc = serve_events(cmd, net, &progress, err);
 
         if (rc < 0)
