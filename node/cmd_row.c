@@ -120,7 +120,10 @@ static int describe(struct hark_space *space, const struct hark_row *row, char *
     rc = hark_space_payload_json(space, row, &payload, err);
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && text == NULL; i++)
         text = json_string_value(json_object_get(payload, names[i]));
-    if (rc == 0 && text != NULL)
+    if (rc == 0 && text != NULL && strcmp(row->kind, "cohort") == 0)
+        (void)snprintf(out, size, "%s=%s", json_string_value(json_object_get(payload, "dimension")),
+                       text);
+    else if (rc == 0 && text != NULL)
         hark_copy_text(out, size, text);
     json_decref(payload);
     return rc;
