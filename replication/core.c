@@ -124,8 +124,9 @@ void hark_core_malformed(struct hark_core *core, struct hark_peer *peer, uint64_
 static struct hark_peer *find_peer(struct hark_core *core, const struct hark_key *key)
 {
     for (size_t i = 0; i < core->peer_count; i++) {
-        if (hark_key_equal(&core->peers[i]->key, key)) {
-            return core->peers[i];
+        struct hark_peer *peer = core->peers[i];
+        if (peer != NULL && hark_key_equal(&peer->key, key)) {
+            return peer;
         }
     }
     return NULL;

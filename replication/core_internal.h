@@ -101,7 +101,7 @@ struct hark_peer {
 
     /* what it waits for */
     uint64_t answered_id; /* of its last hello */
-    size_t credit_count;
+    size_t credit_count, credit_room;
     struct hark_credit *credits;
 };
 

@@ -39,27 +39,36 @@ static struct hark_credit *find_credit(struct hark_peer *peer, const struct hark
     return NULL;
 }
 
+/* False: no memory for one more. */
+static bool grow_credits(struct hark_peer *peer)
+{
+    size_t room = peer->credit_room == 0 ? 4 : 2 * peer->credit_room;
+    struct hark_credit *credits = realloc(peer->credits, room * sizeof(*credits));
+    if (credits == NULL) {
+        return false;
+    }
+    peer->credits = credits;
+    peer->credit_room = room;
+    return true;
+}
+
 /* Who gets no credit for want of memory hears nothing and asks every few
  * seconds all the same. */
 static void give_credit(struct hark_peer *peer, const struct hark_hash *space, uint64_t via)
 {
+    struct hark_credit given = {.space = *space, .via = via};
     struct hark_credit *credit = find_credit(peer, space);
-    if (credit == NULL) {
-        if (peer->credit_count == HARK_CORE_SPACES_MAX) {
-            return;
-        }
-        /* Grows by doubling: at powers of two. */
-        if ((peer->credit_count & (peer->credit_count - 1)) == 0) {
-            size_t room = peer->credit_count == 0 ? 1 : 2 * peer->credit_count;
-            credit = realloc(peer->credits, room * sizeof(*credit));
-            if (credit == NULL) {
-                return;
-            }
-            peer->credits = credit;
-        }
-        credit = &peer->credits[peer->credit_count++];
+    if (credit != NULL) {
+        *credit = given;
+        return;
     }
-    *credit = (struct hark_credit){.space = *space, .via = via};
+    if (peer->credit_count == HARK_CORE_SPACES_MAX) {
+        return;
+    }
+    if ((peer->credits == NULL || peer->credit_count == peer->credit_room) && !grow_credits(peer)) {
+        return;
+    }
+    peer->credits[peer->credit_count++] = given;
 }
 
 static void spend_credit(struct hark_peer *peer, size_t at)
@@ -73,6 +82,7 @@ void hark_serve_free(struct hark_peer *peer)
     free(peer->credits);
     peer->credits = NULL;
     peer->credit_count = 0;
+    peer->credit_room = 0;
 }
 
 static void send_news(struct hark_core *core, struct hark_peer *peer,

@@ -27,12 +27,14 @@
 #define ID_AT           8u
 #define INCARNATION_MAX ((UINT64_C(1) << 53) - 1)
 
+static const uint8_t magic[MAGIC_SIZE] = {'H', 'A', 'R', 'K'};
+
 /* ---- frames ---- */
 
 void hark_message_header(uint8_t out[HARK_HEADER_SIZE], uint8_t type, uint64_t id)
 {
     memset(out, 0, HARK_HEADER_SIZE);
-    memcpy(out, "HARK", MAGIC_SIZE);
+    memcpy(out, magic, MAGIC_SIZE);
     out[VERSION_AT] = HARK_WIRE_VERSION;
     out[TYPE_AT] = type;
     hark_put_u64(out + ID_AT, id);
@@ -42,7 +44,7 @@ void hark_message_header(uint8_t out[HARK_HEADER_SIZE], uint8_t type, uint64_t i
  * the header is, belongs to that version. */
 static int read_header(struct hark_message *out, struct hark_span header, struct hark_err *err)
 {
-    if (header.size <= VERSION_AT || memcmp(header.data, "HARK", MAGIC_SIZE) != 0) {
+    if (header.size <= VERSION_AT || memcmp(header.data, magic, MAGIC_SIZE) != 0) {
         return hark_err_set(err, HARK_E_PEER_FORM, "the header does not begin with HARK");
     }
     if (header.size == HARK_HEADER_SIZE) {

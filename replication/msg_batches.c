@@ -106,10 +106,9 @@ static int inflate_into(struct hark_buf *out, z_stream *z, size_t wanted, bool *
 
 /* The announced bytes may be out before zlib has read its check sum: one byte
  * more of room lets it come to its end, and must stay empty. */
-static bool inflate_ends(z_stream *z)
+static bool inflate_ends(z_stream *z, uint8_t *none)
 {
-    uint8_t none = 0;
-    z->next_out = &none;
+    z->next_out = none;
     z->avail_out = 1;
     return inflate(z, Z_FINISH) == Z_STREAM_END && z->avail_out == 1;
 }
@@ -118,6 +117,7 @@ static int inflate_load(struct hark_buf *out, size_t size, struct hark_span load
                         struct hark_err *err)
 {
     z_stream z;
+    uint8_t none = 0;
     bool ended = false;
     size_t before = out->size;
     memset(&z, 0, sizeof(z));
@@ -130,7 +130,7 @@ static int inflate_load(struct hark_buf *out, size_t size, struct hark_span load
     }
     int rc = inflate_into(out, &z, size, &ended, err);
     if (rc == 0 && !ended) {
-        ended = inflate_ends(&z);
+        ended = inflate_ends(&z, &none);
     }
     if (rc == 0 && (!ended || z.avail_in != 0 || out->size - before != size)) {
         rc = hark_err_set(err, HARK_E_PEER_FORM, "a load that is not what was announced");

@@ -370,7 +370,8 @@ static inline struct fake_message *fake_node_next(struct fake_node *node)
         return NULL;
     struct fake_message *first = node->out[0];
     node->out_count--;
-    memmove(node->out, node->out + 1, node->out_count * sizeof(node->out[0]));
+    for (size_t i = 0; i < node->out_count; i++)
+        node->out[i] = node->out[i + 1];
     return first;
 }
 
