@@ -14,8 +14,8 @@
 #include "repo_internal.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 struct erasing {
@@ -73,16 +73,35 @@ static int replace_trees(struct erasing *e, struct hark_err *err)
     return rc;
 }
 
+/* Is it a payload ref's of yesterday? What cannot be read names nothing. */
+static bool is_old_tree(struct erasing *e, const struct hark_git_id *id)
+{
+    git_oid oid;
+    size_t size = 0;
+    git_object_t type = GIT_OBJECT_INVALID;
+    git_odb_object *object = NULL;
+    memcpy(oid.id, id->bytes, HARK_GIT_ID_SIZE);
+    if (hark_idset_has(&e->trees, id) ||
+        git_odb_read_header(&size, &type, e->repo->odb, &oid) != 0 ||
+        size > HARK_PAYLOAD_TREE_MAX || git_odb_read(&object, e->repo->odb, &oid) != 0) {
+        return false;
+    }
+    bool old = hark_payload_form(
+        type, hark_span(git_odb_object_data(object), git_odb_object_size(object)));
+    git_odb_object_free(object);
+    return old;
+}
+
 static int remove_loose(struct erasing *e, struct hark_err *err)
 {
-    int rc = 0;
-    for (size_t i = 0; rc == 0 && i < e->blobs.count; i++) {
-        char hex[2 * HARK_GIT_ID_SIZE + 1];
-        char path[80];
-        hark_git_id_hex(hex, &e->blobs.ids[i]);
-        snprintf(path, sizeof(path), "objects/%.2s/%s", hex, hex + 2);
-        rc = hark_repo_unlink(e->repo->top_fd, path, err);
+    struct hark_idset loose = {0};
+    int rc = hark_repo_loose(e->repo, &loose, err);
+    for (size_t i = 0; rc == 0 && i < loose.count; i++) {
+        if (hark_idset_has(&e->blobs, &loose.ids[i]) || is_old_tree(e, &loose.ids[i])) {
+            rc = hark_repo_unlink_loose(e->repo, &loose.ids[i], err);
+        }
     }
+    hark_idset_free(&loose);
     return rc;
 }
 

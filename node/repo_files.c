@@ -248,6 +248,39 @@ int hark_repo_unlink(int dir_fd, const char *name, struct hark_err *err)
     return 0;
 }
 
+/* ---- loose objects ---- */
+
+int hark_repo_loose(struct hark_repo *repo, struct hark_idset *ids, struct hark_err *err)
+{
+    int rc = 0;
+    for (unsigned first = 0; rc == 0 && first < 256; first++) {
+        char dir[32];
+        char **names = NULL;
+        size_t count = 0;
+        snprintf(dir, sizeof(dir), "objects/%02x", first);
+        rc = hark_repo_names(repo, dir, &names, &count, err);
+        for (size_t i = 0; rc == 0 && i < count; i++) {
+            struct hark_git_id id = {{(uint8_t)first}};
+            if (hark_hex_decode(id.bytes + 1, HARK_GIT_ID_SIZE - 1, hark_span_str(names[i]),
+                                NULL) == 0) {
+                rc = hark_idset_add(ids, &id, NULL, err);
+            }
+        }
+        hark_repo_names_free(names, count);
+    }
+    return rc;
+}
+
+int hark_repo_unlink_loose(struct hark_repo *repo, const struct hark_git_id *id,
+                           struct hark_err *err)
+{
+    char hex[2 * HARK_GIT_ID_SIZE + 1];
+    char path[80];
+    hark_git_id_hex(hex, id);
+    snprintf(path, sizeof(path), "objects/%.2s/%s", hex, hex + 2);
+    return hark_repo_unlink(repo->top_fd, path, err);
+}
+
 /* ---- sweeping ---- */
 
 static bool starts_with(const char *text, const char *prefix)

@@ -82,6 +82,12 @@ HARK_CHECK int hark_repo_names(struct hark_repo *repo, const char *dir, char ***
 void hark_repo_names_free(char **names, size_t count);
 /* Unlinks when it is there. */
 HARK_CHECK int hark_repo_unlink(int dir_fd, const char *name, struct hark_err *err);
+struct hark_idset;
+/* The names of the loose objects. */
+HARK_CHECK int hark_repo_loose(struct hark_repo *repo, struct hark_idset *ids,
+                               struct hark_err *err);
+HARK_CHECK int hark_repo_unlink_loose(struct hark_repo *repo, const struct hark_git_id *id,
+                                      struct hark_err *err);
 /* What nobody will ever finish or look at: staged files, git's own temporary
  * files, packs without an index and the reverse, and summaries over packs
  * (multi-pack index, commit graph) that our changes make wrong. */

@@ -275,31 +275,6 @@ static int reach_empty_tree(struct collecting *c, struct hark_err *err)
     return rc;
 }
 
-static int each_loose(struct collecting *c, bool remove, struct hark_err *err)
-{
-    int rc = 0;
-    for (unsigned first = 0; rc == 0 && first < 256; first++) {
-        char dir[32];
-        char **names = NULL;
-        size_t count = 0;
-        snprintf(dir, sizeof(dir), "objects/%02x", first);
-        rc = hark_repo_names(c->repo, dir, &names, &count, err);
-        for (size_t i = 0; rc == 0 && i < count; i++) {
-            char path[80];
-            struct hark_git_id id = {{(uint8_t)first}};
-            if (hark_hex_decode(id.bytes + 1, HARK_GIT_ID_SIZE - 1, hark_span_str(names[i]),
-                                NULL) != 0) {
-                continue;
-            }
-            snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
-            rc = remove ? hark_repo_unlink(c->repo->top_fd, path, err)
-                        : hark_idset_add(&c->loose, &id, NULL, err);
-        }
-        hark_repo_names_free(names, count);
-    }
-    return rc;
-}
-
 /* Kept packs stay as they are. */
 static int list_packs(struct collecting *c, struct hark_err *err)
 {
@@ -341,8 +316,11 @@ static int rewrite_all(struct collecting *c, struct hark_err *err)
     for (size_t i = 0; rc == 0 && i < c->count; i++) {
         rc = hark_packs_remove(c->repo, c->packs[i].name, &all, err);
     }
+    for (size_t i = 0; rc == 0 && i < c->loose.count; i++) {
+        rc = hark_repo_unlink_loose(c->repo, &c->loose.ids[i], err);
+    }
     free(all.made);
-    return rc != 0 ? rc : each_loose(c, true, err);
+    return rc;
 }
 
 static int gc_locked(struct collecting *c, struct hark_err *err)
@@ -358,7 +336,7 @@ static int gc_locked(struct collecting *c, struct hark_err *err)
         rc = hark_payload_reach(c->repo, &c->trees, &c->blobs, err);
     }
     if (rc == 0) {
-        rc = each_loose(c, false, err);
+        rc = hark_repo_loose(c->repo, &c->loose, err);
     }
     if (rc == 0) {
         rc = list_packs(c, err);
