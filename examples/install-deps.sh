@@ -4,14 +4,15 @@
 #   examples/install-deps.sh [build|test|ci]   install what is missing (default: build)
 #   examples/install-deps.sh --list [SET]      print the packages of a set
 #
-# build: compile and run it; test: also ./tests/run.sh; ci: also .ci/run.
+# build: compile and run it (git checks signatures with ssh-keygen); test: also
+# ./tests/run.sh; ci: also .ci/run.
 # When everything is there, nothing is called and no network is needed.
 set -eu
 
-build='gcc libc6-dev cmake ninja-build pkgconf git
+build='gcc libc6-dev cmake ninja-build pkgconf git openssh-client
     libsodium-dev libyaml-dev libjansson-dev libzmq3-dev zlib1g-dev
     libgit2-dev libsqlite3-dev libroaring-dev libcsv-dev'
-test='libcmocka-dev binutils python3 openssl openssh-client
+test='libcmocka-dev binutils python3 openssl
     clang libclang-rt-dev golang-go golang-golang-x-mod-dev shellcheck'
 ci='clang-format clang-tidy cppcheck util-linux'
 
