@@ -44,10 +44,10 @@ HARK_CHECK int hark_space_home(struct hark_space *space, struct hark_node_object
 
 /* --- logging, at the home -------------------------------------------------
  * begin, add as often as wanted, commit. Adding past 1,000 entries commits and
- * begins anew by itself. A `home` entry must be the first of its batch, which the
- * new home signs (PROTOCOL.md 7.6). After an error of add that is a refusal (exit code 3)
- * the batch goes on without that entry; after another error, and after an error
- * of commit, everything since the last commit is undone. */
+ * begins anew by itself. So does adding a `home` entry, which is the first of its
+ * batch; that one the new home signs (PROTOCOL.md 7.6). After an error of add that
+ * is a refusal (exit code 3) the batch goes on without that entry; after another
+ * error, and after an error of commit, everything since the last commit is undone. */
 struct hark_logged {
     uint64_t position;
     struct hark_hash id;

@@ -167,6 +167,18 @@ int hark_space_add(struct hark_space *space, const struct hark_offer *offer,
             *err = item->err;
         return item->code;
     }
+    if (pending->count > 0 && strcmp(item->entry.kind, "home") == 0) {
+        /* One that stands anywhere else than first makes a batch that nobody
+         * takes, this space on its next start included. */
+        struct space_item home = *item;
+
+        memset(item, 0, sizeof(*item));
+        rc = next_batch(space, log_key, offer->now_ms, err);
+        if (rc < 0)
+            return rc;
+        item = &pending->items[0];
+        *item = home;
+    }
     item->arrival.arrival_ms = next_arrival(space, offer->now_ms);
     item->arrival.accepted_ms = item->arrival.arrival_ms;
     item->arrival.git_id = item->git_id;
