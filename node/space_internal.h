@@ -73,13 +73,15 @@ HARK_CHECK int space_expect(struct hark_state *state, const struct space_item *f
                             struct hark_log_head *head, struct hark_err *err);
 
 /* Checks a batch as the next one after head over a state (all of PROTOCOL.md
- * 7.2), applying its entries to the state. items: raw->count, allocated by the
+ * 7.2), applying its entries to the state; `store` is the one that the state is
+ * over, and after an error is to be rolled back. items: raw->count, allocated by the
  * caller, zeroed. On success *next is the head after it, *lines is to be freed. */
-HARK_CHECK int space_check_batch(struct hark_state *state, struct hark_pool *pool,
-                                 const struct hark_log_head *head, const struct hark_raw_batch *raw,
-                                 uint64_t now_ms, struct space_item *items,
-                                 struct hark_log_head *next, struct hark_batch *batch,
-                                 struct hark_line **lines, struct hark_err *err);
+HARK_CHECK int space_check_batch(struct hark_state *state, const struct hark_store *store,
+                                 struct hark_pool *pool, const struct hark_log_head *head,
+                                 const struct hark_raw_batch *raw, uint64_t now_ms,
+                                 struct space_item *items, struct hark_log_head *next,
+                                 struct hark_batch *batch, struct hark_line **lines,
+                                 struct hark_err *err);
 
 /* space_check_batch over the space's own state, then index and, when `store`,
  * git, in the order that a crash cannot break. */

@@ -19,10 +19,10 @@ static int match_payload(struct space_item *item, struct hark_err *err)
     }
     if (item->payload_state == 0)
         return hark_err_set(err, HARK_E_PAYLOAD_ABSENT, "the entry names a payload");
-    if (item->payload.data == NULL)
+    if (item->payload_state != 1)
         return 0;
-    if (item->payload.size != entry->payload_size || item->payload.size == 0 ||
-        item->payload.size > HARK_PAYLOAD_MAX)
+    if (item->payload.data == NULL || item->payload.size != entry->payload_size ||
+        item->payload.size == 0 || item->payload.size > HARK_PAYLOAD_MAX)
         return hark_err_set(err, HARK_E_PAYLOAD_SIZE, "the payload has %zu bytes, not %llu",
                             item->payload.size, (unsigned long long)entry->payload_size);
     struct hark_hash hash = hark_sha256(item->payload);
@@ -35,13 +35,14 @@ void space_prepare(struct space_item *item, bool trusted)
 {
     struct hark_err *err = &item->err;
 
-    item->code = hark_entry_parse(&item->entry, item->object, err);
+    /* The git id first: a batch's parents are asked before its entries. */
+    item->code = hark_git_hash(&item->git_id, HARK_GIT_COMMIT, item->object, err);
+    if (item->code == 0)
+        item->code = hark_entry_parse(&item->entry, item->object, err);
     if (item->code == 0 && !trusted)
         item->code = hark_entry_verify(&item->entry, item->object, err);
     if (item->code == 0)
         item->code = match_payload(item, err);
-    if (item->code == 0)
-        item->code = hark_git_hash(&item->git_id, HARK_GIT_COMMIT, item->object, err);
 }
 
 void space_item_clear(struct space_item *item)

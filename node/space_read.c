@@ -396,8 +396,9 @@ static void count_items(const struct space_item *items, size_t count, struct har
 }
 
 static int verify_batch(struct hark_space *space, struct hark_state *state,
-                        struct space_blobs *blobs, const struct hark_git_id *id, uint64_t now_ms,
-                        struct hark_log_head *head, struct hark_verified *out, struct hark_err *err)
+                        const struct hark_store *store, struct space_blobs *blobs,
+                        const struct hark_git_id *id, uint64_t now_ms, struct hark_log_head *head,
+                        struct hark_verified *out, struct hark_err *err)
 {
     struct hark_space_batch loaded;
     struct space_item *items = NULL;
@@ -419,8 +420,8 @@ static int verify_batch(struct hark_space *space, struct hark_state *state,
     if (items == NULL)
         rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a batch");
     else
-        rc = space_check_batch(state, space->pool, head, &loaded.raw, now_ms, items, &next, batch,
-                               &lines, err);
+        rc = space_check_batch(state, store, space->pool, head, &loaded.raw, now_ms, items, &next,
+                               batch, &lines, err);
     if (rc == 0) {
         *head = next;
         count_items(items, count, out);
@@ -455,7 +456,7 @@ int hark_space_verify(struct hark_space *space, uint64_t now_ms, struct hark_ver
     if (rc == 0)
         rc = space_batches_after(space, NULL, &ids, &count, err);
     for (size_t i = 0; i < count && rc == 0; i++)
-        rc = verify_batch(space, state, &blobs, &ids[i], now_ms, &head, out, err);
+        rc = verify_batch(space, state, &store, &blobs, &ids[i], now_ms, &head, out, err);
     if (rc == 0)
         rc = hark_state_hash(state, &out->state_hash, err);
     space_blobs_free(&blobs);

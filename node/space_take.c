@@ -41,15 +41,30 @@ static int expect_first(struct hark_state *state, const struct space_item *first
     return rc;
 }
 
+/* The node now named so; batch-origin and batch-taken are the callers'. */
+static int find_named(struct hark_state *state, const char *name, struct hark_node_object *node,
+                      bool *found, struct hark_err *err)
+{
+    uint64_t counts[HARK_SECTION_HASHED_];
+    int rc = hark_state_counts(state, counts, err);
+
+    *found = false;
+    for (uint64_t i = 0; rc == 0 && !*found && i < counts[HARK_SECTION_NODE]; i++) {
+        rc = hark_state_node(state, (uint32_t)i, node, err);
+        *found = rc == 0 && node->until == HARK_NONE && strcmp(node->name, name) == 0;
+    }
+    return rc;
+}
+
 /* A batch that begins with a `home` entry is the new home's. */
 static int expect_moved(struct hark_state *state, const struct space_item *first,
                         struct hark_log_head *head, struct hark_err *err)
 {
     const struct hark_kinds *kinds = hark_state_kinds(state);
     int number = hark_kinds_find(kinds, "home");
-    uint64_t counts[HARK_SECTION_HASHED_];
     struct hark_node_object node;
     json_t *json = NULL;
+    bool found = false;
     int rc;
 
     if (number < 0)
@@ -57,21 +72,16 @@ static int expect_moved(struct hark_state *state, const struct space_item *first
     rc = hark_payload_check(hark_kinds_get(kinds, (size_t)number), first->payload, &json, err);
     if (rc < 0)
         return rc;
-    rc = hark_state_counts(state, counts, err);
-    for (uint64_t i = 0; rc == 0 && i < counts[HARK_SECTION_NODE]; i++) {
-        rc = hark_state_node(state, (uint32_t)i, &node, err);
-        if (rc < 0 || node.until != HARK_NONE || strcmp(node.name, text_of(json, "node")) != 0)
-            continue;
+    rc = find_named(state, text_of(json, "node"), &node, &found, err);
+    if (found) {
         hark_origin(head->origin, node.name, hark_state_space(state),
                     (uint64_t)json_integer_value(json_object_get(json, "incarnation")));
         head->log_key = node.keys.log;
-        json_decref(json);
-        return 0;
     }
     json_decref(json);
-    if (rc < 0)
-        return rc;
-    return hark_err_set(err, HARK_E_BATCH_ORIGIN, "the new home is not a named node");
+    if (rc == 0 && !found)
+        rc = hark_err_set(err, HARK_E_BATCH_ORIGIN, "the new home is not a named node");
+    return rc;
 }
 
 int space_expect(struct hark_state *state, const struct space_item *first,
@@ -100,8 +110,8 @@ static void prepare_nth(void *arg, size_t i)
     space_prepare(&items[i], false);
 }
 
-static int prepare_all(struct hark_pool *pool, const struct hark_raw_batch *raw,
-                       uint64_t first_position, struct space_item *items, struct hark_err *err)
+static void prepare_all(struct hark_pool *pool, const struct hark_raw_batch *raw,
+                        struct space_item *items)
 {
     for (size_t i = 0; i < raw->count; i++) {
         items[i].object = raw->items[i].object;
@@ -110,7 +120,13 @@ static int prepare_all(struct hark_pool *pool, const struct hark_raw_batch *raw,
             raw->items[i].payload_state == 1 ? raw->items[i].payload : (struct hark_span){0};
     }
     hark_pool_run(pool, raw->count, prepare_nth, items);
-    for (size_t i = 0; i < raw->count; i++) {
+}
+
+/* The entries by themselves: B14 comes last in its table. */
+static int check_prepared(const struct space_item *items, size_t count, uint64_t first_position,
+                          struct hark_err *err)
+{
+    for (size_t i = 0; i < count; i++) {
         if (items[i].code == 0)
             continue;
         if (err != NULL)
@@ -140,6 +156,54 @@ static int check_git_ids(const struct hark_raw_batch *raw, const struct space_it
                                 "parent %zu is not the entry at its place", i);
     }
     return 0;
+}
+
+/* How much of a node's intake the log has taken is kept beside the state's own
+ * look-ups, so that it is rolled back and made anew with them. */
+#define TAKEN_LETTER 't'
+
+static int take_one(struct hark_state *state, const struct hark_store *store,
+                    const struct hark_taken *taken, bool *advances, struct hark_err *err)
+{
+    char key[1 + HARK_NODE_NAME_MAX + 1] = {TAKEN_LETTER};
+    size_t length = strcspn(taken->origin, "/");
+    struct hark_node_object node;
+    struct hark_span span;
+    bool found = false;
+    uint64_t before = 0;
+    int rc;
+
+    if (length > HARK_NODE_NAME_MAX)
+        return hark_err_set(err, HARK_E_INTERNAL, "a Taken of no node was let through");
+    memcpy(key + 1, taken->origin, length);
+    span = hark_span(key, 1 + length);
+    rc = find_named(state, key + 1, &node, &found, err);
+    if (rc == 0 && !found)
+        rc = hark_err_set(err, HARK_E_BATCH_TAKEN, "it takes from %s, which is not a named node",
+                          key + 1);
+    if (rc == 0)
+        rc = store->find(store->arg, HARK_LOOKUP_OTHER, span, &found, &before, err);
+    if (rc < 0)
+        return rc;
+    if (found && taken->size < before)
+        return hark_err_set(err, HARK_E_BATCH_TAKEN, "what it takes from %s goes back from %llu",
+                            key + 1, (unsigned long long)before);
+    *advances = *advances || taken->size > (found ? before : 0);
+    return store->bind(store->arg, HARK_LOOKUP_OTHER, span, taken->size, err);
+}
+
+/* B13, as far as it hangs on the log before the batch. */
+static int check_taken(struct hark_state *state, const struct hark_store *store,
+                       const struct hark_batch *batch, struct hark_err *err)
+{
+    bool advances = batch->count > 0;
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < batch->taken_count; i++)
+        rc = take_one(state, store, &batch->taken[i], &advances, err);
+    if (rc == 0 && !advances)
+        rc = hark_err_set(err, HARK_E_BATCH_TAKEN, "it has no entry and takes nothing new");
+    return rc;
 }
 
 /* A batch that begins with a `home` entry and does not bear the origin in force
@@ -192,24 +256,33 @@ static int apply_all(struct hark_state *state, struct space_item *items,
     return 0;
 }
 
-int space_check_batch(struct hark_state *state, struct hark_pool *pool,
-                      const struct hark_log_head *head, const struct hark_raw_batch *raw,
-                      uint64_t now_ms, struct space_item *items, struct hark_log_head *next,
-                      struct hark_batch *batch, struct hark_line **lines, struct hark_err *err)
+int space_check_batch(struct hark_state *state, const struct hark_store *store,
+                      struct hark_pool *pool, const struct hark_log_head *head,
+                      const struct hark_raw_batch *raw, uint64_t now_ms, struct space_item *items,
+                      struct hark_log_head *next, struct hark_batch *batch,
+                      struct hark_line **lines, struct hark_err *err)
 {
     struct hark_log_head expected = *head;
+    const struct space_item *first = NULL;
     struct hark_git_id *entry_ids = NULL;
     struct hark_git_id tree;
     int rc;
 
     *lines = NULL;
-    rc = prepare_all(pool, raw, hark_state_size(state), items, err);
-    if (rc == 0)
-        rc = expect_batch(state, raw->count > 0 ? &items[0] : NULL, raw->commit, &expected, err);
+    prepare_all(pool, raw, items);
+    if (raw->count > 0 && items[0].code == 0)
+        first = &items[0];
+    else if (raw->count > 0 && hark_state_size(state) == 0)
+        return check_prepared(items, 1, 0, err); /* it alone says whose log this is */
+    rc = expect_batch(state, first, raw->commit, &expected, err);
     if (rc == 0)
         rc = hark_batch_check(next, batch, lines, &tree, &entry_ids, &expected, raw, now_ms, err);
     if (rc == 0)
         rc = check_git_ids(raw, items, &tree, entry_ids, err);
+    if (rc == 0)
+        rc = check_taken(state, store, batch, err);
+    if (rc == 0)
+        rc = check_prepared(items, raw->count, hark_state_size(state), err);
     if (rc == 0)
         rc = hark_git_hash(&next->batch_id, HARK_GIT_COMMIT, raw->commit, err);
     if (rc == 0)
@@ -272,8 +345,8 @@ int space_adopt(struct hark_space *space, const struct hark_raw_batch *raw, uint
     rc = hark_index_begin(space->index, err);
     if (rc < 0)
         goto out;
-    rc = space_check_batch(space->state, space->pool, &space->head, raw, now_ms, items, &next,
-                           batch, &lines, err);
+    rc = space_check_batch(space->state, &space->store, space->pool, &space->head, raw, now_ms,
+                           items, &next, batch, &lines, err);
     if (rc == 0)
         rc = adopt_index(space, items, lines, batch, &next, err);
     if (rc == 0 && store)
