@@ -22,7 +22,7 @@ static int global_value(int argc, const char *const *argv, int *at, const char *
     size_t size = strlen(name);
 
     *value = NULL;
-    if (strncmp(arg, name, size) != 0)
+    if (arg == NULL || strncmp(arg, name, size) != 0)
         return 0;
     if (arg[size] == '=' && size > 2) {
         *value = arg + size + 1;

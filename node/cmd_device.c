@@ -201,7 +201,7 @@ static int show_key(struct hark_cmd *cmd, struct hark_space *space, const char *
                     struct hark_err *err)
 {
     struct hark_author author = {0};
-    struct hark_key_object object;
+    struct hark_key_object object = {0};
     char key[HARK_HEX_SIZE], id[HARK_HEX_SIZE], name[HARK_NAME_SIZE] = "";
     bool found = false;
     int rc = hark_node_person(cmd->node, hark_space_id(space), label, &author, NULL, err);

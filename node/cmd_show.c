@@ -29,7 +29,7 @@ static int row_json_at(struct hark_space *space, uint64_t position, json_t **out
                        struct hark_err *err)
 {
     struct hark_row row = {0};
-    char title[HARK_TITLE_SIZE];
+    char title[HARK_TITLE_SIZE] = "";
     int rc = hark_index_row(hark_space_index(space), position, &row, err);
 
     *out = NULL;

@@ -51,6 +51,7 @@ static json_t *shared_or_null(const json_t *object, const char *name)
 struct facts {
     struct hark_hash state, content;
     uint64_t by_role[2], index_bytes, log_bytes;
+    uint64_t members; /* of either role */
     const char *role;
     json_t *charter;
 };
@@ -91,6 +92,7 @@ static int space_json(struct hark_cmd *cmd, const struct hark_hash *id, struct t
         json_decref(facts.charter);
         return rc;
     }
+    facts.members = facts.by_role[0] + facts.by_role[1];
     size = hark_state_size(hark_space_state(space));
     root = hark_merkle_root(hark_state_log(hark_space_state(space)));
     totals->log += facts.log_bytes;
@@ -101,9 +103,9 @@ static int space_json(struct hark_cmd *cmd, const struct hark_hash *id, struct t
                      shared_or_null(facts.charter, "mode"), "role", facts.role, "entries",
                      (json_int_t)size, "size", (json_int_t)size, "root",
                      hark_out_hex(root.bytes, HARK_HASH_SIZE), "settled_size", "members",
-                     (json_int_t)(facts.by_role[0] + facts.by_role[1]), "staff",
-                     (json_int_t)facts.by_role[1], "index_size", (json_int_t)facts.index_bytes,
-                     "state_hash", hark_out_hex(facts.state.bytes, HARK_HASH_SIZE), "content_hash",
+                     (json_int_t)facts.members, "staff", (json_int_t)facts.by_role[1], "index_size",
+                     (json_int_t)facts.index_bytes, "state_hash",
+                     hark_out_hex(facts.state.bytes, HARK_HASH_SIZE), "content_hash",
                      hark_out_hex(facts.content.bytes, HARK_HASH_SIZE), "objective",
                      shared_or_null(facts.charter, "objective"));
     json_decref(facts.charter);
@@ -238,11 +240,13 @@ static int disk_json(struct hark_cmd *cmd, const struct totals *totals, json_t *
                      struct hark_err *err)
 {
     struct statvfs vfs;
+    uint64_t available;
 
     if (statvfs(cmd->node->dir, &vfs) != 0)
         return hark_err_errno(err, errno, "%s", cmd->node->dir);
+    available = (uint64_t)vfs.f_bavail * vfs.f_frsize;
     *out = json_pack("{s:I, s:I, s:I}", "log", (json_int_t)totals->log, "index",
-                     (json_int_t)totals->index, "free", (json_int_t)(vfs.f_bavail * vfs.f_frsize));
+                     (json_int_t)totals->index, "free", (json_int_t)available);
     return *out == NULL ? no_memory(err) : 0;
 }
 

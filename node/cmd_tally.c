@@ -77,9 +77,8 @@ static int one_group(struct count *count, json_t *groups, struct hark_err *err)
         return rc;
     }
     /* Combinations that nobody is in are no groups. */
-    if (json_object_set_new(json, "cohort", cohort) != 0)
-        rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an answer");
-    else if ((tally.eligible > 0 || tally.voters > 0) && json_array_append(groups, json) != 0)
+    if (json_object_set_new(json, "cohort", cohort) != 0 ||
+        ((tally.eligible > 0 || tally.voters > 0) && json_array_append(groups, json) != 0))
         rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an answer");
     json_decref(json);
     return rc;
@@ -297,12 +296,12 @@ static int rank_ideas(struct hark_space *space, struct ranked **out, size_t *out
     size_t count = 0, kept = 0;
     int rc = hark_cmd_positions(space, &query, &positions, &count, err);
 
-    if (rc == 0) {
-        list = calloc(count > 0 ? count : 1, sizeof(*list));
+    if (rc == 0 && count > 0) {
+        list = calloc(count, sizeof(*list));
         if (list == NULL)
             rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a list of ideas");
     }
-    for (size_t i = 0; i < count && rc == 0; i++) {
+    for (size_t i = 0; i < count && rc == 0 && list != NULL; i++) {
         struct hark_row row = {0};
 
         rc = hark_index_row(hark_space_index(space), positions[i], &row, err);

@@ -212,8 +212,8 @@ static int verify_checkpoint(struct hark_cmd *cmd, struct hark_space *space, str
                              struct hark_err *err)
 {
     struct hark_note *note = calloc(1, sizeof(*note));
-    struct hark_checkpoint cp;
-    struct hark_node_object node;
+    struct hark_checkpoint cp = {0};
+    struct hark_node_object node = {0};
     char words[640], root[HARK_HEX_SIZE];
     int rc;
 

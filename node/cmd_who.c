@@ -166,7 +166,7 @@ static int member_by_ordinal(struct hark_space *space, const char *text, uint32_
 int hark_cmd_member(struct hark_space *space, const char *who, uint32_t *ordinal,
                     struct hark_err *err)
 {
-    struct hark_key_object key;
+    struct hark_key_object key = {0};
     uint32_t number = 0;
     size_t count = 0;
     int rc;
