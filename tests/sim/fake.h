@@ -75,17 +75,6 @@ static inline size_t fake_batch_end(const struct fake_log *log, size_t batch)
     return batch + 1 < log->batches ? log->starts[batch + 1] : log->size;
 }
 
-/* The value, and then what nothing makes smaller. */
-static inline void fake_fill(uint8_t *out, size_t size, uint64_t value)
-{
-    uint64_t x = value;
-    hark_put_u64(out, value);
-    for (size_t i = 8; i < size; i++) {
-        x = x * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-        out[i] = (uint8_t)(x >> 56);
-    }
-}
-
 /* Appends one batch in the form of PROTOCOL.md 9.4: its "commit" is its first
  * position. */
 static inline void fake_batch_encode(const struct fake_log *log, size_t batch, struct hark_buf *out)
@@ -102,7 +91,7 @@ static inline void fake_batch_encode(const struct fake_log *log, size_t batch, s
     assert_non_null(objects);
     for (size_t i = 0; i < count; i++) {
         uint8_t *object = objects + i * log->entry_size;
-        fake_fill(object, log->entry_size, log->values[first + i]);
+        hark_put_u64(object, log->values[first + i]);
         items[i].object = hark_span(object, log->entry_size);
         assert_int_equal(hark_buf_append_u8(&lines, '\n', NULL), 0);
     }

@@ -216,6 +216,18 @@ static void assert_equal_logs(const struct pair *pair)
                                 &pair->b->log.roots[pair->b->log.size]));
 }
 
+/* A follows B, and has asked: the id. */
+static uint64_t ask_id_of(struct pair *pair)
+{
+    follow(pair->a, pair->b);
+    (void)hark_core_tick(pair->a->core);
+    drop(pair->a, HARK_MESSAGE_HELLO);
+    struct fake_message *ask = expect(pair->a, HARK_MESSAGE_ASK);
+    uint64_t id = id_of(ask);
+    fake_message_free(ask);
+    return id;
+}
+
 /* ---- following ---- */
 
 /* "hello, then ask", with the cursor of who has nothing yet. */
@@ -328,6 +340,58 @@ static void test_core__news_once_until_asked_again(void **state)
     assert_int_equal(id_of(news), 0);
     fake_message_free(news);
     assert_int_equal(pair->b->out_count, 0);
+    pair_free(pair);
+}
+
+/* News that come while a question is under way: its answer may be older than
+ * they are, so it is asked once more, at once. */
+static void test_core__news_while_asking(void **state)
+{
+    struct pair *pair = pair_new();
+    struct hark_buf body = hark_buf_init(HARK_BODY_MAX);
+    struct hark_cursor cursor;
+
+    (void)state;
+    fake_log_grow(&pair->a->log, 1, 1);
+    cursor = fake_log_cursor(&pair->a->log);
+    uint64_t id = ask_id_of(pair);
+    assert_int_equal(hark_news_encode(&body, &cursor, NULL), 0);
+    inject(pair->a, pair->b, HARK_MESSAGE_NEWS, 0, &body, NULL);
+    assert_int_equal(pair->a->out_count, 0);
+    inject_tell(pair->a, pair->b, id, HARK_TELL_SAME, &cursor);
+    drop(pair->a, HARK_MESSAGE_ASK);
+    hark_buf_free(&body);
+    pair_free(pair);
+}
+
+/* Two peers have the same to offer: it is fetched once, and from the other when
+ * the first does not deliver. */
+static void test_core__fetched_from_one_of_two(void **state)
+{
+    struct pair *pair = pair_new();
+    struct fake_node *c = fake_node_new("c", 3, SPACE, &pair->now_ms);
+    struct fake_node *others[2] = {pair->b, c};
+    struct hark_cursor more;
+    uint64_t asks[2] = {0};
+
+    (void)state;
+    fake_log_grow(&pair->b->log, 3, 1);
+    more = fake_log_cursor(&pair->b->log);
+    for (size_t i = 0; i < 2; i++) {
+        follow(pair->a, others[i]);
+        (void)hark_core_tick(pair->a->core);
+        drop(pair->a, HARK_MESSAGE_HELLO);
+        struct fake_message *ask = expect(pair->a, HARK_MESSAGE_ASK);
+        asks[i] = id_of(ask);
+        fake_message_free(ask);
+    }
+    for (size_t i = 0; i < 2; i++)
+        inject_tell(pair->a, others[i], asks[i], HARK_TELL_MORE, &more);
+    drop(pair->a, HARK_MESSAGE_FETCH);
+    assert_int_equal(pair->a->out_count, 0);
+    assert_int_equal(lose_for(pair, 4900, HARK_MESSAGE_FETCH), 0);
+    assert_int_equal(lose_for(pair, 300, HARK_MESSAGE_FETCH), 1);
+    fake_node_free(c);
     pair_free(pair);
 }
 
@@ -741,17 +805,6 @@ static void test_core__append_after_forgetting(void **state)
 
 /* ---- peers that lie, or talk too much ---- */
 
-static uint64_t ask_id_of(struct pair *pair)
-{
-    follow(pair->a, pair->b);
-    (void)hark_core_tick(pair->a->core);
-    drop(pair->a, HARK_MESSAGE_HELLO);
-    struct fake_message *ask = expect(pair->a, HARK_MESSAGE_ASK);
-    uint64_t id = id_of(ask);
-    fake_message_free(ask);
-    return id;
-}
-
 static void assert_malformed(struct pair *pair)
 {
     drop(pair->a, HARK_MESSAGE_ERROR);
@@ -1158,6 +1211,8 @@ int main(void)
         cmocka_unit_test(test_core__nothing_new_is_one_ask_and_one_tell),
         cmocka_unit_test(test_core__news_each_time),
         cmocka_unit_test(test_core__news_once_until_asked_again),
+        cmocka_unit_test(test_core__news_while_asking),
+        cmocka_unit_test(test_core__fetched_from_one_of_two),
         cmocka_unit_test(test_core__no_news_without_right),
         cmocka_unit_test(test_core__both_follow_each_other),
         cmocka_unit_test(test_core__answers_go_back_the_same_way),

@@ -476,6 +476,14 @@ struct client {
     void *context, *socket;
 };
 
+static void client_identify(struct client *client, const struct host *to, const struct host *as)
+{
+    assert_int_equal(zmq_setsockopt(client->socket, ZMQ_CURVE_SERVERKEY, key_of(to)->bytes, 32), 0);
+    assert_int_equal(zmq_setsockopt(client->socket, ZMQ_CURVE_PUBLICKEY, key_of(as)->bytes, 32), 0);
+    assert_int_equal(
+        zmq_setsockopt(client->socket, ZMQ_CURVE_SECRETKEY, hark_box_secret(as->box), 32), 0);
+}
+
 static struct client client_new(const struct host *to, const struct host *as)
 {
     struct client client = {.context = zmq_ctx_new()};
@@ -483,14 +491,8 @@ static struct client client_new(const struct host *to, const struct host *as)
     client.socket = zmq_socket(client.context, ZMQ_DEALER);
     assert_non_null(client.socket);
     assert_int_equal(zmq_setsockopt(client.socket, ZMQ_LINGER, &zero, sizeof(zero)), 0);
-    if (as != NULL) {
-        assert_int_equal(zmq_setsockopt(client.socket, ZMQ_CURVE_SERVERKEY, key_of(to)->bytes, 32),
-                         0);
-        assert_int_equal(zmq_setsockopt(client.socket, ZMQ_CURVE_PUBLICKEY, key_of(as)->bytes, 32),
-                         0);
-        assert_int_equal(
-            zmq_setsockopt(client.socket, ZMQ_CURVE_SECRETKEY, hark_box_secret(as->box), 32), 0);
-    }
+    if (as != NULL)
+        client_identify(&client, to, as);
     assert_int_equal(zmq_connect(client.socket, to->address), 0);
     return client;
 }
@@ -564,36 +566,49 @@ static void test_edge__oversized_frame(void **state)
     free(large);
 }
 
-/* A peer that names its connections as it likes is still who ZAP says it is; each
- * name is one way back to it. */
+/* A client that names its connection itself. */
+static struct client client_named(const struct host *to, const struct host *as, const char *name)
+{
+    struct client client = {.context = zmq_ctx_new()};
+    int zero = 0;
+    client.socket = zmq_socket(client.context, ZMQ_DEALER);
+    assert_non_null(client.socket);
+    assert_int_equal(zmq_setsockopt(client.socket, ZMQ_LINGER, &zero, sizeof(zero)), 0);
+    assert_int_equal(zmq_setsockopt(client.socket, ZMQ_ROUTING_ID, name, strlen(name)), 0);
+    client_identify(&client, to, as);
+    assert_int_equal(zmq_connect(client.socket, to->address), 0);
+    return client;
+}
+
+/* A peer that names its connections as it likes is still who ZAP says it is; and
+ * a name that comes to another peer is another way, that leads to that peer only. */
 static void test_edge__routing_ids_say_nothing(void **state)
 {
-    struct host *a = host_new(1), *b = host_new(2);
+    struct host *a = host_new(1), *b = host_new(2), *c = host_new(3);
+    const struct host *as[] = {b, b, c, b};
+    uint64_t via[4] = {0};
 
     (void)state;
     host_let_in(a, key_of(b));
+    host_let_in(a, key_of(c));
     host_listen(a);
     host_start(a);
-    for (uint64_t i = 0; i < 8; i++) {
-        struct client client = {.context = zmq_ctx_new()};
-        client.socket = zmq_socket(client.context, ZMQ_DEALER);
-        int zero = 0;
-        assert_int_equal(zmq_setsockopt(client.socket, ZMQ_LINGER, &zero, sizeof(zero)), 0);
-        assert_int_equal(zmq_setsockopt(client.socket, ZMQ_ROUTING_ID, i % 2 ? "admin" : "root", 4),
-                         0);
-        (void)zmq_setsockopt(client.socket, ZMQ_CURVE_SERVERKEY, key_of(a)->bytes, 32);
-        (void)zmq_setsockopt(client.socket, ZMQ_CURVE_PUBLICKEY, key_of(b)->bytes, 32);
-        (void)zmq_setsockopt(client.socket, ZMQ_CURVE_SECRETKEY, hark_box_secret(b->box), 32);
-        assert_int_equal(zmq_connect(client.socket, a->address), 0);
+    for (size_t i = 0; i < 4; i++) {
+        struct client client = client_named(a, as[i], "admin");
         client_hello(&client, i + 1);
-        struct kept kept = wait_message(a, (size_t)i);
-        assert_true(hark_key_equal(&kept.peer, key_of(b)));
+        struct kept kept = wait_message(a, i);
+        assert_true(hark_key_equal(&kept.peer, key_of(as[i])));
         assert_int_equal(kept.id, i + 1);
-        assert_in_range(kept.via, HARK_VIA_THEIRS, HARK_VIA_THEIRS + 1);
+        via[i] = kept.via;
         client_free(&client);
-        struct timespec pause = {.tv_nsec = 50000000}; /* until the old one is gone */
+        struct timespec pause = {.tv_nsec = 100000000}; /* until the connection is gone */
         (void)nanosleep(&pause, NULL);
     }
+    assert_int_equal(via[0], via[1]);
+    assert_int_not_equal(via[1], via[2]);
+    assert_int_not_equal(via[1], via[3]);
+    assert_int_not_equal(via[2], via[3]);
+    host_free(c);
     host_free(b);
     host_free(a);
 }
