@@ -4,11 +4,10 @@
  * and keeps the blob's name until the repository has dropped the blob; then the
  * traces in free pages, in the search's segments and in the WAL go as well.
  *
- * Erasing is by hash. An erasure reaches a payload only through its author's own
- * entries (the first author's: a second author's entry with the same hash says
- * nothing and gives no right over it), but then it is gone everywhere. A hash
- * that a never-erased entry names too keeps its blob: the log could not be
- * replayed without it.
+ * A payload belongs to the first entry that logged its hash (PROTOCOL.md 4): it is
+ * erased through that entry's author, if that entry's kind is erasable, and then
+ * in every row that names the hash, whosesoever. These are the rules by which
+ * hark_state_is_erased answers.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -109,12 +108,12 @@ static int mark_row(struct hark_index *index, uint64_t position, uint64_t by, st
     struct hark_index_about about;
     int rc = hark_index_about(index, position, &about, err);
 
-    if (rc != 0 || about.says == HARK_SAYS_ERASED || (about.flags & HARK_FLAG_ERASABLE) == 0)
+    if (rc != 0 || about.says == HARK_SAYS_ERASED)
         return rc;
     rc = hark_index_run(
         index, err,
-        "UPDATE entry SET says = 4, erased_by = ?2, choice = CASE WHEN choice IS NULL THEN NULL"
-        " ELSE 4 END WHERE position = ?1",
+        "UPDATE entry SET says = 4, erased_by = coalesce(erased_by, ?2),"
+        " choice = CASE WHEN choice IS NULL THEN NULL ELSE 4 END WHERE position = ?1",
         V_ARGS(V_INT(position), V_INT(by)));
     if (rc == 0)
         rc = hark_index_tree_touch(index, HARK_TREE_CONTENT, position, err);
@@ -144,42 +143,70 @@ static int first_with(struct hark_index *index, const struct hark_hash *hash, ui
     return rc;
 }
 
-static const char next_duplicate[] = "SELECT min(position) FROM duplicate WHERE hash = ?1"
-                                     " AND position > ?2 AND position < ?3";
-
-/* Every row with the payload hash of this one, if this one's author had it
- * first. */
-static int erase_payload(struct hark_index *index, uint64_t position, uint64_t by,
-                         struct hark_err *err)
+/* The payload that the entry at `first` was the first to log: in every row. */
+static int erase_first(struct hark_index *index, const struct hark_index_about *first, uint64_t by,
+                       struct hark_err *err)
 {
-    struct hark_index_about about;
-    uint64_t at = 0;
-    int rc = hark_index_about(index, position, &about, err);
+    uint64_t at = first->position;
+    int rc = 0;
 
-    if (rc != 0 || !about.has_payload || (about.flags & HARK_FLAG_ERASABLE) == 0 ||
-        (about.flags & HARK_FLAG_FOREIGN) != 0)
-        return rc;
-    rc = first_with(index, &about.payload_hash, position, &at, err);
-    if (rc == 0)
-        rc = mark_row(index, position, by, err);
+    if (!first->has_payload || (first->flags & HARK_FLAG_ERASABLE) == 0)
+        return 0;
     while (rc == 0 && at != HARK_NONE) {
-        if (at != position)
-            rc = mark_row(index, at, by, err);
+        rc = mark_row(index, at, by, err);
         if (rc == 0)
-            rc = next_position(index, next_duplicate,
-                               V_BLOB(about.payload_hash.bytes, HARK_HASH_SIZE), (int64_t)at,
+            rc = next_position(index,
+                               "SELECT min(position) FROM duplicate WHERE hash = ?1"
+                               " AND position > ?2 AND position < ?3",
+                               V_BLOB(first->payload_hash.bytes, HARK_HASH_SIZE), (int64_t)at,
                                INT64_MAX, &at, err);
     }
     return rc;
 }
 
-/* All that a member wrote before this entry, and what was said of its cohorts. */
+/* A subject is erased by this entry whatever becomes of its payload, which may be
+ * another's. */
+static int erase_subject(struct hark_index *index, uint64_t position, uint64_t by,
+                         struct hark_err *err)
+{
+    struct hark_index_about about, owner;
+    uint64_t first = 0;
+    int rc = hark_index_about(index, position, &about, err);
+
+    if (rc != 0 || strcmp(about.kind, "admit") == 0)
+        return rc;
+    rc = hark_index_run(index, err,
+                        "UPDATE entry SET erased_by = coalesce(erased_by, ?2) WHERE position = ?1",
+                        V_ARGS(V_INT(position), V_INT(by)));
+    if (rc != 0 || !about.has_payload || (about.flags & HARK_FLAG_FOREIGN) != 0)
+        return rc;
+    rc = first_with(index, &about.payload_hash, position, &first, err);
+    if (rc == 0)
+        rc = hark_index_about(index, first, &owner, err);
+    return rc != 0 ? rc : erase_first(index, &owner, by, err);
+}
+
+/* What this entry was the first to log, out of a walk over a member's. */
+static int erase_own(struct hark_index *index, uint64_t position, uint64_t by, struct hark_err *err)
+{
+    struct hark_index_about about;
+    uint64_t first = 0;
+    int rc = hark_index_about(index, position, &about, err);
+
+    if (rc != 0 || !about.has_payload)
+        return rc;
+    rc = first_with(index, &about.payload_hash, position, &first, err);
+    return rc != 0 || first != position ? rc : erase_first(index, &about, by, err);
+}
+
+/* All that a member was the first to log before this entry, and the standing
+ * cohorts about its admit. */
 static int erase_member(struct hark_index *index, uint32_t member, uint64_t by,
                         struct hark_err *err)
 {
     struct hark_index_value owner = V_INT((int64_t)HARK_KEY_OF_MEMBER << 32 | (int64_t)member);
     uint64_t at = 0;
-    int64_t after = -1;
+    int64_t after;
     int rc = 0;
 
     for (after = -1; rc == 0; after = (int64_t)at) {
@@ -189,7 +216,7 @@ static int erase_member(struct hark_index *index, uint32_t member, uint64_t by,
                            owner, after, by, &at, err);
         if (rc != 0 || at == HARK_NONE)
             break;
-        rc = erase_payload(index, at, by, err);
+        rc = erase_own(index, at, by, err);
     }
     for (after = -1; rc == 0; after = (int64_t)at) {
         rc = next_position(index,
@@ -202,7 +229,7 @@ static int erase_member(struct hark_index *index, uint32_t member, uint64_t by,
                            V_INT(member), after, by, &at, err);
         if (rc != 0 || at == HARK_NONE)
             break;
-        rc = erase_payload(index, at, by, err);
+        rc = erase_own(index, at, by, err);
     }
     return rc;
 }
@@ -212,11 +239,9 @@ int hark_index_erase(struct hark_index *index, const struct hark_effect *effect,
 {
     int rc = 0;
 
-    /* An admit has no erasable payload of its own, so that it is safe to go
-     * through all subjects. */
     for (size_t i = 0; rc == 0 && i < effect->re_count; i++)
         if (effect->re[i] != HARK_NONE)
-            rc = erase_payload(index, effect->re[i], effect->position, err);
+            rc = erase_subject(index, effect->re[i], effect->position, err);
     for (size_t i = 0; rc == 0 && i < effect->erased_member_count; i++)
         rc = erase_member(index, effect->erased_members[i], effect->position, err);
     return rc;
@@ -225,16 +250,12 @@ int hark_index_erase(struct hark_index *index, const struct hark_effect *effect,
 int hark_index_eraser(struct hark_index *index, uint64_t position, const struct hark_hash *hash,
                       uint64_t *by, struct hark_err *err)
 {
-    struct hark_span key = hark_span(hash->bytes, HARK_HASH_SIZE);
     uint64_t first = 0;
     int64_t eraser = 0;
     bool found = false;
-    int rc = hark_index_lookup_find(index, HARK_LOOKUP_ERASED, key, &found, by, err);
+    int rc = first_with(index, hash, position, &first, err);
 
-    if (rc != 0 || found)
-        return rc;
     *by = HARK_NONE;
-    rc = first_with(index, hash, position, &first, err);
     if (rc == 0)
         rc = hark_index_number(index, err, &found, &eraser,
                                "SELECT erased_by FROM entry WHERE position = ?1",
@@ -245,26 +266,6 @@ int hark_index_eraser(struct hark_index *index, uint64_t position, const struct 
 }
 
 /* ---- the disk ---- */
-
-/* Does a never-erased entry name this payload too? */
-static int is_kept(struct hark_index *index, const struct hark_hash *hash, uint64_t position,
-                   bool *kept, struct hark_err *err)
-{
-    uint64_t at = 0;
-    int rc = first_with(index, hash, position, &at, err);
-
-    *kept = false;
-    while (rc == 0 && at != HARK_NONE && !*kept) {
-        struct hark_index_about about;
-
-        rc = hark_index_about(index, at, &about, err);
-        *kept = rc == 0 && (about.flags & HARK_FLAG_ERASABLE) == 0;
-        if (rc == 0)
-            rc = next_position(index, next_duplicate, V_BLOB(hash->bytes, HARK_HASH_SIZE),
-                               (int64_t)at, INT64_MAX, &at, err);
-    }
-    return rc;
-}
 
 static int read_pending(sqlite3_stmt *statement, struct hark_pending_erasure *out,
                         struct hark_err *err)
@@ -298,7 +299,7 @@ int hark_index_pending_erasures(struct hark_index *index, struct hark_pending_er
     struct hark_pending_erasure item;
     sqlite3_stmt *statement = NULL;
     size_t capacity = 0;
-    bool row = false, kept = false;
+    bool row = false;
     int rc = hark_index_select(index, err, &statement, &row,
                                "SELECT position, blob, payload_hash FROM entry"
                                " WHERE says = 4 AND blob IS NOT NULL ORDER BY position",
@@ -309,10 +310,8 @@ int hark_index_pending_erasures(struct hark_index *index, struct hark_pending_er
     while (rc == 0 && row && *count < PENDING_MAX) {
         rc = read_pending(statement, &item, err);
         if (rc == 0)
-            rc = is_kept(index, &item.payload_hash, item.position, &kept, err);
-        if (rc == 0 && !kept)
             rc = grow(&items, *count, &capacity, err);
-        if (rc == 0 && !kept)
+        if (rc == 0)
             items[(*count)++] = item;
         if (rc == 0)
             rc = hark_index_step(index, statement, &row, err);

@@ -2,7 +2,8 @@
  * The state's store over SQLite, with caches for a writer:
  *
  * - objects, direct-mapped and written back: an entry's object, its author's
- *   feed and key are touched again and again in a batch and written once;
+ *   feed and key, the state's log tree are touched again and again in a batch and
+ *   written once;
  * - look-ups: those set in this transaction are kept back and written in the
  *   order of their keys. Keys are hashes, so each lands on a page of its own:
  *   sorted, a page is visited once a transaction instead of once a key. Larger
@@ -17,7 +18,8 @@
 
 #define SLOTS        16384u /* objects */
 #define SLOT_BITS    14
-#define INLINE_MAX   160u /* bytes of a cached object; larger ones are not cached */
+#define INLINE_MAX   160u /* bytes of an object in a slot of the small kind */
+#define LARGE        64u  /* slots for larger ones, a power of two */
 #define PENDING_MAX  32768u
 #define BUCKETS      65536u
 #define BUCKET_BITS  16
@@ -32,10 +34,18 @@ struct slot {
     uint8_t bytes[INLINE_MAX];
 };
 
+struct large_slot {
+    int64_t id;
+    uint16_t size;
+    bool dirty;
+    uint8_t bytes[HARK_OBJECT_MAX];
+};
+
 struct hark_index_objects {
     size_t dirty_count;
     uint32_t dirty[SLOTS];
     struct slot slots[SLOTS];
+    struct large_slot large[LARGE];
 };
 
 struct key {
@@ -101,6 +111,10 @@ void hark_index_store_drop(struct hark_index *index)
         index->objects->slots[i].id = -1;
         index->objects->slots[i].dirty = false;
     }
+    for (size_t i = 0; i < LARGE; i++) {
+        index->objects->large[i].id = -1;
+        index->objects->large[i].dirty = false;
+    }
     clear_pending(index->lookups);
     memset(index->lookups->recent, 0, sizeof(index->lookups->recent));
 }
@@ -110,6 +124,13 @@ void hark_index_store_drop(struct hark_index *index)
 static struct slot *slot_of(struct hark_index *index, int64_t id)
 {
     return &index->objects->slots[(uint64_t)id * UINT64_C(0x9e3779b97f4a7c15) >> (64 - SLOT_BITS)];
+}
+
+/* An object is in a slot of one kind at most. The state's larger objects are few
+ * and neighbours, so the id itself spreads them. */
+static struct large_slot *large_of(struct hark_index *index, int64_t id)
+{
+    return &index->objects->large[(uint64_t)id % LARGE];
 }
 
 static int write_object(struct hark_index *index, int64_t id, const uint8_t *bytes, size_t size,
@@ -164,6 +185,17 @@ static int flush_objects(struct hark_index *index, struct hark_err *err)
             return rc;
     }
     objects->dirty_count = 0;
+    for (size_t i = 0; i < LARGE; i++) {
+        struct large_slot *large = &objects->large[i];
+        int rc;
+
+        if (large->id < 0 || !large->dirty)
+            continue;
+        rc = write_object(index, large->id, large->bytes, large->size, err);
+        if (rc != 0)
+            return rc;
+        large->dirty = false;
+    }
     return 0;
 }
 
@@ -213,48 +245,76 @@ out:
     return rc;
 }
 
+static bool get_cached(struct hark_index *index, int64_t id, uint8_t *out, size_t *size)
+{
+    const struct slot *slot = slot_of(index, id);
+    const struct large_slot *large = large_of(index, id);
+
+    if (slot->id == id) {
+        *size = slot->size;
+        memcpy(out, slot->bytes, slot->size);
+        return true;
+    }
+    if (large->id != id)
+        return false;
+    *size = large->size;
+    memcpy(out, large->bytes, large->size);
+    return true;
+}
+
+/* What waits to be written is not pushed out by reading. */
+static void keep_read(struct hark_index *index, int64_t id, const uint8_t *bytes, size_t size)
+{
+    struct slot *slot = slot_of(index, id);
+
+    if (size > INLINE_MAX || slot->dirty)
+        return;
+    slot->id = id;
+    slot->size = (uint16_t)size;
+    memcpy(slot->bytes, bytes, size);
+}
+
 static int store_get(void *arg, enum hark_section section, uint64_t number, uint8_t *out,
                      size_t *size, struct hark_err *err)
 {
     struct hark_index *index = arg;
     int64_t id = (int64_t)section << 40 | (int64_t)number;
-    struct slot *slot = NULL;
     bool found = false;
     int rc;
 
     if (number >= NUMBER_LIMIT)
         return hark_err_set(err, HARK_E_NOT_FOUND, "there is no such object");
-    if (!index->read_only) {
-        slot = slot_of(index, id);
-        if (slot->id == id) {
-            *size = slot->size;
-            memcpy(out, slot->bytes, slot->size);
-            return 0;
-        }
-    }
+    if (!index->read_only && get_cached(index, id, out, size))
+        return 0;
     rc = read_object(index, id, &found, out, size, err);
     if (rc != 0)
         return rc;
     if (!found)
         return hark_err_set(err, HARK_E_NOT_FOUND, "there is no object %llu in section %d",
                             (unsigned long long)number, (int)section);
-    if (slot == NULL || *size > INLINE_MAX || slot->dirty)
-        return 0; /* what waits to be written is not pushed out by reading */
-    slot->id = id;
-    slot->size = (uint16_t)*size;
-    memcpy(slot->bytes, out, *size);
+    if (!index->read_only)
+        keep_read(index, id, out, *size);
     return 0;
 }
 
-/* A larger object goes to the file at once, and whatever its slot held with it. */
 static int put_large(struct hark_index *index, int64_t id, const uint8_t *bytes, size_t size,
                      struct hark_err *err)
 {
+    struct large_slot *large = large_of(index, id);
     struct slot *slot = slot_of(index, id);
+    int rc = 0;
 
-    if (slot->id == id)
+    if (large->id >= 0 && large->id != id && large->dirty)
+        rc = write_object(index, large->id, large->bytes, large->size, err);
+    if (rc != 0)
+        return rc;
+    if (slot->id == id) /* it was small */
         slot->id = -1;
-    return write_object(index, id, bytes, size, err);
+    large->id = id;
+    large->size = (uint16_t)size;
+    large->dirty = true;
+    memcpy(large->bytes, bytes, size);
+    return 0;
 }
 
 static int put_small(struct hark_index *index, int64_t id, const uint8_t *bytes, size_t size,
@@ -266,6 +326,8 @@ static int put_small(struct hark_index *index, int64_t id, const uint8_t *bytes,
 
     if (rc != 0)
         return rc;
+    if (large_of(index, id)->id == id) /* it was large */
+        large_of(index, id)->id = -1;
     slot->id = id;
     slot->size = (uint16_t)size;
     if (size > 0)

@@ -221,6 +221,14 @@ static void test_index__finds_by_prefix_of_either_id(void **state)
         ok(w, hark_index_find(w->index, hex, &row, &w->err));
         assert_int_equal(row.position, 5);
     }
+    /* An entry that both of its ids would name is still one. */
+    memcpy(id.bytes, git.bytes, sizeof(git.bytes));
+    world_begin(w);
+    ok(w, store.bind(store.arg, HARK_LOOKUP_ENTRY, hark_span(id.bytes, 32), 4, &w->err));
+    world_commit(w);
+    hark_hex_encode(hex, git.bytes, 6);
+    ok(w, hark_index_find(w->index, hex, &row, &w->err));
+    assert_int_equal(row.position, 4);
     assert_int_equal(hark_index_find(w->index, "0123456", &row, &w->err), HARK_E_USAGE);
     assert_int_equal(hark_index_find(w->index, "0123456x", &row, &w->err), HARK_E_USAGE);
     assert_int_equal(hark_index_find(w->index, "ffffffffffff", &row, &w->err), HARK_E_NOT_FOUND);
@@ -482,6 +490,42 @@ static void test_index__cohorts_go_by_the_latest_that_says_something(void **stat
     world_check(w);
 }
 
+/* The payload of an older cohort entry that comes late does not overrule the
+ * newer one. */
+static void test_index__late_cohorts_do_not_overrule(void **state)
+{
+    struct world *w = *state;
+    struct saying late = {.kind = "cohort",
+                          .author_of = HARK_KEY_OF_STEWARD,
+                          .json = "{}",
+                          .says = HARK_SAYS_MISSING,
+                          .re_count = 1};
+    json_t *payload = json_pack("{s:s, s:s}", "dimension", "owner", "value", "no");
+    struct hark_git_id blob = world_git("blob", 1);
+    struct hark_cohort *cohorts = NULL;
+    size_t count = 0;
+    uint64_t newer;
+
+    world_begin(w);
+    late.re[0] = world_admit(w, HARK_ROLE_MEMBER);
+    (void)world_add(w, &late);
+    newer = world_cohort(w, late.re[0], "owner", "yes");
+    ok(w, hark_index_payload_came(w->index, newer - 1, &blob, HARK_SAYS_IT, payload, &w->err));
+    world_commit(w);
+    ok(w, hark_index_member_cohorts(w->index, 0, &cohorts, &count, &w->err));
+    assert_int_equal(count, 1);
+    assert_string_equal(cohorts[0].value, "yes");
+    free(cohorts);
+    world_check(w);
+    world_begin(w);
+    (void)world_erase(w, newer);
+    world_commit(w);
+    ok(w, hark_index_member_cohorts(w->index, 0, &cohorts, &count, &w->err));
+    assert_string_equal(cohorts[0].value, "no");
+    free(cohorts);
+    json_decref(payload);
+}
+
 /* ---- tallies ---- */
 
 #define VOTERS 90u
@@ -734,6 +778,7 @@ static void test_index__erasing_is_by_hash_and_author(void **state)
     world_commit(w);
     assert_int_equal(pending(w, positions), 0);
     assert_int_equal(world_row(w, one).says, HARK_SAYS_IT);
+    assert_true(world_row(w, other).erased_by != HARK_NONE);
     world_begin(w);
     eraser = world_erase(w, two);
     world_commit(w);
@@ -798,24 +843,37 @@ static void test_index__erases_a_member_up_to_here(void **state)
     world_check(w);
 }
 
-/* The log could not be replayed without a never-erased payload: another entry
- * that names the same bytes and is erased must not take them away. */
-static void test_index__keeps_blobs_that_must_stay(void **state)
+/* A payload is its first logger's: when that one's kind is never erased the log
+ * hangs on the bytes, and erasing another entry that names them takes nothing
+ * away; the other way round it does, and takes the never-erased entry's too. */
+static void test_index__erasing_goes_by_the_first_logger(void **state)
 {
     struct world *w = *state;
-    struct hark_hash hash = world_hash("shared", 0);
-    struct saying post = {.kind = "post", .json = "{\"body\":\"a\"}", .payload_hash = &hash};
-    struct saying rekey = {.kind = "rekey", .json = "{\"box\":\"a\"}", .payload_hash = &hash};
-    uint64_t position, positions[16];
+    struct hark_hash kept = world_hash("shared", 0), gone = world_hash("shared", 1);
+    struct saying rekey = {.kind = "rekey", .json = "{\"box\":\"a\"}", .payload_hash = &kept};
+    struct saying post = {.kind = "post", .json = "{\"body\":\"a\"}", .payload_hash = &kept};
+    uint64_t position, eraser, positions[16];
 
+    world_begin(w);
+    position = world_add(w, &rekey);
+    (void)world_add(w, &post);
+    eraser = world_erase(w, position + 1);
+    world_commit(w);
+    assert_int_equal(world_row(w, position).says, HARK_SAYS_IT);
+    assert_int_equal(world_row(w, position + 1).says, HARK_SAYS_IT);
+    assert_int_equal(world_row(w, position + 1).erased_by, eraser); /* the entry, not the bytes */
+    assert_int_equal(pending(w, positions), 0);
+    post.payload_hash = rekey.payload_hash = &gone;
+    rekey.verdict = 15;
     world_begin(w);
     position = world_add(w, &post);
     (void)world_add(w, &rekey);
     (void)world_erase(w, position);
     world_commit(w);
     assert_int_equal(world_row(w, position).says, HARK_SAYS_ERASED);
-    assert_int_equal(world_row(w, position + 1).says, HARK_SAYS_IT);
-    assert_int_equal(pending(w, positions), 0);
+    assert_int_equal(world_row(w, position + 1).says, HARK_SAYS_ERASED);
+    assert_int_equal(pending(w, positions), 2);
+    world_check(w);
 }
 
 static void test_index__hides_and_uses(void **state)
@@ -1051,11 +1109,12 @@ int main(void)
         T(test_index__names_go_by_the_latest_profile),
         T(test_index__titles_go_by_the_newest_words),
         T(test_index__cohorts_go_by_the_latest_that_says_something),
+        T(test_index__late_cohorts_do_not_overrule),
         T(test_index__tallies_equal_a_recount),
         T(test_index__tallies_reach_over_rows),
         T(test_index__erasing_is_by_hash_and_author),
         T(test_index__erases_a_member_up_to_here),
-        T(test_index__keeps_blobs_that_must_stay),
+        T(test_index__erasing_goes_by_the_first_logger),
         T(test_index__hides_and_uses),
         T(test_index__content_hash_follows_what_is_held),
         T(test_index__tiles_prove_the_log),

@@ -77,10 +77,10 @@ static void test_index_search__finds_words_that_all_occur(void **state)
 static void test_index_search__finds_any_piece_of_cjk(void **state)
 {
     static const char *const sentences[] = {
-        "\xe8\xa8\x88\xe7\xa8\x8b\xe8\xbb\x8a\xe5\x8f\xb8\xe6\xa9\x9f\xe8\xa6\x81\xe6\x9c\x89"
-        "\xe5\x9f\xb7\xe7\x85\xa7", /* a taxi driver needs a licence (traditional Chinese) */
-        "\xe5\x8f\xb8\xe6\xa9\x9f", /* driver */
-        "\xe6\xa9\x9f\xe5\x8f\xb8", /* the other way round */
+        ("\xe8\xa8\x88\xe7\xa8\x8b\xe8\xbb\x8a\xe5\x8f\xb8\xe6\xa9\x9f\xe8\xa6\x81\xe6\x9c\x89"
+         "\xe5\x9f\xb7\xe7\x85\xa7"), /* a taxi driver needs a licence (traditional Chinese) */
+        "\xe5\x8f\xb8\xe6\xa9\x9f",   /* driver */
+        "\xe6\xa9\x9f\xe5\x8f\xb8",   /* the other way round */
         "\xe6\x9d\xb1\xe4\xba\xac\xe3\x82\xbf\xe3\x83\xaf\xe3\x83\xbc\xe3\x81\xb8", /* Tokyo Tower
                                                                                      */
         "\xed\x83\x9d\xec\x8b\x9c\xea\xb8\xb0\xec\x82\xac",                         /* Hangul */
@@ -163,6 +163,11 @@ static void test_index_search__knows_no_syntax(void **state)
         (void)search(w, queries[i]);
     assert_false(finds(w, "benches OR market", one));
     assert_false(finds(w, "text:benches", one));
+    /* Folding must not close the string that it stands in. */
+    assert_false(finds(w,
+                       "\"x\xef\xbc\x82 OR \xef\xbc\x82"
+                       "benches\"",
+                       one));
     assert_true(finds(w, "benches*", one)); /* punctuation is nothing */
     assert_int_equal(hark_index_search(w->index, "\xff\xfe", 0, keep, NULL, &w->err), HARK_E_USAGE);
     memset(longest, 'a', sizeof(longest));
