@@ -21,8 +21,8 @@ static int match_payload(struct space_item *item, struct hark_err *err)
         return hark_err_set(err, HARK_E_PAYLOAD_ABSENT, "the entry names a payload");
     if (item->payload_state != 1)
         return 0;
-    if (item->payload.data == NULL || item->payload.size != entry->payload_size ||
-        item->payload.size == 0 || item->payload.size > HARK_PAYLOAD_MAX)
+    if (item->payload.size != entry->payload_size || item->payload.size == 0 ||
+        item->payload.size > HARK_PAYLOAD_MAX)
         return hark_err_set(err, HARK_E_PAYLOAD_SIZE, "the payload has %zu bytes, not %llu",
                             item->payload.size, (unsigned long long)entry->payload_size);
     struct hark_hash hash = hark_sha256(item->payload);

@@ -780,6 +780,24 @@ static int take_taken(struct stage *s, struct hark_space *home, uint64_t size)
     return rc;
 }
 
+/* The same with the home's next entry in it. */
+static int take_taken_and_entry(struct stage *s, struct hark_space *home, uint64_t size)
+{
+    struct hark_raw_batch raw;
+    struct forge f;
+    int rc;
+
+    taken_size = size;
+    take_apart(&f, s, home, s->base + 4);
+    f.batch.previous = hark_space_head(s->space)->batch;
+    f.batch.previous_id = hark_space_head(s->space)->batch_id;
+    put_together(&f, takes);
+    raw = raw_of(&f);
+    rc = take(s->space, &raw, f.now_ms);
+    forge_free(&f);
+    return rc;
+}
+
 static void test_space_take__what_is_taken_never_goes_back(void **state)
 {
     struct hark_verified verified;
@@ -787,7 +805,7 @@ static void test_space_take__what_is_taken_never_goes_back(void **state)
     struct hark_raw_batch raw;
     struct snapshot was;
     struct forge f;
-    struct stage s;
+    struct stage s, ahead;
 
     (void)state;
     at_case = "taken";
@@ -809,6 +827,12 @@ static void test_space_take__what_is_taken_never_goes_back(void **state)
     OK(hark_space_reindex(s.space, &err));
     assert_code(take_taken(&s, home, 6), HARK_E_BATCH_TAKEN);
     assert_code(take_taken(&s, home, 8), 0);
+    ahead = s;
+    ahead.space = home;
+    world_say(s.world, s.bob, "topic", stage_text("title", "The moon"), HARK_NONE);
+    stage_log(&ahead, s.base + 4);
+    assert_code(take_taken_and_entry(&s, home, 7), HARK_E_BATCH_TAKEN);
+    assert_code(take_taken_and_entry(&s, home, 8), 0); /* its entry is new enough */
     assert_sound(s.space);
     hark_space_free(home);
     stage_end(&s);
