@@ -88,6 +88,7 @@ static void test_print_text__direction_and_width_marks_are_made_visible(void **s
     assert_printed("a\xe2\x80\x8b\xef\xbb\xbf", "a<U+200B><U+FEFF>"); /* zero width */
     assert_printed("\xe2\x80\xa8\xe2\x80\xa9\xd8\x9c", "<U+2028><U+2029><U+061C>");
     assert_printed("\xf3\xa0\x81\x81", "<U+E0041>"); /* a tag character */
+    assert_printed("\xf3\xa0\x80\x8a", "<U+E000A>"); /* one that ends like an LF */
 }
 
 static void test_print_text__bytes_that_are_not_utf8_are_made_visible(void **state)
