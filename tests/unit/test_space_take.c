@@ -439,12 +439,13 @@ static void b13_order(struct forge *f, enum step step)
 /* An entry that may not be logged, in a batch that is right otherwise. */
 static void b14_stranger(struct forge *f, enum step step)
 {
-    struct world_draft d = {.by = 200, .kind = "topic", .fields = stage_text("title", "I")};
+    struct world_draft d = {.by = 200, .kind = "topic"};
     struct world_entry *e;
     size_t size;
 
     if (step != AT_LINES)
         return;
+    d.fields = stage_text("title", "I");
     e = world_build(f->stage->world, &d);
     size = e->object.size;
     OK(hark_buf_append_span(&f->spare, e->object, &err));
