@@ -87,7 +87,7 @@ static int device_add(struct hark_cmd *cmd, struct hark_err *err)
         rc = make_device_key(cmd, wanted, person.label, label, err);
     if (rc == 0) {
         rc = log_device(cmd, space, &person, label, key, &logged, err);
-        if (rc < 0 && !cmd->changed)
+        if (hark_err_exit(rc) == 3 && !cmd->changed)
             drop_device_key(cmd, label);
     }
     if (rc == 0)

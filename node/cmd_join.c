@@ -360,9 +360,9 @@ int hark_cmd_join(struct hark_cmd *cmd, struct hark_err *err)
             rc = write_profile(cmd, &join, err);
         rc = hark_cmd_commit(cmd, join.space, rc, false, err);
     }
-    /* A key that nothing was signed with is of no use; one that an entry names is
-     * kept whatever went wrong after that. */
-    if (rc < 0 && !cmd->changed)
+    /* The key of a refused join is of no use. After any other failure it stays:
+     * the batch that names it may be in git, whatever came after. */
+    if (hark_err_exit(rc) == 3 && !cmd->changed)
         drop_key(cmd, &join);
     if (rc == 0)
         rc = print_joined(cmd, &join, err);

@@ -19,7 +19,7 @@ int hark_cmd_commit(struct hark_cmd *cmd, struct hark_space *space, int rc, bool
     /* A daemon tends by itself, within a second; what is erased must not wait. */
     if (cmd->net == NULL || at_once)
         rc = hark_space_tend(space, err);
-    return rc;
+    return rc < 0 ? hark_err_wrap(err, "it is logged; what follows a batch") : 0;
 }
 
 int hark_cmd_print_logged(struct hark_cmd *cmd, struct hark_space *space, const char *kind,

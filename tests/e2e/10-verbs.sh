@@ -115,7 +115,9 @@ hark join "https://brand.example/#$invitation" --name "Jörg <b>" --answers "$wo
     >/dev/null 2>"$work/quiet"
 [ ! -s "$work/quiet" ] || fail "-q showed the terms"
 refused ticket-used 3 hark join "$invitation" --name Late
-refused ticket-checksum 3 hark join "${invitation%?}A" --name Late
+other_letter=A
+if [ "${invitation:20:1}" = A ]; then other_letter=B; fi
+refused ticket-checksum 3 hark join "${invitation:0:20}$other_letter${invitation:21}" --name Late
 refused ticket-form 3 hark join nonsense --name Late
 refused ticket-kind 3 hark join "$(hark ticket)" --name Late
 refused accept-not-here 3 "$HARK" -C "$work/partner" join "$staff" --name Late
