@@ -171,6 +171,13 @@ static void host_let_in(struct host *host, const struct hark_key *key)
     (void)pthread_mutex_unlock(&host->lock);
 }
 
+static void host_echo(struct host *host)
+{
+    (void)pthread_mutex_lock(&host->lock);
+    host->echoes = true;
+    (void)pthread_mutex_unlock(&host->lock);
+}
+
 static void host_listen(struct host *host)
 {
     assert_int_equal(hark_edge_listen(host->edge, "tcp://127.0.0.1:*", host->address, NULL), 0);
@@ -306,7 +313,7 @@ static void test_edge__allowed_key_talks(void **state)
 
     (void)state;
     make_two(&a, &b);
-    a->echoes = true;
+    host_echo(a);
     assert_true(send_within(b, key_of(a), HARK_VIA_ANY, 42, 0, PATIENCE_MS));
     struct kept kept = wait_message(a, 0);
     assert_true(hark_key_equal(&kept.peer, key_of(b))); /* by ZAP, not by its word */
@@ -357,7 +364,8 @@ static void test_edge__two_connections(void **state)
     host_listen(b);
     host_connect(a, b);
     host_connect(b, a);
-    a->echoes = b->echoes = true;
+    host_echo(a);
+    host_echo(b);
     host_start(a);
     host_start(b);
     assert_true(send_within(b, key_of(a), HARK_VIA_OURS, 1, 0, PATIENCE_MS));
