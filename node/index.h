@@ -9,6 +9,12 @@
  * read-only). Writing happens in a transaction: hark_index_begin, any number of
  * entries, hark_index_commit. Errors: io, disk-full, busy, damaged (also another
  * index version: rebuild), not-found, no-memory.
+ *
+ * A crash may take the last committed transactions away, whole ones: after opening
+ * the caller compares hark_index_size with the log and adds what is missing. So
+ * the log is committed first, always. Keys that are looked up are hashes and lie
+ * scattered: ten thousand entries a transaction cost markedly less an entry than
+ * one thousand, which counts when catching up.
  */
 #ifndef HARK_NODE_INDEX_H
 #define HARK_NODE_INDEX_H
@@ -26,6 +32,9 @@ HARK_CHECK int hark_index_open(struct hark_index **out, const char *path,
                                const struct hark_hash *space, bool create, bool read_only,
                                struct hark_err *err);
 void hark_index_free(struct hark_index *index);
+/* On a read-only connection begin and commit hold a snapshot: everything read in
+ * between is of one instant. A commit that fails has rolled back; so does freeing
+ * an index in a transaction. After a rollback hark_state_reload is due. */
 HARK_CHECK int hark_index_begin(struct hark_index *index, struct hark_err *err);
 HARK_CHECK int hark_index_commit(struct hark_index *index, struct hark_err *err);
 void hark_index_rollback(struct hark_index *index);
@@ -62,7 +71,14 @@ struct hark_index_entry {
 /* Adds its row, its Re, its words to the search, and what it does to members,
  * roles, cohorts, votes, profiles (by entry->kind and effect). Void entries get
  * their row only. Erasures and hides mark their subjects' rows; hiding takes
- * words out of the search. */
+ * words out of the search, those of the subject's revisions too.
+ *
+ * What hangs on an erasable payload (a name, a member's cohort in a dimension, the
+ * words of a revision) goes by the latest entry that says something: so it is for
+ * a newcomer too, who never sees what was erased. A vote does not: its subject and
+ * member stand in headers, so the latest counts, even when it says nothing.
+ *
+ * An item is borrowed for the call. Error internal: it is not the next position. */
 HARK_CHECK int hark_index_add(struct hark_index *index, const struct hark_index_entry *item,
                               struct hark_err *err);
 
@@ -83,7 +99,9 @@ HARK_CHECK int hark_index_batch(struct hark_index *index, uint64_t position,
 /* What is still to be erased from disk: positions marked erased whose blob is
  * still known. After the repository has dropped them, hark_index_erased removes
  * blob ids, words, choices, names, and every trace in free pages (search
- * optimised, VACUUM, WAL truncated); needs to be outside a transaction. */
+ * optimised, VACUUM, WAL truncated); needs to be outside a transaction. All of the
+ * file is rewritten: erasures are better gathered. Error busy: a reader holds on to
+ * an old state; until it succeeds the items stay pending. */
 struct hark_pending_erasure {
     uint64_t position;
     struct hark_git_id blob;
@@ -120,6 +138,9 @@ struct hark_row {
     uint64_t seq;
     char kind[HARK_KIND_NAME_MAX + 1];
     uint8_t verdict;
+    /* HARK_NONE: nothing did. erased_by: the first entry that erased it or all of
+     * its member's; what it says may stand all the same when its payload belongs to
+     * another (PROTOCOL.md 4). */
     uint64_t hidden_by, erased_by, replaces, used_by;
     bool has_payload;
     uint64_t payload_size;
@@ -162,7 +183,9 @@ HARK_CHECK int hark_index_search(struct hark_index *index, const char *query, ui
                                  hark_row_fn *fn, void *arg, struct hark_err *err);
 
 /* A tally of the latest votes on a subject. `silent`: latest votes that say
- * nothing, `erased` of them erased. */
+ * nothing, `erased` of them erased. Votes of members who have left or were removed
+ * since count as cast; only active members are eligible, so that voters may be more
+ * than those. */
 struct hark_tally {
     uint64_t eligible; /* active members (within `where`) */
     uint64_t voters;   /* members whose latest vote says something */
@@ -173,8 +196,9 @@ struct hark_cohort {
     char dimension[33];
     char value[65];
 };
-/* where_count cohorts are ANDed (0: everybody). `below`: latest votes among the
- * log's first `below` entries (0: all; smaller ones are slower: by scan). */
+/* where_count cohorts are ANDed (0: everybody; at most 32, else usage). `below`:
+ * votes, members and cohorts as of the log's first `below` entries (0: all; smaller
+ * ones are slower: by scan), but saying what they say now. */
 HARK_CHECK int hark_index_tally(struct hark_index *index, uint64_t subject,
                                 const struct hark_cohort *where, size_t where_count, uint64_t below,
                                 struct hark_tally *out, struct hark_err *err);
@@ -206,7 +230,8 @@ HARK_CHECK int hark_index_title(struct hark_index *index, uint64_t position, cha
                                 struct hark_err *err);
 /* Bytes on disk, WAL included. */
 HARK_CHECK int hark_index_disk(struct hark_index *index, uint64_t *bytes, struct hark_err *err);
-/* SQLite's integrity check and our own (bitmaps against rows, counts, roots). */
+/* SQLite's integrity check and our own (bitmaps against rows, counts, roots), in
+ * the time that reading all of it takes; outside a transaction. Error: damaged. */
 HARK_CHECK int hark_index_check(struct hark_index *index, struct hark_err *err);
 
 #endif
