@@ -406,6 +406,8 @@ static int print_summary(struct import *im, struct hark_err *err)
                       (json_int_t)im->votes, "hidden", (json_int_t)im->hidden, "skipped",
                       (json_int_t)im->skipped, "already", (json_int_t)im->already),
             err);
+    if (im->cmd->globals.quiet)
+        return 0;
     (void)fprintf(im->cmd->out, "imported ");
     hark_print_line(im->cmd->out, hark_polis_title(im->polis));
     (void)fprintf(im->cmd->out,
