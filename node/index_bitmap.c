@@ -124,16 +124,21 @@ static int read_row(struct hark_index *index, int64_t id, roaring_bitmap_t **out
         size_t size = (size_t)sqlite3_column_bytes(statement, 0);
 
         if (bytes == NULL || !row_is_sound(bytes, size))
-            rc = hark_err_set(err, HARK_E_DAMAGED, "the index holds a bitmap that is none");
+            rc = HARK_E_DAMAGED;
         else
             *out = roaring_bitmap_portable_deserialize_safe((const char *)bytes, size);
     } else {
         *out = roaring_bitmap_create();
     }
     (void)sqlite3_reset(statement);
-    if (rc == 0 && *out == NULL)
-        rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a bitmap");
-    return rc;
+    if (rc == HARK_E_DAMAGED) {
+        (void)hark_err_set(err, rc, "the index holds a bitmap that is none");
+        return rc;
+    }
+    if (*out != NULL)
+        return 0;
+    (void)hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a bitmap");
+    return HARK_E_NO_MEMORY;
 }
 
 static int write_row(struct hark_index *index, const struct held *held, struct hark_err *err)

@@ -509,7 +509,7 @@ int hark_index_lookup_find(struct hark_index *index, unsigned lookup, struct har
                            bool *found, uint64_t *number, struct hark_err *err)
 {
     struct hark_index_lookups *lookups = index->lookups;
-    struct key wanted;
+    struct key wanted = {.size = 0};
     struct recent *recent;
     uint64_t hash;
     uint32_t bucket;
@@ -546,7 +546,7 @@ int hark_index_lookup_find(struct hark_index *index, unsigned lookup, struct har
 int hark_index_lookup_bind(struct hark_index *index, unsigned lookup, struct hark_span key,
                            uint64_t number, struct hark_err *err)
 {
-    struct key wanted;
+    struct key wanted = {.size = 0};
     int rc = hark_index_writing(index, err);
 
     if (rc == 0)
@@ -570,7 +570,7 @@ static int store_unbind(void *arg, enum hark_lookup lookup, struct hark_span key
                         struct hark_err *err)
 {
     struct hark_index *index = arg;
-    struct key wanted;
+    struct key wanted = {.size = 0};
     int rc = hark_index_writing(index, err);
 
     if (rc == 0)

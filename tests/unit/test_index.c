@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include <sqlite3.h>
+
 #include "index_world.h"
 
 /* ---- opening ---- */
@@ -105,6 +107,128 @@ static void test_index__check_finds_damage(void **state)
         write_file(w->path, noise, sizeof(noise), page * 4096);
     if (hark_index_open(&w->index, w->path, &w->space, false, false, &w->err) == 0)
         assert_int_equal(hark_index_check(w->index, &w->err), HARK_E_DAMAGED);
+}
+
+/* Runs SQL on the closed index's file, as a fault would, only better aimed. */
+static void tamper(struct world *w, const char *sql, const void *blob, size_t size)
+{
+    sqlite3_stmt *statement = NULL;
+    sqlite3 *db = NULL;
+
+    assert_int_equal(sqlite3_open(w->path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &statement, NULL), SQLITE_OK);
+    if (blob != NULL)
+        assert_int_equal(sqlite3_bind_blob(statement, 1, blob, (int)size, SQLITE_STATIC),
+                         SQLITE_OK);
+    assert_int_equal(sqlite3_step(statement), SQLITE_DONE);
+    (void)sqlite3_finalize(statement);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+static uint64_t fill_for_tampering(struct world *w)
+{
+    uint64_t idea;
+
+    world_begin(w);
+    for (int i = 0; i < 10; i++)
+        (void)world_cohort(w, world_admit(w, HARK_ROLE_MEMBER), "owner", "no");
+    idea = world_say(w, "idea", 0, "{\"body\":\"more benches\"}");
+    for (uint32_t i = 0; i < 10; i++)
+        (void)world_vote(w, i, idea, i < 5 ? "agree" : "pass");
+    for (int i = 0; i < 300; i++)
+        (void)world_say(w, "post", 0, "{\"body\":\"a\"}");
+    (void)world_about(w, "hide", 0, w->size - 1, "{\"reason\":\"rude\"}");
+    (void)world_erase(w, w->size - 3);
+    world_commit(w);
+    world_check(w);
+    return idea;
+}
+
+static void copy_file(const char *from, const char *to)
+{
+    FILE *in = fopen(from, "rb"), *out = fopen(to, "wb");
+    char block[4096];
+    size_t size;
+
+    assert_non_null(in);
+    assert_non_null(out);
+    while ((size = fread(block, 1, sizeof(block), in)) > 0)
+        assert_int_equal(fwrite(block, 1, size, out), size);
+    assert_int_equal(fclose(in), 0);
+    assert_int_equal(fclose(out), 0);
+}
+
+/* Each thing that the check looks at, made wrong while SQLite sees nothing
+ * amiss. */
+static void test_index__check_finds_what_sqlite_cannot(void **state)
+{
+    static const char *const faults[] = {
+        "UPDATE bits SET id = id + 256 WHERE id = (SELECT max(id) FROM bits)",
+        "DELETE FROM bits WHERE id = 0",
+        "INSERT INTO bits SELECT id + 4096, bits FROM bits WHERE id > 1 << 61",
+        "UPDATE entry SET choice = 1 WHERE choice = 0",
+        "UPDATE entry SET flags = flags | 4 WHERE choice = 2",
+        "UPDATE member SET ended = 5 WHERE ordinal = 3",
+        "DELETE FROM cohort WHERE member = 4",
+        "UPDATE tile SET hashes = zeroblob(length(hashes)) WHERE id >> 48 = (7 << 8 | 8)",
+        "UPDATE tile SET hashes = zeroblob(length(hashes)) WHERE id >> 48 = (8 << 8 | 8)",
+        "UPDATE object SET bytes = x'00' WHERE id = (3 << 40) + 2",
+        "UPDATE entry SET payload_hash = zeroblob(32) WHERE position = 30",
+        "UPDATE entry SET says = 2 WHERE position = 40",
+        "UPDATE words_content SET c0 = 'another' WHERE id = 40",
+        "DELETE FROM entry WHERE position = 50",
+        "DELETE FROM object WHERE id = (SELECT max(id) FROM object WHERE id < (4 << 40))",
+    };
+    struct world *w = *state;
+    char copy[160];
+
+    (void)fill_for_tampering(w);
+    hark_index_free(w->index);
+    w->index = NULL;
+    (void)snprintf(copy, sizeof(copy), "%s/good.db", w->dir);
+    assert_int_equal(rename(w->path, copy), 0);
+    for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
+        copy_file(copy, w->path);
+        tamper(w, faults[i], NULL, 0);
+        world_open(w);
+        if (hark_index_check(w->index, &w->err) != HARK_E_DAMAGED)
+            fail_msg("not found: %s", faults[i]);
+        hark_index_free(w->index);
+        w->index = NULL;
+    }
+    assert_int_equal(unlink(copy), 0);
+}
+
+/* CRoaring believes what it reads; a row that is no bitmap never gets to it. */
+static void test_index__reads_no_bitmap_that_is_none(void **state)
+{
+    static const uint8_t rows[][24] = {
+        {0x3a, 0x30, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0, 16, 0, 0, 0, 5, 0, 2, 0}, /* descends */
+        {0x3a, 0x30, 0, 0, 1, 0, 0, 0, 0, 0, 9, 0, 16, 0, 0, 0, 5, 0, 6, 0}, /* too few */
+        {0x3a, 0x30, 0, 0, 2, 0, 0, 0, 0, 0, 1, 0, 16, 0, 0, 0, 5, 0, 6, 0}, /* two of them */
+        {0x3a, 0x30, 0, 0, 1, 0, 0, 0, 3, 0, 1, 0, 16, 0, 0, 0, 5, 0, 6, 0}, /* elsewhere */
+        {0x3a, 0x30, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0, 99, 0, 0, 0, 5, 0, 6, 0}, /* offset */
+        {0x3b, 0x30, 0, 0, 1, 0, 0, 0, 1, 0, 1, 0, 255, 255, 255, 255, 0, 0, 0, 0}, /* runs */
+    };
+    struct world *w = *state;
+    uint64_t idea = fill_for_tampering(w);
+    uint8_t bits[16 + 8192] = {0x3a, 0x30, 0, 0, 1, 0, 0, 0, 0, 0, 0xff, 0xff, 16};
+    struct hark_tally tally;
+
+    for (size_t i = 0; i <= sizeof(rows) / sizeof(rows[0]) + 1; i++) {
+        bool array = i < sizeof(rows) / sizeof(rows[0]);
+
+        hark_index_free(w->index);
+        w->index = NULL;
+        if (i > sizeof(rows) / sizeof(rows[0])) /* as many bits as it says: sound */
+            memset(bits + 16, 0xff, 8192);
+        tamper(w, "UPDATE bits SET bits = ?1 WHERE id >= 1 << 61", array ? rows[i] : bits,
+               array ? 20 : sizeof(bits));
+        world_open(w);
+        assert_int_equal(hark_index_tally(w->index, idea, NULL, 0, 0, &tally, &w->err),
+                         i > sizeof(rows) / sizeof(rows[0]) ? 0 : HARK_E_DAMAGED);
+    }
+    assert_int_equal(tally.agree, 65536);
 }
 
 /* ---- rows and ids ---- */
@@ -1100,6 +1224,8 @@ int main(void)
         T(test_index__is_not_found_where_it_is_not),
         T(test_index__knows_what_is_no_index),
         T(test_index__check_finds_damage),
+        T(test_index__check_finds_what_sqlite_cannot),
+        T(test_index__reads_no_bitmap_that_is_none),
         T(test_index__row_has_what_was_added),
         T(test_index__batches_may_be_empty),
         T(test_index__finds_by_prefix_of_either_id),
