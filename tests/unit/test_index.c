@@ -923,14 +923,25 @@ static void test_index__erasing_is_by_hash_and_author(void **state)
 }
 
 /* All of a member's: what it wrote before, void or not, and its cohorts; not what
- * can never be erased, not what others wrote, not what comes later. */
+ * can never be erased, not what others wrote (though it named their payload, or
+ * they made a cohort of it that is void), not what comes later. */
 static void test_index__erases_a_member_up_to_here(void **state)
 {
     struct world *w = *state;
     struct saying erase = {.kind = "erase", .re_count = 1, .erase_member = true, .member = 0};
     struct saying leave = {.kind = "leave", .json = "{}", .status = HARK_STATUS_LEFT};
     struct saying voided = {.kind = "post", .json = "{\"body\":\"void\"}", .verdict = 9};
+    struct saying copied = {.kind = "post",
+                            .json = "{\"body\":\"theirs\"}",
+                            .foreign = true,
+                            .says = HARK_SAYS_FOREIGN};
+    struct saying usurped = {.kind = "cohort",
+                             .author = 1,
+                             .verdict = 2,
+                             .json = "{\"dimension\":\"owner\",\"value\":\"x\"}",
+                             .re_count = 1};
     uint64_t admit, post, vote, others, left, later, cohort, late_cohort, bad;
+    struct hark_hash theirs;
     struct hark_cohort *cohorts = NULL;
     size_t count = 0;
 
@@ -942,6 +953,11 @@ static void test_index__erases_a_member_up_to_here(void **state)
     vote = world_vote(w, 0, post, "agree");
     cohort = world_cohort(w, admit, "owner", "no");
     bad = world_add(w, &voided);
+    theirs = world_hash("payload", others);
+    copied.payload_hash = &theirs;
+    (void)world_add(w, &copied);
+    usurped.re[0] = admit;
+    (void)world_add(w, &usurped);
     left = world_add(w, &leave);
     erase.re[0] = admit;
     (void)world_add(w, &erase);
@@ -953,6 +969,9 @@ static void test_index__erases_a_member_up_to_here(void **state)
     assert_int_equal(world_row(w, cohort).says, HARK_SAYS_ERASED);
     assert_int_equal(world_row(w, bad).says, HARK_SAYS_ERASED);
     assert_int_equal(world_row(w, admit).says, HARK_SAYS_IT);
+    assert_true(world_row(w, admit).erased_by == HARK_NONE);
+    assert_int_equal(world_row(w, bad + 1).says, HARK_SAYS_FOREIGN);
+    assert_int_equal(world_row(w, bad + 2).says, HARK_SAYS_IT);
     assert_int_equal(world_row(w, left).says, HARK_SAYS_IT);
     assert_int_equal(world_row(w, others).says, HARK_SAYS_IT);
     assert_int_equal(world_row(w, later).says, HARK_SAYS_IT);
