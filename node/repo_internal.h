@@ -258,6 +258,10 @@ bool hark_payload_form(git_object_t type, struct hark_span bytes);
 /* All payload refs: their trees and commits, and the blobs; either may be NULL. */
 HARK_CHECK int hark_payload_reach(struct hark_repo *repo, struct hark_idset *trees,
                                   struct hark_idset *blobs, struct hark_err *err);
+/* Is this the pack of a payload ref's tip: its commit and the path to its last
+ * position, and nothing else? */
+HARK_CHECK int hark_payload_is_tip(struct hark_repo *repo, const struct hark_pack_info *pack,
+                                   bool *is_tip, struct hark_err *err);
 /* Takes blobs out of the trees of all payload refs. */
 HARK_CHECK int hark_payload_drop(struct hark_repo *repo, const struct hark_idset *blobs,
                                  struct hark_err *err);

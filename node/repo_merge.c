@@ -46,7 +46,8 @@ static int is_foreign(struct hark_repo *repo, const struct hark_pack_info *pack,
     return rc;
 }
 
-/* The packs of one class that may be merged, largest first. */
+/* The packs of one class that may be merged, largest first. A payload ref's tip
+ * stays by itself, since it goes with the next covering. */
 static int select_class(struct hark_repo *repo, const struct hark_pack_info *packs, size_t count,
                         enum hark_pack_class class, struct hark_pack_info *out, size_t *n,
                         struct hark_err *err)
@@ -54,14 +55,18 @@ static int select_class(struct hark_repo *repo, const struct hark_pack_info *pac
     *n = 0;
     for (size_t i = 0; i < count; i++) {
         bool foreign = false;
+        bool is_tip = false;
         if (packs[i].class != class) {
             continue;
         }
         int rc = is_foreign(repo, &packs[i], &foreign, err);
+        if (rc == 0) {
+            rc = hark_payload_is_tip(repo, &packs[i], &is_tip, err);
+        }
         if (rc != 0) {
             return rc;
         }
-        if (!foreign) {
+        if (!foreign && !is_tip) {
             out[(*n)++] = packs[i];
         }
     }

@@ -4,7 +4,10 @@
  * reaches them.
  *
  * Covering touches the trees on the path of the positions that are new, whatever
- * the size; they and the commit make one pack of the class HARK_PACK_TREES.
+ * the size. Trees that are complete, because the log has grown past them, go into
+ * one pack of the class HARK_PACK_TREES; the path of the last position, from the
+ * commit down, makes another, the tip. The next covering writes that whole path
+ * anew, so that the old tip is of no use to anybody and goes: nothing dangles.
  */
 #include "repo_internal.h"
 
@@ -17,6 +20,8 @@
 #define TREE_BYTES_MAX HARK_PAYLOAD_TREE_MAX
 #define COMMIT_MAX     HARK_PAYLOAD_COMMIT_MAX
 #define KEEP_MAX       (64u * 1024u)
+/* A path and its commit, and what of them can change in one covering. */
+#define TIP_OBJECTS_MAX (LEVELS_MAX + 1u)
 
 static const char REF_GLOB[] = "refs/heads/payloads/*";
 
@@ -436,25 +441,23 @@ static int spine_seek(struct spine *s, uint64_t position, struct hark_err *err)
     return rc != 0 ? rc : spine_load(s, common, err);
 }
 
-/* Starts from the old root, under as many new ones as the new size needs. */
+/* Starts on the old tip's path, under as many new roots as the new size needs. All
+ * of it counts as changed: the old tip's pack will go. */
 static int spine_start(struct spine *s, const struct cover *old, struct hark_err *err)
 {
-    unsigned levels = levels_of(old->size);
-    if (!old->exists) {
+    if (!old->exists || old->size == 0) {
         return 0;
     }
-    struct node *root = &s->node[0];
-    struct hark_git_id id = old->root;
-    int rc = load_node(s->repo, &id, levels == 1, root, err);
-    for (; rc == 0 && levels < s->levels && root->count != 0; levels++) {
-        memset(root, 0, sizeof(*root));
-        node_set(root, 0, &id);
-        if (levels + 1 < s->levels) {
-            rc = write_node(s->w, root, false, &id, err);
-        }
+    unsigned root = s->levels - levels_of(old->size);
+    s->at = old->size - 1;
+    int rc = load_node(s->repo, &old->root, root == s->levels - 1, &s->node[root], err);
+    if (rc == 0) {
+        rc = spine_load(s, root, err);
     }
-    s->at = old->size;
-    return rc != 0 ? rc : spine_load(s, 0, err);
+    for (unsigned i = 1; i < s->levels; i++) {
+        s->dirty[i] = true;
+    }
+    return rc;
 }
 
 static int fill_positions(struct spine *s, uint64_t from, uint64_t to, hark_blob_at_fn *blob_at,
@@ -479,35 +482,247 @@ static int fill_positions(struct spine *s, uint64_t from, uint64_t to, hark_blob
     return 0;
 }
 
+/* ---- all payload refs ---- */
+
+typedef int ref_fn(void *arg, struct hark_repo *repo, const char *ref, const struct cover *cover,
+                   struct hark_err *err);
+
+static int each_ref(struct hark_repo *repo, ref_fn *fn, void *arg, struct hark_err *err)
+{
+    git_reference_iterator *refs = NULL;
+    const char *ref = NULL;
+    int rc = 0;
+    int answer = git_reference_iterator_glob_new(&refs, repo->git, REF_GLOB);
+    while (answer == 0 && rc == 0 && (answer = git_reference_next_name(&ref, refs)) == 0) {
+        struct cover cover;
+        rc = read_cover(repo, ref, &cover, err);
+        if (rc == 0 && cover.exists) {
+            rc = fn(arg, repo, ref, &cover, err);
+        }
+    }
+    if (rc == 0 && answer != 0 && answer != GIT_ITEROVER) {
+        rc = hark_repo_git_err(err, answer, "payload refs");
+    }
+    git_reference_iterator_free(refs);
+    return rc;
+}
+
+/* ---- tips ---- */
+
+/* The commit and the trees on the path of the last position that it covers. */
+static int tip_ids(struct hark_repo *repo, const struct cover *cover, struct hark_idset *ids,
+                   struct hark_err *err)
+{
+    struct spine *s = calloc(1, sizeof(*s));
+    if (s == NULL) {
+        return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a payload ref");
+    }
+    s->repo = repo;
+    s->levels = levels_of(cover->size);
+    int rc = spine_start(s, cover, err);
+    if (rc == 0) {
+        rc = hark_idset_add(ids, &cover->commit, NULL, err);
+    }
+    if (rc == 0) {
+        rc = hark_idset_add(ids, &cover->root, NULL, err);
+    }
+    for (unsigned i = 0; rc == 0 && i + 1 < s->levels; i++) {
+        unsigned slot = path_byte(s, s->at, i);
+        if (s->node[i].present[slot]) {
+            rc = hark_idset_add(ids, &s->node[i].ids[slot], NULL, err);
+        }
+    }
+    free(s);
+    return rc;
+}
+
+/* Does a pack hold the commit, and nothing but what is in `ids`? */
+static int look_at_tip(struct hark_repo *repo, const char *name, const struct hark_git_id *commit,
+                       const struct hark_idset *ids, bool *holds, bool *nothing_else,
+                       struct hark_err *err)
+{
+    struct hark_pack pack;
+    int rc = hark_pack_open(&pack, repo, name, err);
+    if (rc != 0) {
+        return rc;
+    }
+    *holds = hark_pack_has(&pack, commit);
+    *nothing_else = *holds && pack.count <= TIP_OBJECTS_MAX;
+    for (uint32_t i = 0; i < pack.count && *nothing_else; i++) {
+        struct hark_git_id id = hark_pack_id(&pack, i);
+        *nothing_else = hark_idset_has(ids, &id);
+    }
+    hark_pack_close(&pack);
+    return 0;
+}
+
+struct tips {
+    const char *name;
+    bool is_tip;
+};
+
+static int look_for_tip(void *arg, struct hark_repo *repo, const char *ref,
+                        const struct cover *cover, struct hark_err *err)
+{
+    struct tips *tips = arg;
+    struct hark_idset ids = {0};
+    bool holds = false;
+    bool nothing_else = false;
+    (void)ref;
+    int rc = tips->is_tip ? 0 : tip_ids(repo, cover, &ids, err);
+    if (rc == 0 && !tips->is_tip) {
+        rc = look_at_tip(repo, tips->name, &cover->commit, &ids, &holds, &nothing_else, err);
+    }
+    tips->is_tip = tips->is_tip || nothing_else;
+    hark_idset_free(&ids);
+    return rc;
+}
+
+int hark_payload_is_tip(struct hark_repo *repo, const struct hark_pack_info *pack, bool *is_tip,
+                        struct hark_err *err)
+{
+    struct tips tips = {.name = pack->name};
+    int rc = 0;
+    if (pack->class == HARK_PACK_TREES && pack->objects <= TIP_OBJECTS_MAX) {
+        rc = each_ref(repo, look_for_tip, &tips, err);
+    }
+    *is_tip = tips.is_tip;
+    return rc;
+}
+
+/* The pack of yesterday's tip goes. Where its commit lies among complete trees
+ * (after an erasure or a gc), what is still reached is copied first. */
+static int drop_from(struct hark_repo *repo, struct hark_pack_info *pack, bool nothing_else,
+                     struct hark_err *err)
+{
+    struct hark_pack_copy copy = {.from = pack, .from_count = 1, .class = HARK_PACK_TREES};
+    struct hark_idset trees = {0};
+    int rc = 0;
+    if (!nothing_else) {
+        rc = hark_payload_reach(repo, &trees, NULL, err);
+        copy.filter.payload_trees = &trees;
+        if (rc == 0) {
+            rc = hark_packs_copy(repo, &copy, err);
+        }
+    }
+    if (rc == 0) {
+        rc = hark_packs_remove(repo, pack->name, &copy, err);
+    }
+    free(copy.made);
+    hark_idset_free(&trees);
+    return rc;
+}
+
+static int drop_locked(struct hark_repo *repo, const struct hark_git_id *commit,
+                       const struct hark_idset *ids, bool *any, struct hark_err *err)
+{
+    struct hark_pack_info *packs = NULL;
+    size_t count = 0;
+    int rc = hark_packs_list(repo, &packs, &count, err);
+    for (size_t i = 0; rc == 0 && i < count; i++) {
+        bool holds = false;
+        bool nothing_else = false;
+        if (packs[i].class != HARK_PACK_TREES || packs[i].kept) {
+            continue;
+        }
+        rc = look_at_tip(repo, packs[i].name, commit, ids, &holds, &nothing_else, err);
+        if (rc == 0 && holds) {
+            *any = true;
+            rc = drop_from(repo, &packs[i], nothing_else, err);
+        }
+    }
+    free(packs);
+    return rc;
+}
+
+/* A gc by hand at the same time may keep it: what dangles then goes with a later
+ * merge. */
+static int drop_tip(struct hark_repo *repo, const struct hark_git_id *commit,
+                    const struct hark_idset *ids, struct hark_err *err)
+{
+    bool any = false;
+    int rc = hark_repo_gc_lock(repo, err);
+    if (rc == HARK_E_BUSY) {
+        return 0;
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    rc = drop_locked(repo, commit, ids, &any, err);
+    hark_repo_gc_unlock(repo);
+    if (any) {
+        int again = hark_repo_reopen(repo, rc == 0 ? err : NULL);
+        rc = rc != 0 ? rc : again;
+    }
+    return rc;
+}
+
+/* Trees that are complete, if there are any: published before what needs them. */
+static int publish_full(struct hark_pack_writer *full, struct hark_err *err)
+{
+    if (full->seen.count == 0) {
+        return 0;
+    }
+    int rc = hark_pack_finish_briefly_kept(full, err);
+    return rc != 0 ? rc : hark_pack_publish(&full, 1, err);
+}
+
+/* Fills the spine: complete trees go to `full`, the last path to `tip`. */
+static int fill_spine(struct spine *s, const struct cover *old, uint64_t size,
+                      struct hark_pack_writer *full, struct hark_pack_writer *tip,
+                      struct hark_git_id *root, hark_blob_at_fn *blob_at, void *arg,
+                      struct hark_err *err)
+{
+    s->w = full;
+    int rc = spine_start(s, old, err);
+    if (rc == 0) {
+        rc = fill_positions(s, old->size, size, blob_at, arg, err);
+    }
+    s->w = tip;
+    if (rc == 0) {
+        rc = spine_flush(s, 0, err);
+    }
+    return rc != 0 ? rc : write_node(tip, &s->node[0], s->levels == 1, root, err);
+}
+
 static int advance(struct hark_repo *repo, const char *ref, const struct cover *old, uint64_t size,
                    hark_blob_at_fn *blob_at, void *arg, struct hark_err *err)
 {
-    struct hark_pack_writer w = {0};
+    struct hark_pack_writer full = {0};
+    struct hark_pack_writer tip = {0};
+    struct hark_idset old_tip = {0};
     struct hark_git_id root;
     struct spine *s = calloc(1, sizeof(*s));
     if (s == NULL) {
         return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a payload ref");
     }
     s->repo = repo;
-    s->w = &w;
     s->levels = levels_of(size);
-    int rc = hark_pack_begin(&w, repo, s->levels + 1, err);
+    int rc = old->exists ? tip_ids(repo, old, &old_tip, err) : 0;
     if (rc == 0) {
-        rc = spine_start(s, old, err);
+        rc = hark_pack_begin(&full, repo, (size - old->size) / FANOUT + 1, err);
     }
     if (rc == 0) {
-        rc = fill_positions(s, old->size, size, blob_at, arg, err);
+        rc = hark_pack_begin(&tip, repo, s->levels + 1, err);
     }
     if (rc == 0) {
-        rc = spine_flush(s, 0, err);
+        rc = fill_spine(s, old, size, &full, &tip, &root, blob_at, arg, err);
     }
     if (rc == 0) {
-        rc = write_node(&w, &s->node[0], s->levels == 1, &root, err);
+        rc = publish_full(&full, err);
     }
     if (rc == 0) {
-        rc = commit_cover(repo, &w, ref, old, &root, size, err);
+        rc = commit_cover(repo, &tip, ref, old, &root, size, err);
     }
-    hark_pack_end(&w);
+    if (rc == 0 && full.seen.count != 0) {
+        rc = hark_pack_unkeep(repo, full.name, err);
+    }
+    if (rc == 0 && old->exists) {
+        rc = drop_tip(repo, &old->commit, &old_tip, err);
+    }
+    hark_pack_end(&full);
+    hark_pack_end(&tip);
+    hark_idset_free(&old_tip);
     free(s);
     return rc;
 }
@@ -569,31 +784,6 @@ int hark_repo_payload_at(struct hark_repo *repo, const char *log, uint64_t posit
     *present = true;
     *blob = id;
     return 0;
-}
-
-/* ---- all payload refs ---- */
-
-typedef int ref_fn(void *arg, struct hark_repo *repo, const char *ref, const struct cover *cover,
-                   struct hark_err *err);
-
-static int each_ref(struct hark_repo *repo, ref_fn *fn, void *arg, struct hark_err *err)
-{
-    git_reference_iterator *refs = NULL;
-    const char *ref = NULL;
-    int rc = 0;
-    int answer = git_reference_iterator_glob_new(&refs, repo->git, REF_GLOB);
-    while (answer == 0 && rc == 0 && (answer = git_reference_next_name(&ref, refs)) == 0) {
-        struct cover cover;
-        rc = read_cover(repo, ref, &cover, err);
-        if (rc == 0 && cover.exists) {
-            rc = fn(arg, repo, ref, &cover, err);
-        }
-    }
-    if (rc == 0 && answer != 0 && answer != GIT_ITEROVER) {
-        rc = hark_repo_git_err(err, answer, "payload refs");
-    }
-    git_reference_iterator_free(refs);
-    return rc;
 }
 
 struct reach {
