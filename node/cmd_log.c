@@ -1,6 +1,7 @@
 /*
  * hark log and hark search: many entries, one line each.
  */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -134,7 +135,11 @@ static int list_hit(void *arg, const struct hark_row *row, struct hark_err *err)
         (void)fputs("  ", out);
     }
     (void)fprintf(out, "%s  %s  ", id, row->kind);
-    hark_print_line(out, title);
+    /* As in `show`: -v is how to look at what was hidden. */
+    if (row->hidden_by == HARK_NONE || lister->cmd->globals.verbose)
+        hark_print_line(out, title);
+    else
+        (void)fprintf(out, "(hidden by entry %" PRIu64 ")", row->hidden_by);
     (void)fputc('\n', out);
     return 0;
 }

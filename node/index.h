@@ -70,8 +70,7 @@ struct hark_index_entry {
 };
 /* Adds its row, its Re, its words to the search, and what it does to members,
  * roles, cohorts, votes, profiles (by entry->kind and effect). Void entries get
- * their row only. Erasures and hides mark their subjects' rows; hiding takes
- * words out of the search, those of the subject's revisions too.
+ * their row only. Erasures and hides mark their subjects' rows.
  *
  * What hangs on an erasable payload (a name, a member's cohort in a dimension, the
  * words of a revision) goes by the latest entry that says something: so it is for
@@ -177,8 +176,9 @@ struct hark_log_query {
 HARK_CHECK int hark_index_log(struct hark_index *index, const struct hark_log_query *query,
                               hark_row_fn *fn, void *arg, struct hark_err *err);
 
-/* Full-text search over what stands, says something and is not hidden. The query
- * is words (all must occur) or "a phrase"; never SQLite's own syntax. Best first. */
+/* Full-text search over what stands and says something; what is hidden comes after
+ * the rest (row->hidden_by tells). The query is words (all must occur) or "a phrase"; never
+ * SQLite's own syntax. Best first. */
 HARK_CHECK int hark_index_search(struct hark_index *index, const char *query, uint64_t limit,
                                  hark_row_fn *fn, void *arg, struct hark_err *err);
 

@@ -178,7 +178,7 @@ static int check_words(struct hark_index *index, struct hark_err *err)
     bool found = false;
     int rc = hark_index_number(index, err, &found, &count,
                                "SELECT count(*) FROM words w JOIN entry e ON e.position = w.rowid"
-                               " WHERE e.says <> 1 OR e.verdict <> 0 OR e.hidden_by IS NOT NULL",
+                               " WHERE e.says <> 1 OR e.verdict <> 0",
                                NULL, 0);
 
     if (rc == 0 && count != 0)

@@ -1,5 +1,5 @@
 /*
- * Hiding and erasing. Hiding takes words out of the search. Erasing marks every
+ * Hiding and erasing. Hiding marks a row and takes nothing away. Erasing marks every
  * row that names the payload's hash, takes out all that the index made of it,
  * and keeps the blob's name until the repository has dropped the blob; then the
  * traces in free pages, in the search's segments and in the WAL go as well.
@@ -73,31 +73,11 @@ static int next_position(struct hark_index *index, const char *sql, struct hark_
 
 int hark_index_hide(struct hark_index *index, uint64_t subject, uint64_t by, struct hark_err *err)
 {
-    uint64_t revision = 0;
-    int64_t after = -1;
-    int rc;
-
     if (subject == HARK_NONE)
         return 0;
-    rc = hark_index_run(index, err,
-                        "UPDATE entry SET hidden_by = ?2 WHERE position = ?1 AND hidden_by IS NULL",
-                        V_ARGS(V_INT(subject), V_INT(by)));
-    if (rc == 0)
-        rc = hark_index_words_drop(index, subject, false, err);
-    while (rc == 0) {
-        rc = next_position(index,
-                           "SELECT r.position FROM re r"
-                           " CROSS JOIN entry e ON e.position = r.position"
-                           " CROSS JOIN kind k ON k.number = e.kind AND k.name = 'revision'"
-                           " WHERE r.subject = ?1 AND r.position > ?2 AND r.position < ?3"
-                           " ORDER BY r.position LIMIT 1",
-                           V_INT(subject), after, by, &revision, err);
-        if (rc != 0 || revision == HARK_NONE)
-            break;
-        rc = hark_index_words_drop(index, revision, false, err);
-        after = (int64_t)revision;
-    }
-    return rc;
+    return hark_index_run(
+        index, err, "UPDATE entry SET hidden_by = ?2 WHERE position = ?1 AND hidden_by IS NULL",
+        V_ARGS(V_INT(subject), V_INT(by)));
 }
 
 /* ---- marking ---- */
@@ -286,8 +266,10 @@ static int grow(struct hark_pending_erasure **items, size_t count, size_t *capac
         return 0;
     *capacity = *capacity == 0 ? 64 : *capacity * 2;
     larger = realloc(*items, *capacity * sizeof(*larger));
-    if (larger == NULL)
-        return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for erasures");
+    if (larger == NULL) {
+        (void)hark_err_set(err, HARK_E_NO_MEMORY, "no memory for erasures");
+        return HARK_E_NO_MEMORY;
+    }
     *items = larger;
     return 0;
 }

@@ -87,13 +87,14 @@ static int build_match(struct hark_buf *out, const char *text, struct hark_err *
 int hark_index_search(struct hark_index *index, const char *query, uint64_t limit, hark_row_fn *fn,
                       void *arg, struct hark_err *err)
 {
-    /* Words of what is void, erased or hidden are not there; looked at again all
-     * the same, since showing them would be worse than not finding them. */
+    /* Words of what is void or erased are not there; looked at again all the same,
+     * since showing them would be worse than not finding them. What is hidden can
+     * be found, after the rest: hiding is not erasing, and it is told. */
     static const char sql[] =
         "SELECT " HARK_ROW_COLUMNS
         " FROM words w CROSS JOIN entry e ON e.position = w.rowid" HARK_ROW_JOINS
         "WHERE words MATCH ?1 AND e.verdict = 0 AND e.says = 1"
-        " AND e.hidden_by IS NULL ORDER BY w.rank, e.position DESC LIMIT ?2";
+        " ORDER BY e.hidden_by IS NOT NULL, w.rank, e.position DESC LIMIT ?2";
     struct hark_buf match = hark_buf_init(16 * QUERY_MAX);
     sqlite3_stmt *statement = NULL;
     int result;

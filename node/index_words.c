@@ -214,34 +214,16 @@ static int put_title(struct hark_index *index, const struct hark_index_about *ab
         V_ARGS(V_INT(about->position), V_INT(titled), V_TEXT(text.data, cut(text, TITLE_MAX))));
 }
 
-/* Does this entry hide among others what is hidden? Another wording of what is
- * hidden is not to be found either. */
-static int is_hidden(struct hark_index *index, const struct hark_index_about *about, bool *hidden,
-                     struct hark_err *err)
-{
-    int64_t by;
-
-    *hidden = about->hidden;
-    if (*hidden || about->subject == HARK_NONE || strcmp(about->kind, "revision") != 0)
-        return 0;
-    return hark_index_number(index, err, hidden, &by,
-                             "SELECT hidden_by FROM entry WHERE position = ?1",
-                             V_ARGS(V_INT(about->subject)));
-}
-
 int hark_index_words_put(struct hark_index *index, const struct hark_index_about *about,
                          const json_t *payload, struct hark_err *err)
 {
     struct hark_buf words = hark_buf_init(WORDS_MAX);
-    bool hidden = false;
     int rc = 0;
 
     if (payload == NULL || about->verdict != 0 || about->says != HARK_SAYS_IT)
         return 0;
     rc = put_title(index, about, payload, err);
     if (rc == 0)
-        rc = is_hidden(index, about, &hidden, err);
-    if (rc == 0 && !hidden)
         rc = collect(&words, about, payload, err);
     if (rc == 0 && words.size > 0)
         rc = hark_index_run(index, err, "INSERT INTO words (rowid, text) VALUES (?1, ?2)",

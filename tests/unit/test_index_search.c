@@ -179,7 +179,7 @@ static void test_index_search__knows_no_syntax(void **state)
     assert_int_equal(hark_index_search(w->index, longest, 0, keep, NULL, &w->err), HARK_E_USAGE);
 }
 
-/* Only what stands, says something and is not hidden; of revisions too. */
+/* Only what stands and says something; what is hidden after the rest. */
 static void test_index_search__shows_only_what_may_be_seen(void **state)
 {
     struct world *w = *state;
@@ -206,7 +206,8 @@ static void test_index_search__shows_only_what_may_be_seen(void **state)
     (void)world_about(w, "hide", 0, hidden, "{\"reason\":\"rude\"}");
     (void)world_about(w, "revision", 0, hidden, "{\"body\":\"alpha again\"}");
     world_commit(w);
-    assert_int_equal(search(w, "alpha").count, 1);
+    assert_int_equal(search(w, "alpha").count, 4);
+    assert_int_equal(search(w, "alpha").positions[3], hidden);
     assert_true(finds(w, "alpha", seen));
     assert_int_equal(search(w, "salt").count, 0);
     world_begin(w);
