@@ -43,7 +43,7 @@ HARK_CHECK int hark_space_home(struct hark_space *space, struct hark_node_object
                                struct hark_err *err);
 
 /* --- logging, at the home -------------------------------------------------
- * begin, add as often as wanted, commit. Adding past 1,000 entries commits and
+ * begin, add as often as wanted, commit. Adding past 1,000 entries or 8 MiB commits and
  * begins anew by itself. So does adding a `home` entry, which is the first of its
  * batch; that one the new home signs (PROTOCOL.md 7.6). After an error of add that
  * is a refusal (exit code 3) the batch goes on without that entry; after another

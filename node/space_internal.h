@@ -29,6 +29,7 @@ struct space_item {
 struct space_pending {
     bool open;
     size_t count;
+    size_t bytes;             /* of entries and payloads */
     struct space_item *items; /* HARK_BATCH_ENTRIES_MAX of them; object and payload owned */
     struct hark_line *lines;  /* as many */
 };
@@ -48,61 +49,66 @@ struct hark_space {
     struct space_pending pending;
 };
 
+/* PROTOCOL.md 11: what one answer between nodes can carry. */
+#define BATCH_BYTES_FULL (8u * 1024u * 1024u)
+
 #define PATH_FITS(n, size) ((n) > 0 && (size_t)(n) < (size))
 
 /* Parses the entry, checks its signature unless trusted, and what is at hand of
  * its payload against the header (size and hash); computes the git ids. Runs on
  * any thread: outcome in item->code. */
-void space_prepare(struct space_item *item, bool trusted);
+void hark_space_item_prepare(struct space_item *item, bool trusted);
 
 /* Judges and applies a prepared item over a state; fills effect, says and json.
  * The item's arrival must be set. Used over the index's state and over one in
  * memory alike. */
-HARK_CHECK int space_apply(struct hark_state *state, struct space_item *item, struct hark_err *err);
+HARK_CHECK int hark_space_item_apply(struct hark_state *state, struct space_item *item,
+                                     struct hark_err *err);
 
 /* Adds an applied item to the index. */
-HARK_CHECK int space_index(struct hark_space *space, const struct space_item *item,
-                           const struct hark_line *line, const struct hark_git_id *batch,
-                           struct hark_err *err);
+HARK_CHECK int hark_space_item_index(struct hark_space *space, const struct space_item *item,
+                                     const struct hark_line *line, const struct hark_git_id *batch,
+                                     struct hark_err *err);
 
-void space_item_clear(struct space_item *item); /* drops json */
+void hark_space_item_clear(struct space_item *item); /* drops json */
 
 /* Origin and log key in force, into *head: from the state, or, for a space's
  * first batch, from its first entry's payload (else `first` may be NULL). */
-HARK_CHECK int space_expect(struct hark_state *state, const struct space_item *first,
-                            struct hark_log_head *head, struct hark_err *err);
+HARK_CHECK int hark_space_expect(struct hark_state *state, const struct space_item *first,
+                                 struct hark_log_head *head, struct hark_err *err);
 
 /* Checks a batch as the next one after head over a state (all of PROTOCOL.md
  * 7.2), applying its entries to the state; `store` is the one that the state is
  * over, and after an error is to be rolled back. items: raw->count, allocated by the
  * caller, zeroed. On success *next is the head after it, *lines is to be freed. */
-HARK_CHECK int space_check_batch(struct hark_state *state, const struct hark_store *store,
-                                 struct hark_pool *pool, const struct hark_log_head *head,
-                                 const struct hark_raw_batch *raw, uint64_t now_ms,
-                                 struct space_item *items, struct hark_log_head *next,
-                                 struct hark_batch *batch, struct hark_line **lines,
-                                 struct hark_err *err);
+HARK_CHECK int hark_space_check_batch(struct hark_state *state, const struct hark_store *store,
+                                      struct hark_pool *pool, const struct hark_log_head *head,
+                                      const struct hark_raw_batch *raw, uint64_t now_ms,
+                                      struct space_item *items, struct hark_log_head *next,
+                                      struct hark_batch *batch, struct hark_line **lines,
+                                      struct hark_err *err);
 
 /* space_check_batch over the space's own state, then index and, when `store`,
  * git, in the order that a crash cannot break. */
-HARK_CHECK int space_adopt(struct hark_space *space, const struct hark_raw_batch *raw,
-                           uint64_t now_ms, bool store, struct hark_err *err);
+HARK_CHECK int hark_space_adopt(struct hark_space *space, const struct hark_raw_batch *raw,
+                                uint64_t now_ms, bool store, struct hark_err *err);
 
 /* Brings index and state up to the log in git. */
-HARK_CHECK int space_catch_up(struct hark_space *space, struct hark_err *err);
+HARK_CHECK int hark_space_catch_up(struct hark_space *space, struct hark_err *err);
 
 /* The git ids of the main log's batch commits after `stop` (NULL: all), oldest
  * first; *ids is allocated (free()). */
-HARK_CHECK int space_batches_after(struct hark_space *space, const struct hark_git_id *stop,
-                                   struct hark_git_id **ids, size_t *count, struct hark_err *err);
+HARK_CHECK int hark_space_batches_after(struct hark_space *space, const struct hark_git_id *stop,
+                                        struct hark_git_id **ids, size_t *count,
+                                        struct hark_err *err);
 
 /* Reads a batch by its commit's id. find gives the payload blob of an entry, if
  * it is here: */
 typedef int space_find_blob_fn(void *arg, uint64_t position, const struct hark_hash *hash,
                                bool *present, struct hark_git_id *blob, struct hark_err *err);
-HARK_CHECK int space_load_batch(struct hark_space *space, const struct hark_git_id *id,
-                                space_find_blob_fn *find, void *arg, struct hark_space_batch *out,
-                                struct hark_err *err);
+HARK_CHECK int hark_space_load_batch(struct hark_space *space, const struct hark_git_id *id,
+                                     space_find_blob_fn *find, void *arg,
+                                     struct hark_space_batch *out, struct hark_err *err);
 
 /* Finds payload blobs from git alone: under the payload ref by position, else by
  * SHA-256 among all payloads (the list is made on first need). */
@@ -112,16 +118,16 @@ struct space_blobs {
     size_t count, capacity;
     struct space_blob *list; /* sorted by hash */
 };
-int space_find_blob_in_git(void *arg, uint64_t position, const struct hark_hash *hash,
-                           bool *present, struct hark_git_id *blob, struct hark_err *err);
-void space_blobs_free(struct space_blobs *blobs);
+int hark_space_find_blob_in_git(void *arg, uint64_t position, const struct hark_hash *hash,
+                                bool *present, struct hark_git_id *blob, struct hark_err *err);
+void hark_space_blobs_free(struct space_blobs *blobs);
 
 /* Opens (makes) the index and the state over it. */
-HARK_CHECK int space_open_index(struct hark_space *space, struct hark_err *err);
-void space_close_index(struct hark_space *space);
+HARK_CHECK int hark_space_open_index(struct hark_space *space, struct hark_err *err);
+void hark_space_close_index(struct hark_space *space);
 
 /* After a write that reached git and not the index, or a rollback that failed:
  * opens the index anew, which catches up. Does nothing otherwise. */
-HARK_CHECK int space_mend(struct hark_space *space, struct hark_err *err);
+HARK_CHECK int hark_space_mend(struct hark_space *space, struct hark_err *err);
 
 #endif

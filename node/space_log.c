@@ -13,12 +13,13 @@ static void clear_pending(struct hark_space *space)
     struct space_pending *pending = &space->pending;
 
     for (size_t i = 0; i < pending->count; i++) {
-        space_item_clear(&pending->items[i]);
+        hark_space_item_clear(&pending->items[i]);
         free((void *)(uintptr_t)pending->items[i].object.data);
         free((void *)(uintptr_t)pending->items[i].payload.data);
         memset(&pending->items[i], 0, sizeof(pending->items[i]));
     }
     pending->count = 0;
+    pending->bytes = 0;
     pending->open = false;
 }
 
@@ -40,7 +41,7 @@ int hark_space_begin(struct hark_space *space, struct hark_err *err)
             return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a batch");
         }
     }
-    rc = space_mend(space, err);
+    rc = hark_space_mend(space, err);
     if (rc == 0)
         rc = hark_index_begin(space->index, err);
     if (rc == 0)
@@ -151,7 +152,7 @@ int hark_space_add(struct hark_space *space, const struct hark_offer *offer,
 
     if (!pending->open)
         return hark_err_set(err, HARK_E_INTERNAL, "no batch was begun");
-    if (pending->count == HARK_BATCH_ENTRIES_MAX) {
+    if (pending->count == HARK_BATCH_ENTRIES_MAX || pending->bytes >= BATCH_BYTES_FULL) {
         rc = next_batch(space, log_key, offer->now_ms, err);
         if (rc < 0)
             return rc;
@@ -161,7 +162,7 @@ int hark_space_add(struct hark_space *space, const struct hark_offer *offer,
     item->object = offer->bytes;
     item->payload = offer->payload;
     item->payload_state = offer->payload.data != NULL ? 1 : 0;
-    space_prepare(item, offer->trusted);
+    hark_space_item_prepare(item, offer->trusted);
     if (item->code < 0) {
         if (err != NULL)
             *err = item->err;
@@ -187,7 +188,7 @@ int hark_space_add(struct hark_space *space, const struct hark_offer *offer,
         if (rc < 0)
             return rc;
     }
-    rc = space_apply(space->state, item, err);
+    rc = hark_space_item_apply(space->state, item, err);
     if (rc < 0) {
         if (!is_refusal(rc))
             hark_space_rollback(space);
@@ -200,6 +201,7 @@ int hark_space_add(struct hark_space *space, const struct hark_offer *offer,
         .id = item->entry.id,
     };
     pending->count++;
+    pending->bytes += item->object.size + item->payload.size;
     rc = copy_span(&item->object, err);
     if (rc < 0)
         item->payload = (struct hark_span){0};
@@ -246,7 +248,7 @@ static int write_files(struct hark_space *space, const struct hark_signer *log_k
     int rc;
 
     w->head = space->head;
-    rc = space_expect(space->state, NULL, &w->head, err);
+    rc = hark_space_expect(space->state, NULL, &w->head, err);
     if (rc < 0)
         return rc;
     if (!hark_key_equal(&w->head.log_key, hark_signer_key(log_key)))
@@ -301,7 +303,8 @@ static int index_pending(struct hark_space *space, const struct written *w, stru
     int rc = 0;
 
     for (size_t i = 0; i < pending->count && rc == 0; i++)
-        rc = space_index(space, &pending->items[i], &pending->lines[i], &w->commit_id, err);
+        rc = hark_space_item_index(space, &pending->items[i], &pending->lines[i], &w->commit_id,
+                                   err);
     if (rc == 0)
         rc = hark_index_add_batch(space->index, &row, err);
     return rc;

@@ -17,6 +17,14 @@
 
 /* ---- names ---- */
 
+static bool ends_with(struct hark_span name, const char *end)
+{
+    struct hark_span tail = hark_span_str(end);
+
+    return name.size >= tail.size &&
+           memcmp(name.data + name.size - tail.size, tail.data, tail.size) == 0;
+}
+
 bool hark_node_name_valid(struct hark_span name)
 {
     if (name.size < 1 || name.size > HARK_NODE_NAME_MAX) {
@@ -24,13 +32,14 @@ bool hark_node_name_valid(struct hark_span name)
     }
     for (size_t i = 0; i < name.size; i++) {
         uint8_t c = name.data[i];
-        bool is_inner = c == '.' || c == '-';
+        bool is_inner = c == '-' || (c == '.' && i > 0 && name.data[i - 1] != '.');
         bool is_edge = i == 0 || i == name.size - 1;
         if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && (!is_inner || is_edge)) {
             return false;
         }
     }
-    return true;
+    /* A name stands in git's refs, beside refs/heads/payloads/main. */
+    return !hark_span_equal(name, hark_span_str("main")) && !ends_with(name, ".lock");
 }
 
 void hark_origin(char out[HARK_ORIGIN_MAX + 1], const char *node, const struct hark_hash *space,

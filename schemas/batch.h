@@ -52,7 +52,8 @@ struct hark_batch {
     struct hark_taken taken[HARK_BATCH_TAKEN_MAX];
 };
 
-/* 1 to 63 of a-z 0-9 . -, not starting or ending with . or -. */
+/* 1 to 63 of a-z 0-9 . -, not starting or ending with . or -, without "..", not
+ * "main" and not ending in ".lock" (PROTOCOL.md 2.8). */
 bool hark_node_name_valid(struct hark_span name);
 /* "<name>/<space id hex>/<incarnation>", incarnation from 1; 0 gives the intake
  * log's origin. */
