@@ -16,7 +16,7 @@
 /* Merging packs is worth looking at when a batch or erasure has come. */
 #define ERASURES_AT_A_TIME 4096u
 
-int space_open_index(struct hark_space *space, struct hark_err *err)
+int hark_space_open_index(struct hark_space *space, struct hark_err *err)
 {
     int rc = hark_index_open(&space->index, space->index_path, &space->id, !space->read_only,
                              space->read_only, err);
@@ -26,11 +26,11 @@ int space_open_index(struct hark_space *space, struct hark_err *err)
     space->store = hark_index_store(space->index);
     rc = hark_state_open(&space->state, &space->id, &space->store, err);
     if (rc < 0)
-        space_close_index(space);
+        hark_space_close_index(space);
     return rc;
 }
 
-void space_close_index(struct hark_space *space)
+void hark_space_close_index(struct hark_space *space)
 {
     hark_state_free(space->state);
     space->state = NULL;
@@ -51,7 +51,7 @@ static int load_head(struct hark_space *space, struct hark_err *err)
     rc = hark_index_batch(space->index, HARK_NONE, &last, err);
     if (rc < 0)
         return hark_err_wrap(err, "the last batch");
-    rc = space_expect(space->state, NULL, &space->head, err);
+    rc = hark_space_expect(space->state, NULL, &space->head, err);
     if (rc < 0)
         return rc;
     rc = hark_index_row(space->index, hark_state_size(space->state) - 1, &row, err);
@@ -98,15 +98,15 @@ int hark_space_reindex(struct hark_space *space, struct hark_err *err)
     int rc;
 
     hark_space_rollback(space);
-    space_close_index(space);
+    hark_space_close_index(space);
     rc = unlink_index(space, err);
     if (rc < 0)
         return rc;
-    rc = space_open_index(space, err);
+    rc = hark_space_open_index(space, err);
     if (rc < 0)
         return rc;
     memset(&space->head, 0, sizeof(space->head));
-    rc = space_catch_up(space, err);
+    rc = hark_space_catch_up(space, err);
     if (rc < 0)
         return rc;
     return hark_space_tend(space, err);
@@ -116,14 +116,14 @@ int hark_space_reindex(struct hark_space *space, struct hark_err *err)
  * derived data and made anew. */
 static int open_index_or_rebuild(struct hark_space *space, struct hark_err *err)
 {
-    int rc = space_open_index(space, err);
+    int rc = hark_space_open_index(space, err);
 
     if (rc == 0 && space->read_only)
         return hark_space_refresh(space, err);
     if (rc == 0)
         rc = load_head(space, err);
     if (rc == 0)
-        rc = space_catch_up(space, err);
+        rc = hark_space_catch_up(space, err);
     if (rc == 0 || space->read_only)
         return rc;
     if (rc != HARK_E_DAMAGED && rc != HARK_E_NOT_FOUND)
@@ -131,13 +131,13 @@ static int open_index_or_rebuild(struct hark_space *space, struct hark_err *err)
     return hark_space_reindex(space, err);
 }
 
-int space_mend(struct hark_space *space, struct hark_err *err)
+int hark_space_mend(struct hark_space *space, struct hark_err *err)
 {
     int rc;
 
     if (!space->damaged)
         return 0;
-    space_close_index(space);
+    hark_space_close_index(space);
     rc = open_index_or_rebuild(space, err);
     space->damaged = rc < 0;
     return rc;
@@ -204,7 +204,7 @@ void hark_space_free(struct hark_space *space)
         hark_space_rollback(space);
     free(space->pending.items);
     free(space->pending.lines);
-    space_close_index(space);
+    hark_space_close_index(space);
     hark_repo_free(space->repo);
     free(space);
 }

@@ -31,7 +31,7 @@ static int match_payload(struct space_item *item, struct hark_err *err)
     return hark_git_hash(&item->blob, HARK_GIT_BLOB, item->payload, err);
 }
 
-void space_prepare(struct space_item *item, bool trusted)
+void hark_space_item_prepare(struct space_item *item, bool trusted)
 {
     struct hark_err *err = &item->err;
 
@@ -45,7 +45,7 @@ void space_prepare(struct space_item *item, bool trusted)
         item->code = match_payload(item, err);
 }
 
-void space_item_clear(struct space_item *item)
+void hark_space_item_clear(struct space_item *item)
 {
     json_decref(item->json);
     item->json = NULL;
@@ -80,7 +80,7 @@ static int decide_says(struct hark_state *state, const struct hark_kind *kind,
     return 0;
 }
 
-int space_apply(struct hark_state *state, struct space_item *item, struct hark_err *err)
+int hark_space_item_apply(struct hark_state *state, struct space_item *item, struct hark_err *err)
 {
     struct hark_span decisive = {0};
     const struct hark_kind *kind;
@@ -102,8 +102,9 @@ int space_apply(struct hark_state *state, struct space_item *item, struct hark_e
     return decide_says(state, kind, item, err);
 }
 
-int space_index(struct hark_space *space, const struct space_item *item,
-                const struct hark_line *line, const struct hark_git_id *batch, struct hark_err *err)
+int hark_space_item_index(struct hark_space *space, const struct space_item *item,
+                          const struct hark_line *line, const struct hark_git_id *batch,
+                          struct hark_err *err)
 {
     struct hark_index_entry row = {
         .entry = &item->entry,

@@ -35,8 +35,8 @@ static int first_parent(struct hark_space *space, const struct hark_git_id *id, 
     return rc;
 }
 
-int space_batches_after(struct hark_space *space, const struct hark_git_id *stop,
-                        struct hark_git_id **ids, size_t *count, struct hark_err *err)
+int hark_space_batches_after(struct hark_space *space, const struct hark_git_id *stop,
+                             struct hark_git_id **ids, size_t *count, struct hark_err *err)
 {
     struct hark_git_id *list = NULL;
     size_t used = 0, capacity = 0;
@@ -150,9 +150,9 @@ static int read_item(struct hark_space *space, const struct hark_git_id *id, uin
     return rc;
 }
 
-int space_load_batch(struct hark_space *space, const struct hark_git_id *id,
-                     space_find_blob_fn *find, void *arg, struct hark_space_batch *out,
-                     struct hark_err *err)
+int hark_space_load_batch(struct hark_space *space, const struct hark_git_id *id,
+                          space_find_blob_fn *find, void *arg, struct hark_space_batch *out,
+                          struct hark_err *err)
 {
     struct hark_batch *batch = calloc(1, sizeof(*batch));
     struct hark_git_id *entry_ids = NULL, tree;
@@ -254,8 +254,8 @@ static int list_blobs(struct space_blobs *blobs, struct hark_err *err)
     return rc;
 }
 
-int space_find_blob_in_git(void *arg, uint64_t position, const struct hark_hash *hash,
-                           bool *present, struct hark_git_id *blob, struct hark_err *err)
+int hark_space_find_blob_in_git(void *arg, uint64_t position, const struct hark_hash *hash,
+                                bool *present, struct hark_git_id *blob, struct hark_err *err)
 {
     struct space_blobs *blobs = arg;
     struct space_blob key = {.hash = *hash}, *found = NULL;
@@ -282,7 +282,7 @@ int space_find_blob_in_git(void *arg, uint64_t position, const struct hark_hash 
     return 0;
 }
 
-void space_blobs_free(struct space_blobs *blobs)
+void hark_space_blobs_free(struct space_blobs *blobs)
 {
     free(blobs->list);
     memset(blobs, 0, sizeof(*blobs));
@@ -315,7 +315,7 @@ int hark_space_read_batch(struct hark_space *space, uint64_t first, struct hark_
     if (row.first != first)
         return hark_err_set(err, HARK_E_NOT_FOUND, "no batch begins at %llu",
                             (unsigned long long)first);
-    return space_load_batch(space, &row.git_id, find_blob_in_index, space, out, err);
+    return hark_space_load_batch(space, &row.git_id, find_blob_in_index, space, out, err);
 }
 
 /* --- single things ------------------------------------------------------------- */
@@ -410,7 +410,7 @@ static int verify_batch(struct hark_space *space, struct hark_state *state,
 
     if (batch == NULL)
         return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a batch");
-    rc = space_load_batch(space, id, space_find_blob_in_git, blobs, &loaded, err);
+    rc = hark_space_load_batch(space, id, hark_space_find_blob_in_git, blobs, &loaded, err);
     if (rc < 0) {
         free(batch);
         return rc;
@@ -420,14 +420,14 @@ static int verify_batch(struct hark_space *space, struct hark_state *state,
     if (items == NULL)
         rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a batch");
     else
-        rc = space_check_batch(state, store, space->pool, head, &loaded.raw, now_ms, items, &next,
-                               batch, &lines, err);
+        rc = hark_space_check_batch(state, store, space->pool, head, &loaded.raw, now_ms, items,
+                                    &next, batch, &lines, err);
     if (rc == 0) {
         *head = next;
         count_items(items, count, out);
     }
     for (size_t i = 0; items != NULL && i < count; i++)
-        space_item_clear(&items[i]);
+        hark_space_item_clear(&items[i]);
     free(items);
     free(lines);
     free(batch);
@@ -454,12 +454,12 @@ int hark_space_verify(struct hark_space *space, uint64_t now_ms, struct hark_ver
     store = hark_memstore_store(mem);
     rc = hark_state_open(&state, &space->id, &store, err);
     if (rc == 0)
-        rc = space_batches_after(space, NULL, &ids, &count, err);
+        rc = hark_space_batches_after(space, NULL, &ids, &count, err);
     for (size_t i = 0; i < count && rc == 0; i++)
         rc = verify_batch(space, state, &store, &blobs, &ids[i], now_ms, &head, out, err);
     if (rc == 0)
         rc = hark_state_hash(state, &out->state_hash, err);
-    space_blobs_free(&blobs);
+    hark_space_blobs_free(&blobs);
     free(ids);
     hark_state_free(state);
     hark_memstore_free(mem);

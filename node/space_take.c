@@ -84,8 +84,8 @@ static int expect_moved(struct hark_state *state, const struct space_item *first
     return rc;
 }
 
-int space_expect(struct hark_state *state, const struct space_item *first,
-                 struct hark_log_head *head, struct hark_err *err)
+int hark_space_expect(struct hark_state *state, const struct space_item *first,
+                      struct hark_log_head *head, struct hark_err *err)
 {
     const struct hark_space_object *object = hark_state_space_object(state);
     struct hark_node_object node;
@@ -107,7 +107,7 @@ static void prepare_nth(void *arg, size_t i)
 {
     struct space_item *items = arg;
 
-    space_prepare(&items[i], false);
+    hark_space_item_prepare(&items[i], false);
 }
 
 static void prepare_all(struct hark_pool *pool, const struct hark_raw_batch *raw,
@@ -213,7 +213,7 @@ static int expect_batch(struct hark_state *state, const struct space_item *first
 {
     struct hark_batch *batch;
     bool same;
-    int rc = space_expect(state, first, head, err);
+    int rc = hark_space_expect(state, first, head, err);
 
     if (rc < 0 || first == NULL || strcmp(first->entry.kind, "home") != 0)
         return rc;
@@ -232,7 +232,7 @@ static int check_origin(struct hark_state *state, const struct hark_log_head *be
                         struct hark_err *err)
 {
     struct hark_log_head in_force = {0};
-    int rc = space_expect(state, NULL, &in_force, err);
+    int rc = hark_space_expect(state, NULL, &in_force, err);
 
     if (rc == 0 && strcmp(in_force.origin, bears->origin) != 0)
         rc = hark_err_set(err, HARK_E_BATCH_ORIGIN, "the batch bears %s, and %s is in force",
@@ -249,18 +249,18 @@ static int apply_all(struct hark_state *state, struct space_item *items,
         items[i].arrival.arrival_ms = lines[i].arrival_ms;
         items[i].arrival.accepted_ms = lines[i].accepted_ms;
         items[i].arrival.git_id = items[i].git_id;
-        rc = space_apply(state, &items[i], err);
+        rc = hark_space_item_apply(state, &items[i], err);
         if (rc < 0)
             return hark_err_wrap(err, "position %llu", (unsigned long long)lines[i].position);
     }
     return 0;
 }
 
-int space_check_batch(struct hark_state *state, const struct hark_store *store,
-                      struct hark_pool *pool, const struct hark_log_head *head,
-                      const struct hark_raw_batch *raw, uint64_t now_ms, struct space_item *items,
-                      struct hark_log_head *next, struct hark_batch *batch,
-                      struct hark_line **lines, struct hark_err *err)
+int hark_space_check_batch(struct hark_state *state, const struct hark_store *store,
+                           struct hark_pool *pool, const struct hark_log_head *head,
+                           const struct hark_raw_batch *raw, uint64_t now_ms,
+                           struct space_item *items, struct hark_log_head *next,
+                           struct hark_batch *batch, struct hark_line **lines, struct hark_err *err)
 {
     struct hark_log_head expected = *head;
     const struct space_item *first = NULL;
@@ -311,7 +311,7 @@ static int adopt_index(struct hark_space *space, const struct space_item *items,
     int rc = 0;
 
     for (size_t i = 0; i < batch->count && rc == 0; i++)
-        rc = space_index(space, &items[i], &lines[i], &next->batch_id, err);
+        rc = hark_space_item_index(space, &items[i], &lines[i], &next->batch_id, err);
     if (rc == 0)
         rc = hark_index_add_batch(space->index, &row, err);
     return rc;
@@ -324,8 +324,8 @@ static void undo(struct hark_space *space)
         space->damaged = true;
 }
 
-int space_adopt(struct hark_space *space, const struct hark_raw_batch *raw, uint64_t now_ms,
-                bool store, struct hark_err *err)
+int hark_space_adopt(struct hark_space *space, const struct hark_raw_batch *raw, uint64_t now_ms,
+                     bool store, struct hark_err *err)
 {
     struct space_item *items = NULL;
     struct hark_line *lines = NULL;
@@ -345,8 +345,8 @@ int space_adopt(struct hark_space *space, const struct hark_raw_batch *raw, uint
     rc = hark_index_begin(space->index, err);
     if (rc < 0)
         goto out;
-    rc = space_check_batch(space->state, &space->store, space->pool, &space->head, raw, now_ms,
-                           items, &next, batch, &lines, err);
+    rc = hark_space_check_batch(space->state, &space->store, space->pool, &space->head, raw, now_ms,
+                                items, &next, batch, &lines, err);
     if (rc == 0)
         rc = adopt_index(space, items, lines, batch, &next, err);
     if (rc == 0 && store)
@@ -365,7 +365,7 @@ int space_adopt(struct hark_space *space, const struct hark_raw_batch *raw, uint
     space->head = next;
 out:
     for (size_t i = 0; items != NULL && i < raw->count; i++)
-        space_item_clear(&items[i]);
+        hark_space_item_clear(&items[i]);
     free(items);
     free(lines);
     free(batch);
@@ -375,37 +375,38 @@ out:
 int hark_space_take(struct hark_space *space, const struct hark_raw_batch *raw, uint64_t now_ms,
                     struct hark_err *err)
 {
-    int rc = space_mend(space, err);
+    int rc = hark_space_mend(space, err);
 
     if (rc < 0)
         return rc;
-    return space_adopt(space, raw, now_ms, true, err);
+    return hark_space_adopt(space, raw, now_ms, true, err);
 }
 
 /* --- catching up ----------------------------------------------------------- */
 
-int space_catch_up(struct hark_space *space, struct hark_err *err)
+int hark_space_catch_up(struct hark_space *space, struct hark_err *err)
 {
     struct space_blobs blobs = {.space = space};
     struct hark_git_id *ids = NULL;
     size_t count = 0;
     int rc;
 
-    rc = space_batches_after(space, space->head.has_batch ? &space->head.batch_id : NULL, &ids,
-                             &count, err);
+    rc = hark_space_batches_after(space, space->head.has_batch ? &space->head.batch_id : NULL, &ids,
+                                  &count, err);
     if (rc < 0)
         return rc;
     for (size_t i = 0; i < count && rc == 0; i++) {
         struct hark_space_batch batch;
 
-        rc = space_load_batch(space, &ids[i], space_find_blob_in_git, &blobs, &batch, err);
+        rc =
+            hark_space_load_batch(space, &ids[i], hark_space_find_blob_in_git, &blobs, &batch, err);
         if (rc < 0)
             break;
         /* One's own past is never ahead of one's clock. */
-        rc = space_adopt(space, &batch.raw, UINT64_MAX / 2, false, err);
+        rc = hark_space_adopt(space, &batch.raw, UINT64_MAX / 2, false, err);
         hark_space_batch_free(&batch);
     }
-    space_blobs_free(&blobs);
+    hark_space_blobs_free(&blobs);
     free(ids);
     return rc;
 }
