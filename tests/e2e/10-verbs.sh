@@ -297,7 +297,9 @@ same "and is still there for who parses" 3 "$(hark show "$evil" --json | field '
 refused usage 2 hark hide "$post"
 refused void-role 3 hark hide "$post" --reason r --as Mara
 hide=$(hark hide "$post" --reason "off topic" --json | entry_id)
-empty "hidden entries are not found" "$(hark search broke)"
+contains "hidden entries are found as hidden" "$(hark search broke)" "(hidden by entry"
+if hark search broke | grep -q "Mine broke"; then fail "a search shows what is hidden"; fi
+contains "and with -v in words" "$(hark -v search broke)" "Mine broke"
 same "the hiding" "$hide" "$(hark show "$post" --json | field 'd["hidden"][0]["id"]')"
 same "hidden is told" True "$(hark log --kind post --json | lines 'd[0]["hidden"]')"
 if hark show "$post" | grep -q "Mine broke"; then fail "what is hidden is shown"; fi
