@@ -288,9 +288,9 @@ empty "search for what is not there" "$(hark search zebra)"
 contains "who-said" "$(hark who-said "ten years")" "Mara"
 
 # --- text that people wrote ----------------------------------------------------------------------------
-evil=$(hark post $'a\u202eb\u200b' --re "$topic" -q)
+evil=$(hark post $'a\xe2\x80\xaeb\xe2\x80\x8b' --re "$topic" -q)
 contains "a direction mark is shown" "$(hark show "$evil")" 'a<U+202E>b<U+200B>'
-if hark show "$evil" --json | grep -q $'\u202e'; then fail "a direction mark came through as JSON"; fi
+if hark show "$evil" --json | grep -q $'\xe2\x80\xae'; then fail "a direction mark came through as JSON"; fi
 same "and is still there for who parses" 3 "$(hark show "$evil" --json | field 'len(d["entry"]["payload"]["body"]) - 1')"
 
 # --- hide, erase ------------------------------------------------------------------------------------------
