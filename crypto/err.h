@@ -46,6 +46,10 @@ struct hark_err {
  * that `return hark_err_set(err, HARK_E_IO, ...)` is the usual way out. `err`
  * may be NULL. */
 int hark_err_set(struct hark_err *err, int code, const char *fmt, ...) HARK_PRINTF(3, 4);
+#ifdef __clang_analyzer__
+/* So that an analyser, which sees one file at a time, knows what is returned. */
+#define hark_err_set(err, code, ...) ((void)(hark_err_set)(err, code, __VA_ARGS__), (code))
+#endif
 
 /* Puts "<context>: " before the message and returns err->code (HARK_E_INTERNAL
  * if err is NULL or holds no error, which is a bug of the caller's). */

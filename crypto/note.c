@@ -162,7 +162,7 @@ int hark_note_key_decode(struct hark_note_key *out, struct hark_span text, struc
     struct hark_span name;
     struct hark_span id_text;
     uint8_t id[ID_SIZE];
-    uint8_t raw[VKEY_SIZE];
+    uint8_t raw[VKEY_SIZE] = {0};
     int rc = 0;
 
     memset(out, 0, sizeof(*out));

@@ -23,7 +23,7 @@ static int look_for_seen(void *arg, const struct hark_row *row, struct hark_err 
 {
     struct seen_search *search = arg;
     struct hark_buf bytes = hark_buf_init(HARK_ENTRY_MAX);
-    struct hark_entry entry;
+    struct hark_entry entry = {.seq = 0};
     int rc;
 
     if (row->time_ms < search->oldest_ms)

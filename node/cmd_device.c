@@ -30,7 +30,8 @@ static int make_device_key(struct hark_cmd *cmd, const char *wanted, const char 
         return hark_node_new_person(cmd->node, label, err);
     }
     for (int i = 2; i < LABEL_TRIES && rc == HARK_E_EXISTS; i++) {
-        (void)snprintf(label, HARK_LABEL_MAX + 1, "%.58s-%d", person, i);
+        if (snprintf(label, HARK_LABEL_MAX + 1, "%.50s-%d", person, i) < 0)
+            continue;
         rc = hark_node_new_person(cmd->node, label, err);
     }
     return rc;

@@ -85,7 +85,7 @@ int hark_cmd_as(struct hark_cmd *cmd, struct hark_space *space, bool staff, stru
                 struct hark_err *err)
 {
     struct hark_state *state = hark_space_state(space);
-    struct hark_key_object key;
+    struct hark_key_object key = {.until = HARK_NONE};
     bool found = false;
     uint32_t number = 0;
     int rc;
@@ -119,7 +119,7 @@ int hark_cmd_key(struct hark_space *space, const char *hex, uint32_t *number,
                  struct hark_key_object *out, struct hark_err *err)
 {
     struct hark_state *state = hark_space_state(space);
-    struct hark_key_object key;
+    struct hark_key_object key = {.until = HARK_NONE};
     char text[HARK_HEX_SIZE];
     size_t found = 0;
     uint64_t count = 0;

@@ -92,7 +92,7 @@ static int look_up(struct import *im, const struct hark_draft *draft, bool *know
     struct hark_buf payload = hark_buf_init(HARK_PAYLOAD_MAX);
     int number = hark_kinds_find(kinds, draft->kind);
     struct hark_hash hash;
-    struct hark_row row;
+    struct hark_row row = {0};
     uint64_t position = 0;
     int rc;
 

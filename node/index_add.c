@@ -558,7 +558,7 @@ int hark_index_payload_came(struct hark_index *index, uint64_t position,
                             const struct hark_git_id *blob, enum hark_says says, json_t *payload,
                             struct hark_err *err)
 {
-    struct hark_index_about about;
+    struct hark_index_about about = {.position = 0};
     int rc = hark_index_writing(index, err);
 
     if (rc == 0)

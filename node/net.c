@@ -169,7 +169,7 @@ static int reader(struct hark_net *net, const struct hark_hash *id, struct hark_
     rc = hark_space_open(&space, net->dir, id, true, NULL, err);
     if (rc < 0)
         return rc;
-    grown = realloc(net->readers, (net->reader_count + 1) * sizeof(*grown));
+    grown = realloc(net->readers, (net->reader_count + 1) * sizeof(struct hark_space *));
     if (grown == NULL) {
         hark_space_free(space);
         return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a reader");

@@ -370,7 +370,7 @@ int hark_node_spaces(struct hark_node *node, struct hark_hash **ids, size_t *cou
 int hark_node_add_space(struct hark_node *node, struct hark_space *space, struct hark_err *err)
 {
     struct hark_space **grown =
-        realloc(node->spaces, (node->space_count + 1) * sizeof(*node->spaces));
+        realloc(node->spaces, (node->space_count + 1) * sizeof(struct hark_space *));
 
     if (grown == NULL)
         return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a space");

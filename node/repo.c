@@ -98,6 +98,9 @@ static int code_of(int answer, const git_error *last)
     if (last == NULL) {
         return HARK_E_IO;
     }
+    if (last->message == NULL) {
+        return HARK_E_IO;
+    }
     switch (last->klass) {
     case GIT_ERROR_NOMEMORY:
         return HARK_E_NO_MEMORY;
@@ -138,7 +141,7 @@ git_object_t hark_repo_type(enum hark_git_type type)
 
 static git_oid oid_of(const struct hark_git_id *id)
 {
-    git_oid oid;
+    git_oid oid = {{0}};
     memcpy(oid.id, id->bytes, HARK_GIT_ID_SIZE);
     return oid;
 }

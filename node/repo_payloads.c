@@ -279,6 +279,7 @@ static bool parse_commit(struct cover *out, struct hark_span bytes)
     struct hark_span in = bytes;
     struct hark_span hex;
     bool well = false;
+    memset(&out->root, 0, sizeof(out->root));
     if (bytes.size == 0 || bytes.size > COMMIT_MAX || !hark_take_literal(&in, "tree ") ||
         !hark_take(&in, (size_t)2 * HARK_GIT_ID_SIZE, &hex) ||
         hark_hex_decode(out->root.bytes, HARK_GIT_ID_SIZE, hex, NULL) != 0) {
@@ -793,7 +794,7 @@ struct reach {
 static int reach_tree(struct reach *r, struct hark_repo *repo, const struct hark_git_id *id,
                       unsigned levels, struct hark_err *err)
 {
-    struct node node;
+    struct node node = {.count = 0};
     int rc = r->trees != NULL ? hark_idset_add(r->trees, id, NULL, err) : 0;
     if (rc != 0 || (levels == 1 && r->blobs == NULL)) {
         return rc; /* without the blobs wanted the leaves need not be read */
@@ -834,7 +835,7 @@ struct drop {
 static int drop_in_tree(struct drop *d, struct hark_repo *repo, struct hark_git_id *id,
                         unsigned levels, bool *empty, struct hark_err *err)
 {
-    struct node node;
+    struct node node = {.count = 0};
     bool changed = false;
     int rc = load_node(repo, id, levels == 1, &node, err);
     for (unsigned i = 0; rc == 0 && i < FANOUT; i++) {

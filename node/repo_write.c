@@ -57,7 +57,8 @@ static int flush(struct hark_pack_writer *w, struct hark_err *err)
 
 static void put_header(uint8_t out[HEADER_SIZE], uint64_t objects)
 {
-    memcpy(out, "PACK", 4);
+    static const uint8_t magic[4] = {'P', 'A', 'C', 'K'};
+    memcpy(out, magic, sizeof(magic));
     hark_put_u32(out + 4, 2);
     hark_put_u32(out + 8, (uint32_t)objects);
 }

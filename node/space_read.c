@@ -129,7 +129,7 @@ static int read_item(struct hark_space *space, const struct hark_git_id *id, uin
                      space_find_blob_fn *find, void *arg, struct hark_space_batch *out, size_t i,
                      struct part *object, struct part *payload, struct hark_err *err)
 {
-    struct hark_entry entry;
+    struct hark_entry entry = {.seq = 0};
     struct hark_git_id blob;
     bool present = false;
     int rc;
@@ -404,7 +404,7 @@ static int verify_batch(struct hark_space *space, struct hark_state *state,
     struct space_item *items = NULL;
     struct hark_line *lines = NULL;
     struct hark_batch *batch = calloc(1, sizeof(*batch));
-    struct hark_log_head next;
+    struct hark_log_head next = {.has_batch = false};
     size_t count = 0;
     int rc;
 

@@ -2,6 +2,7 @@
  * Taking over batches: a partner's from the network, one's own from git after a
  * crash or for a new index. Everything is checked before anything is stored.
  */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -131,7 +132,7 @@ static int check_prepared(const struct space_item *items, size_t count, uint64_t
             continue;
         if (err != NULL)
             *err = items[i].err;
-        return hark_err_wrap(err, "position %llu", (unsigned long long)(first_position + i));
+        return hark_err_wrap(err, "position %" PRIu64, first_position + i);
     }
     return 0;
 }

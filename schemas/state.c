@@ -572,7 +572,7 @@ static int erased_with_member(struct hark_state *state, uint64_t position,
                               bool *erased, struct hark_err *err)
 {
     struct hark_lookup_key cohort = hark_lookup_u64(HARK_OTHER_COHORT, position);
-    struct hark_member_object member;
+    struct hark_member_object member = {.erased_below = 0};
     struct hark_key_object key;
     uint64_t ordinal = 0;
     bool of_member = false;

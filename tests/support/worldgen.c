@@ -404,7 +404,7 @@ int world_apply(struct world *world, struct world_entry **entry, struct hark_err
         return rc;
     if (world->count == world->capacity) {
         world->capacity = world->capacity == 0 ? 64 : 2 * world->capacity;
-        world->log = realloc(world->log, world->capacity * sizeof(*world->log));
+        world->log = realloc(world->log, world->capacity * sizeof(struct world_entry *));
         need(world->log != NULL, "no memory", NULL);
     }
     world->log[world->count++] = e;

@@ -51,7 +51,7 @@ struct world {
     uint64_t random; /* state of the generator */
     uint64_t now_ms;
     uint32_t next_key; /* the next of the pool that stands for nothing yet */
-    bool first_hand; /* random entries are accepted when they arrive: no intakes */
+    bool first_hand;   /* random entries are accepted when they arrive: no intakes */
     world_git_id_fn *git_id;
     void *git_arg;
     struct hark_hash space;

@@ -169,7 +169,7 @@ static void test_keyfile__no_key_at_all(void **state)
     refuse(hark_span_str("ssh-ed25519 AAAA me\n"), "a public key");
     refuse(hark_span_str(BEGIN END), "no data");
     refuse(hark_span(huge, sizeof(huge)), "huge");
-    memcpy(huge, BEGIN, strlen(BEGIN));
+    memcpy(huge, BEGIN, sizeof(BEGIN) - 1);
     refuse(hark_span(huge, sizeof(huge) - 1), "one line");
 }
 

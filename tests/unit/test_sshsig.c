@@ -181,7 +181,7 @@ static void test_sshsig__a_huge_one_is_refused_unread(void **state)
     (void)state;
     static uint8_t huge[100000];
     memset(huge, 'A', sizeof(huge));
-    memcpy(huge, BEGIN, strlen(BEGIN));
+    memcpy(huge, BEGIN, sizeof(BEGIN) - 1);
     refuse(hark_span(huge, sizeof(huge)), "huge");
     refuse(hark_span(huge, HARK_SSHSIG_ARMOR_MAX), "no line ends");
 }
