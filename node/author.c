@@ -365,15 +365,10 @@ static int log_first(struct hark_node *node, const struct hark_hash *id, struct 
     struct hark_offer offer = {
         .bytes = bytes, .payload = payload, .accept = true, .now_ms = hark_now_ms()};
     struct hark_space *space = NULL;
-    int rc = hark_space_create(&space, node->dir, id, node->pool, err);
+    int rc = hark_node_create_space(node, id, &space, err);
 
     if (rc < 0)
         return rc;
-    rc = hark_node_add_space(node, space, err);
-    if (rc < 0) {
-        hark_space_free(space);
-        return rc;
-    }
     rc = hark_space_begin(space, err);
     if (rc == 0)
         rc = hark_space_add(space, &offer, node->identity.log, NULL, err);

@@ -644,21 +644,9 @@ size_t hark_net_peers(struct hark_net *net, struct hark_net_peer *out, size_t ma
 static int followed_space(struct hark_node *node, const struct hark_net_event *event,
                           struct hark_space **out, struct hark_err *err)
 {
-    struct hark_space *space = NULL;
     int rc = hark_node_space(node, &event->space, out, err);
 
-    if (rc != HARK_E_NOT_FOUND)
-        return rc;
-    rc = hark_space_create(&space, node->dir, &event->space, node->pool, err);
-    if (rc < 0)
-        return rc;
-    rc = hark_node_add_space(node, space, err);
-    if (rc < 0) {
-        hark_space_free(space);
-        return rc;
-    }
-    *out = space;
-    return 0;
+    return rc == HARK_E_NOT_FOUND ? hark_node_create_space(node, &event->space, out, err) : rc;
 }
 
 static int take_batches(struct hark_node *node, const struct hark_net_event *event,

@@ -367,16 +367,31 @@ int hark_node_spaces(struct hark_node *node, struct hark_hash **ids, size_t *cou
     return 0;
 }
 
-int hark_node_add_space(struct hark_node *node, struct hark_space *space, struct hark_err *err)
+/* The node owns it from here on, or it is gone. */
+static int keep_space(struct hark_node *node, struct hark_space *space, struct hark_space **out,
+                      struct hark_err *err)
 {
     struct hark_space **grown =
         realloc(node->spaces, (node->space_count + 1) * sizeof(struct hark_space *));
 
-    if (grown == NULL)
+    if (grown == NULL) {
+        hark_space_free(space);
         return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a space");
+    }
     node->spaces = grown;
     node->spaces[node->space_count++] = space;
+    *out = space;
     return 0;
+}
+
+int hark_node_create_space(struct hark_node *node, const struct hark_hash *id,
+                           struct hark_space **out, struct hark_err *err)
+{
+    struct hark_space *space = NULL;
+    int rc = hark_space_create(&space, node->dir, id, node->pool, err);
+
+    *out = NULL;
+    return rc < 0 ? rc : keep_space(node, space, out, err);
 }
 
 int hark_node_space(struct hark_node *node, const struct hark_hash *id, struct hark_space **out,
@@ -393,15 +408,7 @@ int hark_node_space(struct hark_node *node, const struct hark_hash *id, struct h
         }
     }
     rc = hark_space_open(&space, node->dir, id, node->read_only, node->pool, err);
-    if (rc < 0)
-        return rc;
-    rc = hark_node_add_space(node, space, err);
-    if (rc < 0) {
-        hark_space_free(space);
-        return rc;
-    }
-    *out = space;
-    return 0;
+    return rc < 0 ? rc : keep_space(node, space, out, err);
 }
 
 static int match_space(const struct hark_hash *ids, size_t count, const char *name,

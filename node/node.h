@@ -57,9 +57,9 @@ HARK_CHECK int hark_node_spaces(struct hark_node *node, struct hark_hash **ids, 
 /* Borrowed; opened once and kept. */
 HARK_CHECK int hark_node_space(struct hark_node *node, const struct hark_hash *id,
                                struct hark_space **out, struct hark_err *err);
-/* Hands a space that was just made to the node, which owns it from then on. */
-HARK_CHECK int hark_node_add_space(struct hark_node *node, struct hark_space *space,
-                                   struct hark_err *err);
+/* Makes one; borrowed like the above. */
+HARK_CHECK int hark_node_create_space(struct hark_node *node, const struct hark_hash *id,
+                                      struct hark_space **out, struct hark_err *err);
 /* By full or abbreviated id (at least 8 digits), or NULL for the only one.
  * Errors: not-found, ambiguous, usage (several, none named). */
 HARK_CHECK int hark_node_pick_space(struct hark_node *node, const char *name,
