@@ -8,8 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SEEN_AGE_MS   UINT64_C(3600000) /* PROTOCOL.md 3: Seen when the last is an hour old */
-#define SEEN_LOOKBACK 64u               /* entries looked at for it */
+#define SEEN_AGE_MS    UINT64_C(3600000) /* PROTOCOL.md 3: Seen when the last is an hour old */
+#define RATE_WINDOW_MS UINT64_C(60000)
+#define SEEN_LOOKBACK  64u /* entries looked at for it */
 
 /* --- Seen -------------------------------------------------------------------- */
 
@@ -86,6 +87,44 @@ static int maybe_seen(struct hark_space *space, struct hark_entry *entry, struct
     if (rc < 0 || search.recent)
         return rc;
     return fill_seen(space, entry, err);
+}
+
+/* --- how often -------------------------------------------------------------------- */
+
+struct rate {
+    uint64_t since_ms, count;
+};
+
+static int count_recent(void *arg, const struct hark_row *row, struct hark_err *err)
+{
+    struct rate *rate = arg;
+
+    (void)err;
+    if (row->arrival_ms < rate->since_ms)
+        return HARK_STOP;
+    rate->count++;
+    return 0;
+}
+
+/* Counted in the log itself, so that a restart forgets nothing. */
+int hark_author_rate(const struct hark_node *node, struct hark_space *space,
+                     const struct hark_author *author, struct hark_err *err)
+{
+    uint64_t limit = node->config->accept_per_minute, now = hark_now_ms();
+    struct hark_log_query query = {.author = hark_signer_key(author->sign),
+                                   .after = HARK_NONE,
+                                   .re = HARK_NONE,
+                                   .backwards = true,
+                                   .limit = limit};
+    struct rate rate = {.since_ms = now > RATE_WINDOW_MS ? now - RATE_WINDOW_MS : 0};
+    int rc = hark_index_log(hark_space_index(space), &query, count_recent, &rate, err);
+
+    if (rc < 0 || limit == 0 || rate.count < limit)
+        return rc;
+    rc = hark_err_set(err, HARK_E_ACCEPT_RATE, "%llu entries of this key within a minute",
+                      (unsigned long long)rate.count);
+    hark_err_hint(err, "wait a minute; accept_per_minute in hark.yaml sets how many are taken");
+    return rc;
 }
 
 /* --- one entry ----------------------------------------------------------------- */

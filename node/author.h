@@ -22,7 +22,13 @@ HARK_CHECK int hark_author_add(struct hark_node *node, struct hark_space *space,
                                const struct hark_author *author, const struct hark_draft *draft,
                                struct hark_logged *out, struct hark_err *err);
 
-/* The same in a batch of its own: begin, add, commit, tend. */
+/* PROTOCOL.md 6.4: accept-rate when this author has had as many entries logged
+ * within the last minute as the node's configuration allows. To be asked before a
+ * person's entry is added; the steward's work and imports are not bounded. */
+HARK_CHECK int hark_author_rate(const struct hark_node *node, struct hark_space *space,
+                                const struct hark_author *author, struct hark_err *err);
+
+/* hark_author_add in a batch of its own: begin, add, commit, tend. */
 HARK_CHECK int hark_author_write(struct hark_node *node, struct hark_space *space,
                                  const struct hark_author *author, const struct hark_draft *draft,
                                  struct hark_logged *out, struct hark_err *err);

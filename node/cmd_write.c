@@ -53,8 +53,10 @@ int hark_cmd_write(struct hark_cmd *cmd, struct hark_space *space, const struct 
                    const struct hark_draft *draft, struct hark_err *err)
 {
     struct hark_logged logged;
-    int rc = hark_space_begin(space, err);
+    int rc = hark_author_rate(cmd->node, space, author, err);
 
+    if (rc == 0)
+        rc = hark_space_begin(space, err);
     if (rc < 0)
         return rc;
     rc = hark_author_add(cmd->node, space, author, draft, &logged, err);

@@ -152,10 +152,31 @@ static void test_space__partner_holds_the_same(void **state)
     hark_space_free(partner);
 }
 
+/* PROTOCOL.md 6.4: a key that writes too often is refused, others are not. */
+static void test_space__bounds_the_rate_of_a_key(void **state)
+{
+    struct fixture *f = *state;
+    struct hark_author other = {0};
+
+    OK(hark_author_rate(f->node, f->home, &f->owner, &err));
+    f->node->config->accept_per_minute = 3; /* the founder's profile is one */
+    write_entry(f, "topic", json_pack("{s:s}", "title", "one"), NULL);
+    OK(hark_author_rate(f->node, f->home, &f->owner, &err));
+    write_entry(f, "topic", json_pack("{s:s}", "title", "two"), NULL);
+    assert_int_equal(hark_author_rate(f->node, f->home, &f->owner, &err), HARK_E_ACCEPT_RATE);
+    OK(hark_node_new_person(f->node, "bob", &err));
+    OK(hark_node_person(f->node, hark_space_id(f->home), "bob", &other, NULL, &err));
+    OK(hark_author_rate(f->node, f->home, &other, &err));
+    hark_author_free(&other);
+    f->node->config->accept_per_minute = 4;
+    OK(hark_author_rate(f->node, f->home, &f->owner, &err));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_space__partner_holds_the_same, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_space__bounds_the_rate_of_a_key, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
