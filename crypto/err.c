@@ -72,7 +72,8 @@ static void add_text(char *out, size_t size, const char *text)
     memcpy(out + used, text, length + 1);
 }
 
-int hark_err_set(struct hark_err *err, int code, const char *fmt, ...)
+/* In parentheses: under an analyser there is a macro of that name. */
+int(hark_err_set)(struct hark_err *err, int code, const char *fmt, ...)
 {
     if (err != NULL) {
         /* An argument may be the old message: format beside it, then copy. */

@@ -265,7 +265,7 @@ static size_t print_place(char *out, size_t size, const struct place *place)
     }
     if (place->up != NULL && n + 1 < size)
         out[n++] = '.';
-    for (size_t i = 0; place->name[i] != '\0' && i < HARK_KIND_NAME_MAX && n + 1 < size; i++)
+    for (size_t i = 0; i < HARK_KIND_NAME_MAX && place->name[i] != '\0' && n + 1 < size; i++)
         out[n++] = (char)(place->name[i] > 0x20 && place->name[i] <= 0x7e ? place->name[i] : '?');
     out[n] = '\0';
     return n;

@@ -13,7 +13,7 @@
 static void show(char out[SHOWN_MAX + 4], const char *text)
 {
     size_t n = 0;
-    for (; text[n] != '\0' && n < SHOWN_MAX; n++)
+    for (; n < SHOWN_MAX && text[n] != '\0'; n++)
         out[n] = (char)(text[n] >= 0x20 && text[n] <= 0x7e ? text[n] : '?');
     if (text[n] != '\0')
         for (int i = 0; i < 3; i++)
