@@ -141,6 +141,7 @@
     X(BATCH_ROOT,          "batch-root",             3) \
     X(BATCH_TAKEN,         "batch-taken",            3) \
     X(BATCH_OBJECT,        "batch-object",           3) \
+    X(BATCH_MAIN,          "batch-main",             3) \
     /* PROTOCOL.md 8: tickets */ \
     X(TICKET_FORM,         "ticket-form",            3) \
     X(TICKET_CHECKSUM,     "ticket-checksum",        3) \

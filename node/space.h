@@ -74,11 +74,112 @@ HARK_CHECK int hark_space_commit(struct hark_space *space, const struct hark_sig
                                  uint64_t now_ms, struct hark_err *err);
 void hark_space_rollback(struct hark_space *space);
 
-/* --- taking over, at a partner -------------------------------------------- */
-/* Verifies the batch as the next one (all of PROTOCOL.md 7.2, signatures on the
- * pool) and stores it. */
+/* --- copying logs ---------------------------------------------------------- */
+/* `node` names a log of the space: "" the main log, else the intake log of the node
+ * that goes, or went, by that name. */
+
+/* Verifies the batch as the next one of that log (all of PROTOCOL.md 7.2, signatures
+ * on the pool) and stores it. An intake batch that was judged against more of the main
+ * log than is here is behind (nothing is wrong with it; later). */
 HARK_CHECK int hark_space_take(struct hark_space *space, const struct hark_raw_batch *raw,
                                uint64_t now_ms, struct hark_err *err);
+/* Where a log stands here, and after how many batches. Error: not-found (nothing of
+ * it is here). */
+HARK_CHECK int hark_space_log(struct hark_space *space, const char *node,
+                              struct hark_log_head *head, uint64_t *batches, struct hark_err *err);
+/* Did that log, after `batches` batches (at most what is here), have this size and
+ * root? */
+HARK_CHECK int hark_space_fits(struct hark_space *space, const char *node, uint64_t batches,
+                               uint64_t size, const struct hark_hash *root, bool *fits,
+                               struct hark_err *err);
+/* The names of the nodes whose intake logs are here; *names is allocated (free()). */
+typedef char hark_node_name[HARK_NODE_NAME_MAX + 1];
+HARK_CHECK int hark_space_intakes(struct hark_space *space, hark_node_name **names, size_t *count,
+                                  struct hark_err *err);
+
+/* --- intake: what is not in the main log yet -------------------------------- */
+
+/* An entry of an intake log that is here and that the main log has neither taken over
+ * nor holds. Borrowed for the call. */
+struct hark_waiting {
+    const char *node; /* whose intake */
+    uint64_t position;
+    uint64_t accepted_ms;
+    struct hark_hash id;
+    struct hark_git_id git_id;
+    struct hark_span object, payload; /* payload NULL data: none at hand */
+    uint8_t payload_state;            /* as in struct hark_raw_entry */
+};
+/* All of them, each intake in its own order, between intakes by acceptance. Non-zero
+ * from `fn` stops, HARK_STOP without error. */
+typedef int hark_waiting_fn(void *arg, const struct hark_waiting *waiting, struct hark_err *err);
+HARK_CHECK int hark_space_each_waiting(struct hark_space *space, hark_waiting_fn *fn, void *arg,
+                                       struct hark_err *err);
+/* How far the main log says it has taken that node's intake over. */
+HARK_CHECK int hark_space_taken(struct hark_space *space, const char *node, uint64_t *size,
+                                struct hark_err *err);
+/* Appends entries to this node's own intake log, as one batch: written as PROTOCOL.md
+ * 7.2 says, against the main log as it is here, durable when it returns 0. Whether
+ * they may be taken was judged before (hark_space_accept). items: prepared. */
+struct space_item;
+HARK_CHECK int hark_space_intake_append(struct hark_space *space, const char *self,
+                                        const struct hark_signer *log_key,
+                                        const struct space_item *items, size_t count,
+                                        uint64_t now_ms, struct hark_err *err);
+
+/* What is under way, provisionally judged: entries waiting in intakes and those of
+ * this node's outbox that are in no log yet, in the order in which they would be
+ * logged now. Never hashed, never counted with what is logged. Borrowed until the
+ * space changes. */
+struct hark_flight_entry {
+    struct hark_entry entry;
+    struct hark_span object, payload;
+    hark_node_name node; /* in whose intake it is first; empty: in the outbox only */
+    uint64_t position;   /* there */
+    uint64_t accepted_ms;
+    int code;                  /* 0, or why it could not be logged after those before it */
+    struct hark_effect effect; /* when code is 0: as if it were logged */
+    enum hark_says says;
+    json_t *json; /* what it says; NULL: nothing */
+};
+HARK_CHECK int hark_space_flight(struct hark_space *space, const struct hark_flight_entry **entries,
+                                 size_t *count, struct hark_err *err);
+/* The state after all of that: what a new entry is judged against and continues. */
+HARK_CHECK int hark_space_provisional(struct hark_space *space, struct hark_state **state,
+                                      struct hark_err *err);
+
+/* At a named node that is not the home: takes entries into its intake log, each as
+ * PROTOCOL.md 6.4 over the provisional state (offer.accept false: only 6.1), with what
+ * they hang on copied in from other intakes; at most accept_per_minute of one key a
+ * minute (0: not bounded). What is here already is answered as it stands. Durable
+ * when it returns 0; refusals stand in outcomes. */
+struct hark_outcome {
+    int code; /* 0, or the refusal */
+    char message[200];
+    struct hark_hash id;  /* zero when the entry could not be read */
+    bool logged;          /* position is in the main log; else in this node's intake */
+    uint64_t position, accepted_ms;
+};
+HARK_CHECK int hark_space_accept(struct hark_space *space, const char *self,
+                                 const struct hark_signer *log_key,
+                                 const struct hark_offer *offers, size_t count,
+                                 uint64_t accept_per_minute, struct hark_outcome *outcomes,
+                                 struct hark_err *err);
+/* At the home: logs all that waits and may be logged, and says how far each intake is
+ * taken over. *changed: a batch was made. */
+HARK_CHECK int hark_space_take_over(struct hark_space *space, const struct hark_signer *log_key,
+                                    uint64_t now_ms, bool *changed, struct hark_err *err);
+/* Entries that have waited longer than the policy's merge delay: how many, and since
+ * when the oldest waits. */
+HARK_CHECK int hark_space_overdue(struct hark_space *space, uint64_t now_ms, uint64_t *count,
+                                  uint64_t *oldest_ms, struct hark_err *err);
+
+/* This node's outbox for the space (node/outbox.h), opened (made) on first use. */
+struct hark_outbox;
+HARK_CHECK int hark_space_outbox(struct hark_space *space, struct hark_outbox **out,
+                                 struct hark_err *err);
+/* Something came into the outbox, or its fate changed: flight is made anew. */
+void hark_space_outbox_changed(struct hark_space *space);
 
 /* --- either --------------------------------------------------------------- */
 /* Payload ref, erasures, merging: what may follow a batch a little later. */
@@ -86,9 +187,9 @@ HARK_CHECK int hark_space_tend(struct hark_space *space, struct hark_err *err);
 /* Drops the index and makes it anew from the log, verifying everything. */
 HARK_CHECK int hark_space_reindex(struct hark_space *space, struct hark_err *err);
 
-/* The batch that begins at `first` (a size at which a batch ended), read from
- * git: files, entries, payloads as far as they are here and not erased. Owned by
- * the caller: hark_space_batch_free. Error: not-found (no such beginning). */
+/* The batch of that number (counted from 0) of a log, read from git: files,
+ * entries, payloads as far as they are here and not erased. Owned by the caller:
+ * hark_space_batch_free. Error: not-found. */
 struct hark_space_batch {
     struct hark_raw_batch raw; /* points into what follows */
     struct hark_git_id git_id;

@@ -19,6 +19,12 @@
 #define HARK_NODE_NAME_MAX        63u
 #define HARK_AHEAD_MAX_MS         UINT64_C(300000)
 
+/* Which log of a space. */
+struct hark_log_ref {
+    struct hark_hash space;
+    char node[HARK_NODE_NAME_MAX + 1]; /* empty: the main log; else that node's intake log */
+};
+
 /* One line of the file `entries`. */
 struct hark_line {
     uint64_t position;

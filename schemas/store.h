@@ -82,4 +82,14 @@ struct hark_store hark_memstore_store(struct hark_memstore *mem); /* borrowed vi
 HARK_CHECK int hark_memstore_copy(struct hark_memstore **out, const struct hark_memstore *from,
                                   struct hark_err *err);
 
+/* A store over another one: what is written stays in it, what was not written is read
+ * from the one below, which must outlive it and not change meanwhile (clear it when it
+ * does). It has no roots (internal): nothing provisional is ever hashed. */
+struct hark_overlay;
+HARK_CHECK int hark_overlay_new(struct hark_overlay **out, const struct hark_store *below,
+                                struct hark_err *err);
+void hark_overlay_free(struct hark_overlay *overlay);
+void hark_overlay_clear(struct hark_overlay *overlay); /* as if nothing had been written */
+struct hark_store hark_overlay_store(struct hark_overlay *overlay); /* borrowed view */
+
 #endif
