@@ -18,7 +18,6 @@
 #include "node/space.h"
 #include "schemas/config.h"
 
-#define HARK_LABEL_MAX  64u
 #define HARK_SPACES_MAX 4096u
 
 /* A node's own key pairs, derived from its seed (PROTOCOL.md 2.3). */
@@ -84,9 +83,7 @@ HARK_CHECK int hark_node_new_steward(struct hark_node *node, uint8_t nonce[32],
 HARK_CHECK int hark_node_steward_named(struct hark_node *node, const uint8_t nonce[32],
                                        const struct hark_hash *space, struct hark_err *err);
 
-/* A label: 1 to 64 of letters, digits, . _ - @, not starting with a dot. */
-bool hark_label_valid(const char *label);
-/* Makes keys/people/<label>. Error: exists. */
+/* Makes keys/people/<label> (hark_label_valid). Error: exists. */
 HARK_CHECK int hark_node_new_person(struct hark_node *node, const char *label,
                                     struct hark_err *err);
 /* The keys of a person held here, in a space. `who`: a label; or hex (at least 8

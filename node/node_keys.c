@@ -112,16 +112,6 @@ int hark_node_steward(struct hark_node *node, const struct hark_hash *space,
 
 /* --- people ------------------------------------------------------------------ */
 
-bool hark_label_valid(const char *label)
-{
-    static const char allowed[] =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-@";
-    size_t size = strlen(label);
-
-    return size >= 1 && size <= HARK_LABEL_MAX && label[0] != '.' && label[0] != '-' &&
-           strspn(label, allowed) == size;
-}
-
 static int person_path(const struct hark_node *node, const char *label, char *path,
                        struct hark_err *err)
 {

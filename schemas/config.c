@@ -99,6 +99,17 @@ static bool is_reachable(const char *listen)
            strncmp(listen, TCP "[::]:", strlen(TCP "[::]:")) != 0;
 }
 
+/* Not starting with a dash either, which would be an option. */
+bool hark_label_valid(const char *label)
+{
+    static const char allowed[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-@";
+    size_t size = strlen(label);
+
+    return size >= 1 && size <= HARK_LABEL_MAX && label[0] != '.' && label[0] != '-' &&
+           strspn(label, allowed) == size;
+}
+
 /* ---- Reading -------------------------------------------------------------- */
 
 static int read_listen(const struct hark_yaml *yaml, struct hark_config *config,
@@ -155,10 +166,32 @@ static int read_spaces(const struct hark_yaml *yaml, const struct hark_yaml_node
     return 0;
 }
 
+/* A person's key is another one in each space: one space, one connection. */
+static int read_as(const struct hark_yaml *yaml, const struct hark_yaml_node *map,
+                   struct hark_config_peer *peer, struct hark_err *err)
+{
+    const struct hark_yaml_node *node = hark_yaml_get(map, "as");
+    const char *text = "";
+    if (node == NULL)
+        return 0;
+    int rc = hark_yaml_text(yaml, node, 1, HARK_LABEL_MAX, &text, err);
+    if (rc == 0 && !hark_label_valid(text))
+        rc = hark_yaml_fail(yaml, node, err,
+                            "'as' is not a key's label, expected letters, "
+                            "digits and . _ - @");
+    if (rc == 0 && peer->space_count != 1)
+        rc = hark_yaml_fail(yaml, node, err, "'as' with %zu spaces, expected exactly one",
+                            peer->space_count);
+    if (rc == 0)
+        copy_text(peer->as, text);
+    return rc;
+}
+
 static int read_peer(const struct hark_yaml *yaml, const struct hark_yaml_node *map,
                      struct hark_config_peer *peer, struct hark_err *err)
 {
-    static const char *const keys[] = {"name", "curve", "log", "address", "spaces", "paused", NULL};
+    static const char *const keys[] = {"name",   "curve", "log",    "address",
+                                       "spaces", "as",    "paused", NULL};
     const struct hark_yaml_node *node = NULL;
     int rc = hark_yaml_map(yaml, map, keys, err);
     if (rc == 0)
@@ -171,13 +204,23 @@ static int read_peer(const struct hark_yaml *yaml, const struct hark_yaml_node *
         rc = read_address(yaml, node, peer->address, err);
     if (rc == 0)
         rc = read_spaces(yaml, map, peer, err);
+    if (rc == 0)
+        rc = read_as(yaml, map, peer, err);
     if (rc == 0 && (node = hark_yaml_get(map, "paused")) != NULL)
         rc = hark_yaml_boolean(yaml, node, &peer->paused, err);
     return rc;
 }
 
-/* A peer is who its CURVE key says it is: two peers with one key, or one name,
- * would be one of them at random. */
+/* Do they show themselves to one node under two different keys? */
+static bool differ_by_own_key(const struct hark_config_peer *a, const struct hark_config_peer *b)
+{
+    if (a->as[0] == '\0' || b->as[0] == '\0')
+        return a->as[0] != b->as[0];
+    return strcmp(a->as, b->as) != 0 || !hark_hash_equal(&a->spaces[0], &b->spaces[0]);
+}
+
+/* A peer is who its CURVE key says it is, as seen by whom we show ourselves as: two
+ * peers alike in both, or with one name, would be one of them at random. */
 static int refuse_twin(const struct hark_yaml *yaml, const struct hark_yaml_node *node,
                        const struct hark_config *config, struct hark_err *err)
 {
@@ -186,7 +229,8 @@ static int refuse_twin(const struct hark_yaml *yaml, const struct hark_yaml_node
         if (strcmp(config->peers[i].name, last->name) == 0)
             return hark_yaml_fail(yaml, node, err, "the peer '%s' again, expected each name once",
                                   last->name);
-        if (hark_key_equal(&config->peers[i].curve, &last->curve))
+        if (hark_key_equal(&config->peers[i].curve, &last->curve) &&
+            !differ_by_own_key(&config->peers[i], last))
             return hark_yaml_fail(yaml, node, err,
                                   "the peer '%s' has the curve key of '%s', expected its own",
                                   last->name, config->peers[i].name);
@@ -349,6 +393,8 @@ static int put_peer(struct hark_buf *out, const struct hark_config_peer *peer, s
         hark_hash_hex(hex, &peer->spaces[i]);
         rc = hark_buf_printf(out, err, "      - \"%s\"\n", hex);
     }
+    if (rc == 0 && peer->as[0] != '\0')
+        rc = put_line(out, "    as", peer->as, err);
     if (rc == 0 && peer->paused)
         rc = hark_buf_append_str(out, "    paused: true\n", err);
     return rc;

@@ -11,6 +11,8 @@
  *         log: <64 hex>
  *         address: tcp://127.0.0.1:7461    # absent: only let in
  *         spaces: [<64 hex>]               # to follow from it
+ *         as: <label>                      # shows itself there as this person in the one
+ *                                          # space; absent: as the node
  *         paused: false
  *     accept_per_minute: 120               # entries taken from one key a minute, 1 to 100000
  *     passphrase_file: <path>              # absent: asked on the terminal when needed
@@ -23,6 +25,7 @@
 #define HARK_CONFIG_MAX       (256u * 1024u)
 #define HARK_CONFIG_PEERS_MAX 256u
 #define HARK_PATH_MAX         4096u
+#define HARK_LABEL_MAX        64u
 
 struct hark_config_peer {
     char name[HARK_NODE_NAME_MAX + 1];
@@ -30,6 +33,9 @@ struct hark_config_peer {
     struct hark_key log;
     char address[HARK_ADDRESS_MAX + 1]; /* empty: only let in */
     bool paused;
+    /* Whose X25519 key in the space is shown there instead of the node's CURVE key, by
+     * the label of keys/people; then spaces is exactly one. Empty: the node's. */
+    char as[HARK_LABEL_MAX + 1];
     size_t space_count;
     struct hark_hash spaces[HARK_TICKET_SPACES_MAX];
 };
@@ -44,6 +50,9 @@ struct hark_config {
     uint64_t accept_per_minute;
     char passphrase_file[HARK_PATH_MAX];
 };
+
+/* A label: 1 to 64 of letters, digits, . _ - @, not starting with a dot. */
+bool hark_label_valid(const char *label);
 
 /* Error: config, with "<file>:<line>: ...". Free with hark_config_free. */
 HARK_CHECK int hark_config_parse(struct hark_config **out, struct hark_span yaml, const char *file,

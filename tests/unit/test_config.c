@@ -153,6 +153,14 @@ static void test_config__messages_name_file_line_and_what_was_expected(void **st
          "hark.yaml:6: the peer 'p' again, expected each name once"},
         {"name: a\n" PEER "  - {name: q, curve: " K1 ", log: " K2 "}\n",
          "hark.yaml:6: the peer 'q' has the curve key of 'p', expected its own"},
+        {"name: a\n" PEER "    as: ada\n", "hark.yaml:6: 'as' with 0 spaces, expected exactly one"},
+        {"name: a\n" PEER "    spaces: [" K1 ", " K2 "]\n    as: ada\n",
+         "hark.yaml:7: 'as' with 2 spaces, expected exactly one"},
+        {"name: a\n" PEER "    spaces: [" K1 "]\n    as: ../ada\n",
+         "hark.yaml:7: 'as' is not a key's label"},
+        {"name: a\n" PEER "    spaces: [" K1 "]\n    as: ada\n"
+         "  - {name: q, curve: " K1 ", log: " K2 ", spaces: [" K1 "], as: ada}\n",
+         "hark.yaml:8: the peer 'q' has the curve key of 'p', expected its own"},
         {"name: a\naccept_per_minute: 0\n",
          "hark.yaml:2: 'accept_per_minute' is '0', expected a whole number from 1 to 100000"},
         {"name: a\naccept_per_minute: 1e3\n",
@@ -194,6 +202,26 @@ static void test_config__size_is_bounded(void **state)
     hark_buf_free(&text);
 }
 
+/* One node, to which this one shows itself under three keys. */
+static const char two_selves[] =
+    "name: a\n"
+    "peers:\n"
+    "  - {name: p, curve: " K1 ", log: " K2 ", spaces: [" K3 "]}\n"
+    "  - {name: q, curve: " K1 ", log: " K2 ", spaces: [" K1 "], as: ada@home}\n"
+    "  - {name: r, curve: " K1 ", log: " K2 ", spaces: [" K2 "], as: ada@home}\n";
+
+/* Protects members: their key is another one in each space, and so are they to the
+ * node that holds both. */
+static void test_config__one_node_under_several_own_keys(void **state)
+{
+    (void)state;
+    struct hark_config *config = parse(two_selves);
+    assert_int_equal(config->peer_count, 3);
+    assert_string_equal(config->peers[0].as, "");
+    assert_string_equal(config->peers[1].as, "ada@home");
+    hark_config_free(config);
+}
+
 static void expect_same(const struct hark_config *a, const struct hark_config *b)
 {
     assert_string_equal(a->name, b->name);
@@ -216,6 +244,7 @@ static void test_config__what_is_written_reads_the_same(void **state)
         "name: a\nlisten: tcp://127.0.0.1:7460\nadvertise: []\n",
         "name: a\nlisten: tcp://*:0\n",
         "name: \"123\"\n",
+        two_selves,
         "name: \"true\"\npassphrase_file: \"# \\\\ \\\" \\u2028 \\U0001f333 \\ufeff\xc3\xa4: -\"\n",
     };
     for (size_t i = 0; i < sizeof inputs / sizeof inputs[0]; i++) {
@@ -260,6 +289,7 @@ int main(void)
         cmocka_unit_test(test_config__advertises_what_it_listens_on_if_others_can_reach_it),
         cmocka_unit_test(test_config__messages_name_file_line_and_what_was_expected),
         cmocka_unit_test(test_config__size_is_bounded),
+        cmocka_unit_test(test_config__one_node_under_several_own_keys),
         cmocka_unit_test(test_config__what_is_written_reads_the_same),
         cmocka_unit_test(test_config__what_would_be_refused_is_not_written),
     };
