@@ -58,6 +58,8 @@ static const struct hark_verb verbs[] = {
      HARK_VERB_NODE, hark_cmd_tally},
     {"top", "top [--by top] [--limit N]", "the ideas with the most support", HARK_VERB_NODE,
      hark_cmd_top},
+    {"policy", "policy show | set FILE|-", "the space's rules, title and objective", HARK_VERB_NODE,
+     hark_cmd_policy},
     {"partner", "partner ls | add TICKET | rm NAME | pause NAME [--resume]",
      "nodes that hold copies", HARK_VERB_NODE, hark_cmd_partner},
     {"ticket", "ticket", "print this node's ticket, for partners", HARK_VERB_NODE, hark_cmd_ticket},
@@ -82,9 +84,9 @@ static const struct hark_verb later[] = {
     {                                                                                              \
         name, name, NULL, HARK_VERB_NO_NODE, hark_cmd_unsupported                                  \
     }
-    LATER("waiting"), LATER("policy"), LATER("request"),  LATER("poll"),    LATER("report"),
-    LATER("inbox"),   LATER("news"),   LATER("home"),     LATER("recover"), LATER("group"),
-    LATER("receipt"), LATER("audit"),  LATER("disclose"), LATER("watch"),   LATER("repair"),
+    LATER("waiting"), LATER("request"),  LATER("poll"),    LATER("report"), LATER("inbox"),
+    LATER("news"),    LATER("home"),     LATER("recover"), LATER("group"),  LATER("receipt"),
+    LATER("audit"),   LATER("disclose"), LATER("watch"),   LATER("repair"),
 #undef LATER
 };
 

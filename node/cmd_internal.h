@@ -171,6 +171,7 @@ int hark_cmd_export(struct hark_cmd *cmd, struct hark_err *err);
 int hark_cmd_reindex(struct hark_cmd *cmd, struct hark_err *err);
 int hark_cmd_gc(struct hark_cmd *cmd, struct hark_err *err);
 int hark_cmd_outbox(struct hark_cmd *cmd, struct hark_err *err);
+int hark_cmd_policy(struct hark_cmd *cmd, struct hark_err *err);
 int hark_cmd_partner(struct hark_cmd *cmd, struct hark_err *err);
 int hark_cmd_ticket(struct hark_cmd *cmd, struct hark_err *err);
 int hark_cmd_keys(struct hark_cmd *cmd, struct hark_err *err);

@@ -80,7 +80,7 @@ contains "help tally" "$("$HARK" help tally)" "--where K=V"
 "$HARK" help --json | holds "help as JSON" 'any(v["name"] == "vote" for v in d["verbs"])'
 refused usage 2 "$HARK" pray
 refused usage 2 "$HARK" help pray
-for verb in poll report waiting policy inbox group receipt audit watch repair recover home; do
+for verb in poll report waiting inbox group receipt audit watch repair recover home; do
     refused unsupported 2 "$HARK" $verb
 done
 said=$("$HARK" poll --json 2>&1) && fail "poll was done"
@@ -382,6 +382,34 @@ refused not-found 1 hark partner pause partner
 hark ticket --json | holds "ticket" 'd["spaces"] == ["'"$space"'"] and
     d["addresses"] == ["tcp://127.0.0.1:7460"]'
 same "a ticket of no space" 0 "$(partner ticket --json | field 'len(d["spaces"])')"
+
+# --- policy ---------------------------------------------------------------------------------
+hark policy show --json | holds "policy show" 'd["format"] == "hark/policy/1" and
+    d["merge_delay_s"] == 86400 and d["quorum"] == 0 and d["accept_per_minute"] == 120 and
+    d["groups"] == "members" and d["title"] == "Lamps" and d["position"] == 0 and
+    d["objective"] == {"question": "Which lamp?", "owner": "Ada Brandt", "until": "2030-01-01"}'
+hark policy show >"$work/policy.yaml"
+sed -i 's/^merge_delay_s: .*/merge_delay_s: 90/; s/^title: .*/title: "Lamps: all of them"/' "$work/policy.yaml"
+(cd "$work" && "$HARK" -C brand policy set policy.yaml -q >/dev/null)
+echo '{"quorum": 2}' | hark policy set - --json | holds "policy set" 'd["kind"] == "policy"'
+hark policy --json | holds "what a file does not name stays" 'd["merge_delay_s"] == 90 and
+    d["quorum"] == 2 and d["title"] == "Lamps: all of them" and d["position"] == '$(($(size) - 1))
+contains "policy show for people" "$(hark policy show)" 'title: "Lamps: all of them"'
+for wrong in 'merge_delay: 90' 'quorum: two' 'quorum: [1]' 'title: [a]' 'objective: none' \
+    'objective: {owner: [a]}' '{}' 'quorum: 1: 2'; do
+    echo "$wrong" >"$work/policy.yaml"
+    refused usage 2 hark policy set "$work/policy.yaml"
+done
+for wrong in 'merge_delay_s: 59' 'quorum: 65' 'groups: all' 'objective: {owner: Ada}' 'title: ""'; do
+    echo "$wrong" >"$work/policy.yaml"
+    refused payload- 3 hark policy set "$work/policy.yaml"
+done
+echo 'quorum: 0' >"$work/policy.yaml"
+hark policy set "$work/policy.yaml" -q >/dev/null
+refused void-role 3 hark policy set "$work/policy.yaml" --as Mara
+refused not-found 1 hark policy set "$work/nothing"
+refused usage 2 hark policy set
+refused usage 2 hark policy forget
 
 # --- export --------------------------------------------------------------------------------------------------------
 hark export allowed-signers >"$work/signers"
