@@ -102,6 +102,51 @@ int hark_space_item_apply(struct hark_state *state, struct space_item *item, str
     return decide_says(state, kind, item, err);
 }
 
+int hark_space_item_acceptable(struct hark_state *state, const struct space_item *item,
+                               struct hark_err *err)
+{
+    const struct hark_kinds *kinds = hark_state_kinds(state);
+    struct hark_span decisive = {0};
+    const struct hark_kind *kind;
+    int number, rc;
+
+    number = hark_kinds_find(kinds, item->entry.kind);
+    if (number < 0)
+        return hark_err_set(err, HARK_E_ENTRY_RULES, "this space knows no kind %s",
+                            item->entry.kind);
+    kind = hark_kinds_get(kinds, (size_t)number);
+    if (!kind->erasable)
+        decisive = item->payload;
+    rc = hark_state_may_log(state, &item->entry, decisive, err);
+    if (rc < 0)
+        return rc;
+    /* The first entry is judged whole by may_log. */
+    if (hark_state_size(state) == 0)
+        return 0;
+    rc = hark_payload_match(kind, &item->entry, item->payload, err);
+    if (rc < 0)
+        return rc;
+    if (item->entry.has_payload) {
+        bool erased = false;
+
+        rc = hark_state_is_erased(state, hark_state_size(state), &item->entry, &erased, err);
+        if (rc < 0)
+            return rc;
+        if (erased)
+            return hark_err_set(err, HARK_E_PAYLOAD_ERASED,
+                                "this payload was erased and is not taken again");
+        rc = hark_payload_check(kind, item->payload, NULL, err);
+        if (rc < 0)
+            return rc;
+    }
+    return hark_state_judge(state, &item->entry, &item->arrival, decisive, err);
+}
+
+bool hark_space_is_refusal(int code)
+{
+    return hark_err_exit(code) == 3 && code != HARK_E_LIMIT;
+}
+
 int hark_space_item_index(struct hark_space *space, const struct space_item *item,
                           const struct hark_line *line, const struct hark_git_id *batch,
                           struct hark_err *err)

@@ -61,47 +61,6 @@ void hark_space_rollback(struct hark_space *space)
         space->damaged = true;
 }
 
-/* PROTOCOL.md 6.4 */
-static int acceptable(struct hark_space *space, const struct space_item *item, struct hark_err *err)
-{
-    struct hark_state *state = space->state;
-    const struct hark_kinds *kinds = hark_state_kinds(state);
-    struct hark_span decisive = {0};
-    const struct hark_kind *kind;
-    int number, rc;
-
-    number = hark_kinds_find(kinds, item->entry.kind);
-    if (number < 0)
-        return hark_err_set(err, HARK_E_ENTRY_RULES, "this space knows no kind %s",
-                            item->entry.kind);
-    kind = hark_kinds_get(kinds, (size_t)number);
-    if (!kind->erasable)
-        decisive = item->payload;
-    rc = hark_state_may_log(state, &item->entry, decisive, err);
-    if (rc < 0)
-        return rc;
-    /* The first entry is judged whole by may_log. */
-    if (hark_state_size(state) == 0)
-        return 0;
-    rc = hark_payload_match(kind, &item->entry, item->payload, err);
-    if (rc < 0)
-        return rc;
-    if (item->entry.has_payload) {
-        bool erased = false;
-
-        rc = hark_state_is_erased(state, hark_state_size(state), &item->entry, &erased, err);
-        if (rc < 0)
-            return rc;
-        if (erased)
-            return hark_err_set(err, HARK_E_PAYLOAD_ERASED,
-                                "this payload was erased and is not taken again");
-        rc = hark_payload_check(kind, item->payload, NULL, err);
-        if (rc < 0)
-            return rc;
-    }
-    return hark_state_judge(state, &item->entry, &item->arrival, decisive, err);
-}
-
 static int copy_span(struct hark_span *span, struct hark_err *err)
 {
     uint8_t *copy;
@@ -116,13 +75,6 @@ static int copy_span(struct hark_span *span, struct hark_err *err)
     memcpy(copy, span->data, span->size);
     span->data = copy;
     return 0;
-}
-
-/* Is this a refusal of the entry (the batch goes on) rather than trouble with
- * the store (it cannot)? */
-static bool is_refusal(int code)
-{
-    return hark_err_exit(code) == 3 && code != HARK_E_LIMIT;
 }
 
 /* Arrivals never decrease, whatever the clock does. */
@@ -184,13 +136,13 @@ int hark_space_add(struct hark_space *space, const struct hark_offer *offer,
     item->arrival.accepted_ms = item->arrival.arrival_ms;
     item->arrival.git_id = item->git_id;
     if (offer->accept) {
-        rc = acceptable(space, item, err);
+        rc = hark_space_item_acceptable(space->state, item, err);
         if (rc < 0)
             return rc;
     }
     rc = hark_space_item_apply(space->state, item, err);
     if (rc < 0) {
-        if (!is_refusal(rc))
+        if (!hark_space_is_refusal(rc))
             hark_space_rollback(space);
         return rc;
     }
