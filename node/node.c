@@ -50,7 +50,8 @@ static int must_be_empty(const char *dir, struct hark_err *err)
 
 static int make_directories(const char *dir, struct hark_err *err)
 {
-    static const char *const names[] = {"keys", "keys/people", "spaces", "index", "steward"};
+    static const char *const names[] = {"keys",  "keys/people", "spaces",
+                                        "index", "steward",     "outbox"};
     char path[HARK_PATH_MAX];
     int rc = hark_dir_make(dir, err);
 
@@ -240,6 +241,15 @@ static int derive_identity(struct hark_node *node, struct hark_err *err)
     return rc;
 }
 
+/* Directories of before there were outboxes have none. */
+static int make_outbox(const struct hark_node *node, struct hark_err *err)
+{
+    char path[HARK_PATH_MAX];
+    int rc = hark_path_join(path, node->dir, "outbox", err);
+
+    return rc < 0 ? rc : hark_dir_make(path, err);
+}
+
 int hark_node_open(struct hark_node **out, const char *dir, bool write, struct hark_err *err)
 {
     struct hark_node *node = calloc(1, sizeof(*node));
@@ -259,6 +269,8 @@ int hark_node_open(struct hark_node **out, const char *dir, bool write, struct h
         rc = load_config(node, err);
     if (rc == 0 && write)
         rc = take_lock(node, err);
+    if (rc == 0 && write)
+        rc = make_outbox(node, err);
     if (rc == 0)
         rc = load_seed(node, "keys/device", &node->seed, err);
     if (rc == 0)

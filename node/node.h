@@ -9,6 +9,7 @@
  *     keys/people/<label>   seeds of people whose keys this node holds
  *     spaces/<id>.git       one bare repository a space
  *     index/<id>.db         derived, rebuildable
+ *     outbox/<id>.db        what was written here and is not logged yet (outbox.h)
  *     steward/<space id>    the nonce of a space whose steward this node is (hex)
  */
 #ifndef HARK_NODE_NODE_H

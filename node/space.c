@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "node/outbox.h"
 #include "node/space_internal.h"
 
 /* Merging packs is worth looking at when a batch or erasure has come. */
@@ -146,12 +147,14 @@ int hark_space_mend(struct hark_space *space, struct hark_err *err)
 static int set_paths(struct hark_space *space, const char *dir, struct hark_err *err)
 {
     char hex[2 * HARK_HASH_SIZE + 1];
-    int a, b;
+    int a, b, c;
 
     hark_hash_hex(hex, &space->id);
     a = snprintf(space->repo_path, sizeof(space->repo_path), "%s/spaces/%s.git", dir, hex);
     b = snprintf(space->index_path, sizeof(space->index_path), "%s/index/%s.db", dir, hex);
-    if (!PATH_FITS(a, sizeof(space->repo_path)) || !PATH_FITS(b, sizeof(space->index_path)))
+    c = snprintf(space->outbox_path, sizeof(space->outbox_path), "%s/outbox/%s.db", dir, hex);
+    if (!PATH_FITS(a, sizeof(space->repo_path)) || !PATH_FITS(b, sizeof(space->index_path)) ||
+        !PATH_FITS(c, sizeof(space->outbox_path)))
         return hark_err_set(err, HARK_E_USAGE, "the path %s is too long", dir);
     return 0;
 }
@@ -204,6 +207,7 @@ void hark_space_free(struct hark_space *space)
         hark_space_rollback(space);
     free(space->pending.items);
     free(space->pending.lines);
+    hark_outbox_free(space->outbox);
     hark_space_close_index(space);
     hark_repo_free(space->repo);
     free(space);

@@ -38,11 +38,13 @@ struct hark_space {
     struct hark_hash id;
     char repo_path[HARK_PATH_MAX];
     char index_path[HARK_PATH_MAX];
+    char outbox_path[HARK_PATH_MAX];
     struct hark_repo *repo;
     struct hark_index *index;
     struct hark_store store;
     struct hark_state *state;
-    struct hark_pool *pool; /* borrowed, may be NULL */
+    struct hark_pool *pool;     /* borrowed, may be NULL */
+    struct hark_outbox *outbox; /* NULL until it is asked for */
     bool read_only;
     bool damaged; /* the index could not be rolled back: reopen */
     struct hark_log_head head;

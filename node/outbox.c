@@ -1,0 +1,713 @@
+/*
+ * See outbox.h. Durability: WAL with synchronous=FULL, so that what is put is on the
+ * disk when the call returns: what was signed and shown to its author as written must
+ * still be there after a power cut. secure_delete overwrites what is forgotten, since
+ * it may be somebody's erased words.
+ *
+ * Errors are kept by name: their numbers are a build's own.
+ *
+ * entry:  one row an entry. object and payload are the bytes as they were signed;
+ *         payload NULL: none, or logged (the log has it, and erases it there).
+ * relay:  one row a sealed request to join.
+ */
+#include "node/outbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "node/index.h"
+#include "schemas/config.h"
+#include "schemas/payload.h"
+
+#define APPLICATION_ID 0x4861726f /* "Haro" */
+#define OUTBOX_VERSION 1
+#define BUSY_MS        10000
+#define STATE_BITS     15u                 /* 1 << each enum hark_out_state */
+#define SEALED_MAX     (16u * 1024u + 48u) /* PROTOCOL.md 9.2: what is handed on */
+#define RELAY_WAITING  1                   /* there: status of `joined` */
+
+static const char schema[] =
+    "CREATE TABLE entry (number INTEGER PRIMARY KEY AUTOINCREMENT, id BLOB NOT NULL UNIQUE,"
+    " state INTEGER NOT NULL, as_void INTEGER NOT NULL, since INTEGER NOT NULL,"
+    " node TEXT NOT NULL, position INTEGER NOT NULL, error TEXT NOT NULL, message TEXT NOT NULL,"
+    " object BLOB NOT NULL, payload BLOB) STRICT;"
+    "CREATE TABLE relay (number INTEGER PRIMARY KEY AUTOINCREMENT, hash BLOB NOT NULL UNIQUE,"
+    " sealed BLOB NOT NULL, since INTEGER NOT NULL, status INTEGER NOT NULL,"
+    " error TEXT NOT NULL, message TEXT NOT NULL) STRICT;";
+
+struct hark_outbox {
+    sqlite3 *db;
+    char *path;
+    bool in_transaction;
+};
+
+/* --- SQLite ------------------------------------------------------------------ */
+
+static int fail(struct hark_outbox *outbox, int result, struct hark_err *err)
+{
+    int code = HARK_E_IO;
+
+    switch (result & 0xff) {
+    case SQLITE_FULL:
+        code = HARK_E_DISK_FULL;
+        break;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        code = HARK_E_BUSY;
+        break;
+    case SQLITE_NOMEM:
+        code = HARK_E_NO_MEMORY;
+        break;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+    case SQLITE_FORMAT:
+    case SQLITE_MISMATCH:
+    case SQLITE_CONSTRAINT:
+    case SQLITE_ERROR: /* a table that is not there, a statement that does not fit */
+        code = HARK_E_DAMAGED;
+        break;
+    case SQLITE_IOERR:
+        if (sqlite3_system_errno(outbox->db) == ENOSPC ||
+            sqlite3_system_errno(outbox->db) == EDQUOT)
+            code = HARK_E_DISK_FULL;
+        break;
+    case SQLITE_MISUSE:
+    case SQLITE_RANGE:
+        code = HARK_E_INTERNAL;
+        break;
+    default:
+        break;
+    }
+    return hark_err_set(err, code, "outbox %s: %s", outbox->path, sqlite3_errmsg(outbox->db));
+}
+
+static int exec(struct hark_outbox *outbox, const char *sql, struct hark_err *err)
+{
+    int result = sqlite3_exec(outbox->db, sql, NULL, NULL, NULL);
+
+    return result == SQLITE_OK ? 0 : fail(outbox, result, err);
+}
+
+static int prepare(struct hark_outbox *outbox, sqlite3_stmt **out, const char *sql,
+                   struct hark_err *err)
+{
+    int result = sqlite3_prepare_v2(outbox->db, sql, -1, out, NULL);
+
+    return result == SQLITE_OK ? 0 : fail(outbox, result, err);
+}
+
+/* Binding keeps the first failure in *result; the step that follows reports it. */
+static void bind_number(sqlite3_stmt *statement, int at, uint64_t number, int *result)
+{
+    if (*result == SQLITE_OK)
+        *result = sqlite3_bind_int64(statement, at, (int64_t)number);
+}
+
+static void bind_text(sqlite3_stmt *statement, int at, const char *text, int *result)
+{
+    if (*result == SQLITE_OK)
+        *result = sqlite3_bind_text(statement, at, text, -1, SQLITE_STATIC);
+}
+
+/* NULL data: NULL. */
+static void bind_blob(sqlite3_stmt *statement, int at, struct hark_span bytes, int *result)
+{
+    if (*result == SQLITE_OK && bytes.data == NULL)
+        *result = sqlite3_bind_null(statement, at);
+    else if (*result == SQLITE_OK)
+        *result = sqlite3_bind_blob64(statement, at, bytes.data, bytes.size, SQLITE_STATIC);
+}
+
+static void bind_hash(sqlite3_stmt *statement, int at, const struct hark_hash *hash, int *result)
+{
+    bind_blob(statement, at, hark_span(hash->bytes, HARK_HASH_SIZE), result);
+}
+
+/* Runs a bound statement that gives no rows, and ends it. `exists`: what is said when
+ * the row is there already (NULL: that is damage). */
+static int finish(struct hark_outbox *outbox, sqlite3_stmt *statement, int bound,
+                  const char *exists, struct hark_err *err)
+{
+    int result = bound;
+    int rc = 0;
+
+    if (result == SQLITE_OK)
+        result = sqlite3_step(statement);
+    if (exists != NULL && result == SQLITE_CONSTRAINT_UNIQUE)
+        rc = hark_err_set(err, HARK_E_EXISTS, "%s", exists);
+    else if (result != SQLITE_DONE && result != SQLITE_ROW)
+        rc = fail(outbox, result, err);
+    (void)sqlite3_finalize(statement);
+    return rc;
+}
+
+/* The next row of a bound statement, or *row false. */
+static int step(struct hark_outbox *outbox, sqlite3_stmt *statement, bool *row,
+                struct hark_err *err)
+{
+    int result = sqlite3_step(statement);
+
+    *row = result == SQLITE_ROW;
+    return result == SQLITE_ROW || result == SQLITE_DONE ? 0 : fail(outbox, result, err);
+}
+
+static int one_number(struct hark_outbox *outbox, const char *sql, int64_t *out,
+                      struct hark_err *err)
+{
+    sqlite3_stmt *statement = NULL;
+    bool row = false;
+    int rc = prepare(outbox, &statement, sql, err);
+
+    *out = 0;
+    if (rc == 0)
+        rc = step(outbox, statement, &row, err);
+    if (rc == 0 && row)
+        *out = sqlite3_column_int64(statement, 0);
+    (void)sqlite3_finalize(statement);
+    return rc;
+}
+
+/* --- reading a row's fields ---------------------------------------------------- */
+
+static int wrong(struct hark_outbox *outbox, const char *what, struct hark_err *err)
+{
+    return hark_err_set(err, HARK_E_DAMAGED, "outbox %s: a row's %s cannot be", outbox->path, what);
+}
+
+static int read_hash(struct hark_outbox *outbox, sqlite3_stmt *statement, int column,
+                     struct hark_hash *out, struct hark_err *err)
+{
+    const void *bytes = sqlite3_column_blob(statement, column);
+
+    if (bytes == NULL || sqlite3_column_bytes(statement, column) != HARK_HASH_SIZE)
+        return wrong(outbox, "hash", err);
+    memcpy(out->bytes, bytes, HARK_HASH_SIZE);
+    return 0;
+}
+
+static struct hark_span read_blob(sqlite3_stmt *statement, int column)
+{
+    const void *bytes = sqlite3_column_blob(statement, column);
+
+    if (sqlite3_column_type(statement, column) == SQLITE_NULL)
+        return (struct hark_span){0};
+    /* A blob of no bytes has no address of its own. */
+    return hark_span(bytes != NULL ? bytes : "", (size_t)sqlite3_column_bytes(statement, column));
+}
+
+/* Cut to size - 1 bytes; never NULL. */
+static void read_text(sqlite3_stmt *statement, int column, char *out, size_t size)
+{
+    const unsigned char *text = sqlite3_column_text(statement, column);
+
+    (void)snprintf(out, size, "%s", text != NULL ? (const char *)text : "");
+}
+
+/* An error that a newer program named is one all the same. */
+static int read_code(sqlite3_stmt *statement, int column)
+{
+    const unsigned char *name = sqlite3_column_text(statement, column);
+    int code;
+
+    if (name == NULL || name[0] == '\0')
+        return 0;
+    code = hark_err_from_name((const char *)name);
+    return code != 0 ? code : HARK_E_PEER_REFUSED;
+}
+
+static const char *code_name(int code)
+{
+    return code == 0 ? "" : hark_err_name(code);
+}
+
+/* --- opening ----------------------------------------------------------------- */
+
+/* The directory's entry is durable only when the directory is synced. */
+static int sync_parent(const char *path, struct hark_err *err)
+{
+    char dir[HARK_PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    int n = slash == NULL ? snprintf(dir, sizeof(dir), ".")
+                          : snprintf(dir, sizeof(dir), "%.*s/", (int)(slash - path), path);
+    int fd, rc = 0;
+
+    if (n < 0 || (size_t)n >= sizeof(dir))
+        return hark_err_set(err, HARK_E_USAGE, "the path %s is too long", path);
+    fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return hark_err_errno(err, errno, "%s", dir);
+    if (fsync(fd) != 0)
+        rc = hark_err_errno(err, errno, "syncing %s", dir);
+    (void)close(fd);
+    return rc;
+}
+
+/* Made here, not by SQLite, so that nobody else may read what people wrote. An
+ * existing one is left alone: closing a descriptor of it would drop the locks of
+ * other connections in this process. */
+static int touch(const char *path, struct hark_err *err)
+{
+    struct stat st;
+    int fd;
+
+    if (stat(path, &st) == 0)
+        return 0;
+    if (errno != ENOENT)
+        return hark_err_errno(err, errno, "outbox %s", path);
+    fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return errno == EEXIST ? 0 : hark_err_errno(err, errno, "outbox %s", path);
+    if (close(fd) != 0)
+        return hark_err_errno(err, errno, "outbox %s", path);
+    return sync_parent(path, err);
+}
+
+static int make_schema(struct hark_outbox *outbox, struct hark_err *err)
+{
+    char numbers[96];
+    int rc = exec(outbox, "BEGIN IMMEDIATE", err);
+
+    if (rc < 0)
+        return rc;
+    (void)snprintf(numbers, sizeof(numbers), "PRAGMA application_id=%d; PRAGMA user_version=%d;",
+                   APPLICATION_ID, OUTBOX_VERSION);
+    rc = exec(outbox, schema, err);
+    if (rc == 0)
+        rc = exec(outbox, numbers, err);
+    if (rc == 0)
+        rc = exec(outbox, "COMMIT", err);
+    if (rc < 0)
+        (void)sqlite3_exec(outbox->db, "ROLLBACK", NULL, NULL, NULL);
+    return rc;
+}
+
+/* It must not be lost, so that it is whole is looked at while it can still be told. */
+static int check_pages(struct hark_outbox *outbox, struct hark_err *err)
+{
+    sqlite3_stmt *statement = NULL;
+    const unsigned char *said;
+    bool row = false;
+    int rc = prepare(outbox, &statement, "PRAGMA quick_check(1)", err);
+
+    if (rc == 0)
+        rc = step(outbox, statement, &row, err);
+    said = rc == 0 && row ? sqlite3_column_text(statement, 0) : NULL;
+    if (rc == 0 && (said == NULL || strcmp((const char *)said, "ok") != 0))
+        rc = hark_err_set(err, HARK_E_DAMAGED, "outbox %s: %.200s", outbox->path,
+                          said != NULL ? (const char *)said : "its check says nothing");
+    (void)sqlite3_finalize(statement);
+    return rc;
+}
+
+static int check_or_make(struct hark_outbox *outbox, struct hark_err *err)
+{
+    int64_t application = 0, version = 0, tables = 0;
+    int rc = one_number(outbox, "PRAGMA application_id", &application, err);
+
+    if (rc == 0)
+        rc = one_number(outbox, "PRAGMA user_version", &version, err);
+    if (rc == 0)
+        rc = one_number(outbox, "SELECT count(*) FROM sqlite_schema", &tables, err);
+    if (rc < 0)
+        return rc;
+    /* Nothing at all: new, or a crash came before the schema was there. */
+    if (application == 0 && version == 0 && tables == 0)
+        return make_schema(outbox, err);
+    if (application != APPLICATION_ID)
+        return hark_err_set(err, HARK_E_DAMAGED, "%s is not an outbox", outbox->path);
+    if (version != OUTBOX_VERSION)
+        return hark_err_set(err, HARK_E_DATA_VERSION, "outbox %s has version %lld, this program %d",
+                            outbox->path, (long long)version, OUTBOX_VERSION);
+    return check_pages(outbox, err);
+}
+
+static int open_file(struct hark_outbox *outbox, struct hark_err *err)
+{
+    static const char pragmas[] = "PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON;"
+                                  "PRAGMA mmap_size=0; PRAGMA foreign_keys=OFF;"
+                                  "PRAGMA secure_delete=ON; PRAGMA journal_mode=WAL;"
+                                  "PRAGMA synchronous=FULL;"
+                                  "PRAGMA journal_size_limit=16777216;";
+    int result;
+    int rc = touch(outbox->path, err);
+
+    if (rc < 0)
+        return rc;
+    result = sqlite3_open_v2(outbox->path, &outbox->db,
+                             SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE,
+                             NULL);
+    if (outbox->db == NULL)
+        return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an outbox");
+    if (result != SQLITE_OK)
+        return fail(outbox, result, err);
+    (void)sqlite3_extended_result_codes(outbox->db, 1);
+    (void)sqlite3_busy_timeout(outbox->db, BUSY_MS);
+    (void)sqlite3_db_config(outbox->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    rc = exec(outbox, pragmas, err);
+    return rc < 0 ? rc : check_or_make(outbox, err);
+}
+
+int hark_outbox_open(struct hark_outbox **out, const char *path, struct hark_err *err)
+{
+    struct hark_outbox *outbox = calloc(1, sizeof(*outbox));
+    int rc;
+
+    *out = NULL;
+    if (outbox == NULL || (outbox->path = strdup(path)) == NULL) {
+        free(outbox);
+        return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an outbox");
+    }
+    /* SQLite would read such a path as an URI with options. */
+    if (strncmp(path, "file:", 5) == 0)
+        rc = hark_err_set(err, HARK_E_USAGE, "an outbox cannot be called %s", path);
+    else
+        rc = open_file(outbox, err);
+    if (rc < 0) {
+        hark_outbox_free(outbox);
+        return rc;
+    }
+    *out = outbox;
+    return 0;
+}
+
+void hark_outbox_free(struct hark_outbox *outbox)
+{
+    if (outbox == NULL)
+        return;
+    hark_outbox_rollback(outbox);
+    (void)sqlite3_close(outbox->db);
+    free(outbox->path);
+    free(outbox);
+}
+
+/* --- transactions -------------------------------------------------------------- */
+
+int hark_outbox_begin(struct hark_outbox *outbox, struct hark_err *err)
+{
+    int rc;
+
+    if (outbox->in_transaction)
+        return hark_err_set(err, HARK_E_INTERNAL, "the outbox is in a transaction already");
+    rc = exec(outbox, "BEGIN IMMEDIATE", err);
+    outbox->in_transaction = rc == 0;
+    return rc;
+}
+
+int hark_outbox_commit(struct hark_outbox *outbox, struct hark_err *err)
+{
+    int rc;
+
+    if (!outbox->in_transaction)
+        return hark_err_set(err, HARK_E_INTERNAL, "the outbox is in no transaction");
+    rc = exec(outbox, "COMMIT", err);
+    if (rc < 0)
+        hark_outbox_rollback(outbox);
+    outbox->in_transaction = false;
+    return rc;
+}
+
+void hark_outbox_rollback(struct hark_outbox *outbox)
+{
+    if (outbox == NULL || !outbox->in_transaction)
+        return;
+    if (sqlite3_get_autocommit(outbox->db) == 0)
+        (void)sqlite3_exec(outbox->db, "ROLLBACK", NULL, NULL, NULL);
+    outbox->in_transaction = false;
+}
+
+/* --- entries --------------------------------------------------------------------- */
+
+int hark_outbox_put(struct hark_outbox *outbox, const struct hark_hash *id, struct hark_span object,
+                    struct hark_span payload, uint64_t now_ms, struct hark_err *err)
+{
+    sqlite3_stmt *statement = NULL;
+    int bound = SQLITE_OK;
+    int rc;
+
+    if (object.data == NULL || object.size == 0 || object.size > HARK_ENTRY_MAX ||
+        payload.size > HARK_PAYLOAD_MAX)
+        return hark_err_set(err, HARK_E_INTERNAL, "what is put into the outbox is no entry");
+    rc = prepare(outbox, &statement,
+                 "INSERT INTO entry (id, state, as_void, since, node, position, error, message,"
+                 " object, payload) VALUES (?1, 0, 0, ?2, '', 0, '', '', ?3, ?4)",
+                 err);
+    if (rc < 0)
+        return rc;
+    bind_hash(statement, 1, id, &bound);
+    bind_number(statement, 2, now_ms, &bound);
+    bind_blob(statement, 3, object, &bound);
+    bind_blob(statement, 4, payload, &bound);
+    return finish(outbox, statement, bound, "this entry is in the outbox", err);
+}
+
+static int read_row(struct hark_outbox *outbox, sqlite3_stmt *statement, struct hark_out_row *row,
+                    struct hark_err *err)
+{
+    int64_t state = sqlite3_column_int64(statement, 2);
+    int rc = read_hash(outbox, statement, 1, &row->id, err);
+
+    if (rc < 0)
+        return rc;
+    if (state < HARK_OUT_PENDING || state > HARK_OUT_REFUSED)
+        return wrong(outbox, "state", err);
+    row->number = (uint64_t)sqlite3_column_int64(statement, 0);
+    row->state = (enum hark_out_state)state;
+    row->as_void = sqlite3_column_int64(statement, 3) != 0;
+    row->since_ms = (uint64_t)sqlite3_column_int64(statement, 4);
+    read_text(statement, 5, row->node, sizeof(row->node));
+    row->position = (uint64_t)sqlite3_column_int64(statement, 6);
+    row->code = read_code(statement, 7);
+    read_text(statement, 8, row->message, sizeof(row->message));
+    row->object = read_blob(statement, 9);
+    row->payload = read_blob(statement, 10);
+    if (row->object.size == 0 || row->object.size > HARK_ENTRY_MAX)
+        return wrong(outbox, "entry", err);
+    if (row->payload.size > HARK_PAYLOAD_MAX)
+        return wrong(outbox, "payload", err);
+    return 0;
+}
+
+int hark_outbox_each(struct hark_outbox *outbox, unsigned states, hark_out_fn *fn, void *arg,
+                     struct hark_err *err)
+{
+    sqlite3_stmt *statement = NULL;
+    int bound = SQLITE_OK;
+    bool more = false;
+    int rc = prepare(outbox, &statement,
+                     "SELECT number, id, state, as_void, since, node, position, error, message,"
+                     " object, payload FROM entry WHERE (1 << state) & ?1 ORDER BY number",
+                     err);
+
+    if (rc < 0)
+        return rc;
+    bind_number(statement, 1, states & STATE_BITS, &bound);
+    rc = bound == SQLITE_OK ? step(outbox, statement, &more, err) : fail(outbox, bound, err);
+    while (rc == 0 && more) {
+        struct hark_out_row row = {0};
+
+        rc = read_row(outbox, statement, &row, err);
+        if (rc == 0)
+            rc = fn(arg, &row, err);
+        if (rc == 0)
+            rc = step(outbox, statement, &more, err);
+    }
+    (void)sqlite3_finalize(statement);
+    return rc == HARK_STOP ? 0 : rc;
+}
+
+int hark_outbox_counts(struct hark_outbox *outbox, uint64_t counts[4], struct hark_err *err)
+{
+    sqlite3_stmt *statement = NULL;
+    bool more = false;
+    int rc = prepare(outbox, &statement, "SELECT state, count(*) FROM entry GROUP BY state", err);
+
+    memset(counts, 0, 4 * sizeof(counts[0]));
+    if (rc == 0)
+        rc = step(outbox, statement, &more, err);
+    while (rc == 0 && more) {
+        int64_t state = sqlite3_column_int64(statement, 0);
+
+        if (state < HARK_OUT_PENDING || state > HARK_OUT_REFUSED)
+            rc = wrong(outbox, "state", err);
+        else
+            counts[state] = (uint64_t)sqlite3_column_int64(statement, 1);
+        if (rc == 0)
+            rc = step(outbox, statement, &more, err);
+    }
+    (void)sqlite3_finalize(statement);
+    return rc;
+}
+
+int hark_outbox_set(struct hark_outbox *outbox, const struct hark_out_row *row, uint64_t now_ms,
+                    struct hark_err *err)
+{
+    sqlite3_stmt *statement = NULL;
+    int bound = SQLITE_OK;
+    int rc = prepare(outbox, &statement,
+                     "UPDATE entry SET state = ?2, since = ?3, node = ?4, position = ?5,"
+                     " error = ?6, message = ?7,"
+                     " payload = CASE WHEN ?2 = 2 THEN NULL ELSE payload END"
+                     " WHERE id = ?1 AND state <> 2",
+                     err);
+
+    if (rc < 0)
+        return rc;
+    bind_hash(statement, 1, &row->id, &bound);
+    bind_number(statement, 2, row->state, &bound);
+    bind_number(statement, 3, now_ms, &bound);
+    bind_text(statement, 4, row->node, &bound);
+    bind_number(statement, 5, row->position, &bound);
+    bind_text(statement, 6, code_name(row->code), &bound);
+    bind_text(statement, 7, row->message, &bound);
+    return finish(outbox, statement, bound, NULL, err);
+}
+
+int hark_outbox_as_void(struct hark_outbox *outbox, const struct hark_hash *id, uint64_t now_ms,
+                        struct hark_err *err)
+{
+    sqlite3_stmt *statement = NULL;
+    int bound = SQLITE_OK;
+    int rc = prepare(outbox, &statement,
+                     "UPDATE entry SET state = 0, as_void = 1, since = ?2, node = '',"
+                     " position = 0, error = '', message = '' WHERE id = ?1 AND state = 3",
+                     err);
+
+    if (rc < 0)
+        return rc;
+    bind_hash(statement, 1, id, &bound);
+    bind_number(statement, 2, now_ms, &bound);
+    rc = finish(outbox, statement, bound, NULL, err);
+    if (rc == 0 && sqlite3_changes(outbox->db) == 0)
+        rc = hark_err_set(err, HARK_E_NOT_FOUND, "the outbox holds no such refused entry");
+    return rc;
+}
+
+int hark_outbox_forget(struct hark_outbox *outbox, uint64_t before_ms, struct hark_err *err)
+{
+    sqlite3_stmt *statement = NULL;
+    int bound = SQLITE_OK;
+    int rc = prepare(outbox, &statement, "DELETE FROM entry WHERE state = 2 AND since < ?1", err);
+
+    if (rc < 0)
+        return rc;
+    bind_number(statement, 1, before_ms, &bound);
+    return finish(outbox, statement, bound, NULL, err);
+}
+
+/* --- requests to join, handed on ---------------------------------------------------- */
+
+static int find_relay(struct hark_outbox *outbox, bool *found, struct hark_relay_row *row,
+                      struct hark_err *err)
+{
+    sqlite3_stmt *statement = NULL;
+    int bound = SQLITE_OK;
+    int rc = prepare(outbox, &statement, "SELECT status, error, message FROM relay WHERE hash = ?1",
+                     err);
+
+    if (rc < 0)
+        return rc;
+    bind_hash(statement, 1, &row->hash, &bound);
+    rc = bound == SQLITE_OK ? step(outbox, statement, found, err) : fail(outbox, bound, err);
+    if (rc == 0 && *found) {
+        int64_t status = sqlite3_column_int64(statement, 0);
+
+        if (status < 0 || status > UINT8_MAX)
+            rc = wrong(outbox, "status", err);
+        row->status = (uint8_t)status;
+        row->code = read_code(statement, 1);
+        read_text(statement, 2, row->message, sizeof(row->message));
+    }
+    (void)sqlite3_finalize(statement);
+    return rc;
+}
+
+static int add_relay(struct hark_outbox *outbox, const struct hark_relay_row *row, uint64_t now_ms,
+                     struct hark_err *err)
+{
+    sqlite3_stmt *statement = NULL;
+    int bound = SQLITE_OK;
+    int rc = prepare(outbox, &statement,
+                     "INSERT INTO relay (hash, sealed, since, status, error, message)"
+                     " VALUES (?1, ?2, ?3, ?4, '', '')",
+                     err);
+
+    if (rc < 0)
+        return rc;
+    bind_hash(statement, 1, &row->hash, &bound);
+    bind_blob(statement, 2, row->sealed, &bound);
+    bind_number(statement, 3, now_ms, &bound);
+    bind_number(statement, 4, row->status, &bound);
+    rc = finish(outbox, statement, bound, NULL, err);
+    if (rc < 0)
+        return rc;
+    return exec(outbox,
+                "DELETE FROM relay WHERE number NOT IN"
+                " (SELECT number FROM relay ORDER BY number DESC LIMIT 256)",
+                err);
+}
+
+int hark_outbox_relay(struct hark_outbox *outbox, struct hark_span sealed, uint64_t now_ms,
+                      bool *found, struct hark_relay_row *row, struct hark_err *err)
+{
+    bool own = !outbox->in_transaction;
+    int rc;
+
+    *found = false;
+    memset(row, 0, sizeof(*row));
+    if (sealed.data == NULL || sealed.size == 0 || sealed.size > SEALED_MAX)
+        return hark_err_set(err, HARK_E_LIMIT, "a sealed request to join has 1 to %u bytes",
+                            SEALED_MAX);
+    row->hash = hark_sha256(sealed);
+    row->sealed = sealed;
+    row->status = RELAY_WAITING;
+    rc = find_relay(outbox, found, row, err);
+    if (rc < 0 || *found)
+        return rc;
+    /* One more and the oldest less, together. */
+    if (own)
+        rc = hark_outbox_begin(outbox, err);
+    if (rc < 0)
+        return rc;
+    rc = add_relay(outbox, row, now_ms, err);
+    if (own && rc == 0)
+        rc = hark_outbox_commit(outbox, err);
+    if (own && rc < 0)
+        hark_outbox_rollback(outbox);
+    return rc;
+}
+
+int hark_outbox_relayed(struct hark_outbox *outbox, const struct hark_hash *hash, uint8_t status,
+                        int code, const char *message, struct hark_err *err)
+{
+    sqlite3_stmt *statement = NULL;
+    int bound = SQLITE_OK;
+    int rc = prepare(outbox, &statement,
+                     "UPDATE relay SET status = ?2, error = ?3, message = ?4 WHERE hash = ?1", err);
+
+    if (rc < 0)
+        return rc;
+    bind_hash(statement, 1, hash, &bound);
+    bind_number(statement, 2, status, &bound);
+    bind_text(statement, 3, code_name(code), &bound);
+    bind_text(statement, 4, message != NULL ? message : "", &bound);
+    return finish(outbox, statement, bound, NULL, err);
+}
+
+int hark_outbox_each_relay(struct hark_outbox *outbox, hark_relay_fn *fn, void *arg,
+                           struct hark_err *err)
+{
+    sqlite3_stmt *statement = NULL;
+    int bound = SQLITE_OK;
+    bool more = false;
+    int rc = prepare(outbox, &statement,
+                     "SELECT hash, sealed, error, message FROM relay WHERE status = ?1"
+                     " ORDER BY number",
+                     err);
+
+    if (rc < 0)
+        return rc;
+    bind_number(statement, 1, RELAY_WAITING, &bound);
+    rc = bound == SQLITE_OK ? step(outbox, statement, &more, err) : fail(outbox, bound, err);
+    while (rc == 0 && more) {
+        struct hark_relay_row row = {.status = RELAY_WAITING};
+
+        rc = read_hash(outbox, statement, 0, &row.hash, err);
+        row.sealed = read_blob(statement, 1);
+        if (rc == 0 && (row.sealed.size == 0 || row.sealed.size > SEALED_MAX))
+            rc = wrong(outbox, "request", err);
+        row.code = read_code(statement, 2);
+        read_text(statement, 3, row.message, sizeof(row.message));
+        if (rc == 0)
+            rc = fn(arg, &row, err);
+        if (rc == 0)
+            rc = step(outbox, statement, &more, err);
+    }
+    (void)sqlite3_finalize(statement);
+    return rc == HARK_STOP ? 0 : rc;
+}
