@@ -170,7 +170,7 @@ static int peer_space_json(struct hark_cmd *cmd, const struct hark_hash *id,
     if (rc == 0)
         ours = hark_state_size(hark_space_state(space));
     for (size_t i = 0; live != NULL && i < live->report_count && report == NULL; i++) {
-        if (hark_hash_equal(&live->reports[i].space, id))
+        if (hark_hash_equal(&live->reports[i].log.space, id))
             report = &live->reports[i];
     }
     json = json_pack("{s:o, s:I, s:o, s:n, s:o, s:o}", "id",

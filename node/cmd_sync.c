@@ -61,7 +61,7 @@ static json_t *report_json(const struct hark_net_peer *peer, const struct hark_s
 {
     char space[65], key[65];
 
-    hark_hash_hex(space, &report->space);
+    hark_hash_hex(space, &report->log.space);
     hark_key_hex(key, &peer->curve);
     return json_pack("{s:s, s:s, s:I, s:I, s:b, s:o}", "peer", key, "space", space, "ours",
                      (json_int_t)report->ours.size, "theirs", (json_int_t)report->theirs.size,
@@ -92,7 +92,7 @@ static int show(struct hark_cmd *cmd, struct hark_net *net, struct hark_err *err
                 (void)json_array_append_new(list, report_json(&peers[i], report));
                 continue;
             }
-            hark_hash_hex(space, &report->space);
+            hark_hash_hex(space, &report->log.space);
             (void)fprintf(cmd->out, "%.12s  ours %llu  theirs %llu  %s\n", space,
                           (unsigned long long)report->ours.size,
                           (unsigned long long)report->theirs.size,

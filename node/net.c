@@ -42,6 +42,13 @@ struct told {
     struct hark_config_peer *peers;
 };
 
+/* A space as the network's thread reads it. */
+struct reader {
+    struct hark_space *space;
+    size_t batches, room;
+    uint64_t *ends; /* size of the main log after each batch */
+};
+
 struct hark_net {
     char dir[HARK_PATH_MAX];
     struct hark_edge *edge;
@@ -65,7 +72,7 @@ struct hark_net {
     /* The network thread's own. */
     struct told followed; /* peers as connected to */
     size_t reader_count;
-    struct hark_space **readers;
+    struct reader *readers;
     struct outcome taken[EVENTS_MAX];
 };
 
@@ -97,7 +104,7 @@ static struct hark_net_peer *peer_of(struct hark_net *net, const struct hark_key
 static struct hark_sync_report *report_of(struct hark_net_peer *peer, const struct hark_hash *space)
 {
     for (size_t i = 0; i < peer->report_count; i++) {
-        if (hark_hash_equal(&peer->reports[i].space, space))
+        if (hark_hash_equal(&peer->reports[i].log.space, space))
             return &peer->reports[i];
     }
     if (peer->report_count == HARK_TICKET_SPACES_MAX)
@@ -153,30 +160,71 @@ int hark_net_fd(const struct hark_net *net)
 
 /* --- readers ----------------------------------------------------------------------- */
 
-static int reader(struct hark_net *net, const struct hark_hash *id, struct hark_space **out,
-                  struct hark_err *err)
+/* Where each batch of the main log ended, from the positions that the index knows. */
+static int count_batches(struct reader *reader, struct hark_err *err)
 {
-    struct hark_space **grown, *space = NULL;
+    uint64_t size = hark_space_head(reader->space)->tree.size;
+    uint64_t end = reader->batches > 0 ? reader->ends[reader->batches - 1] : 0;
+    int rc = 0;
+
+    while (rc == 0 && end < size) {
+        struct hark_index_batch batch;
+
+        rc = hark_index_batch(hark_space_index(reader->space), end, &batch, err);
+        if (rc == 0 && reader->batches == reader->room) {
+            size_t room = reader->room == 0 ? 64 : 2 * reader->room;
+            uint64_t *ends = realloc(reader->ends, room * sizeof(*ends));
+
+            if (ends == NULL)
+                return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a reader");
+            reader->ends = ends;
+            reader->room = room;
+        }
+        if (rc == 0) {
+            end = batch.first + batch.count;
+            reader->ends[reader->batches++] = end;
+        }
+    }
+    return rc;
+}
+
+static void reader_free(struct reader *reader)
+{
+    hark_space_free(reader->space);
+    free(reader->ends);
+}
+
+static int reader_of(struct hark_net *net, const struct hark_log_ref *log, struct reader **out,
+                     struct hark_err *err)
+{
+    struct reader *grown, made = {0};
     int rc;
 
     *out = NULL;
+    if (log->node[0] != '\0')
+        return hark_err_set(err, HARK_E_NOT_FOUND, "no intake log is here");
     for (size_t i = 0; i < net->reader_count; i++) {
-        if (hark_hash_equal(hark_space_id(net->readers[i]), id)) {
-            *out = net->readers[i];
+        if (hark_hash_equal(hark_space_id(net->readers[i].space), &log->space)) {
+            *out = &net->readers[i];
             return 0;
         }
     }
-    rc = hark_space_open(&space, net->dir, id, true, NULL, err);
-    if (rc < 0)
-        return rc;
-    grown = realloc(net->readers, (net->reader_count + 1) * sizeof(struct hark_space *));
-    if (grown == NULL) {
-        hark_space_free(space);
-        return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a reader");
+    rc = hark_space_open(&made.space, net->dir, &log->space, true, NULL, err);
+    if (rc == 0)
+        rc = count_batches(&made, err);
+    if (rc == 0) {
+        grown = realloc(net->readers, (net->reader_count + 1) * sizeof(*grown));
+        if (grown == NULL)
+            rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a reader");
+        else
+            net->readers = grown;
     }
-    net->readers = grown;
-    net->readers[net->reader_count++] = space;
-    *out = space;
+    if (rc < 0) {
+        reader_free(&made);
+        return rc;
+    }
+    net->readers[net->reader_count++] = made;
+    *out = &net->readers[net->reader_count - 1];
     return 0;
 }
 
@@ -209,67 +257,69 @@ static bool io_may_have(void *arg, const struct hark_key *peer, const struct har
     return may;
 }
 
-static int io_cursor(void *arg, const struct hark_hash *space, struct hark_cursor *out,
+static int io_cursor(void *arg, const struct hark_log_ref *log, struct hark_cursor *out,
                      struct hark_err *err)
 {
     struct hark_net *net = arg;
     const struct hark_log_head *head;
-    struct hark_space *at;
-    int rc = reader(net, space, &at, err);
+    struct reader *at;
+    int rc = reader_of(net, log, &at, err);
 
     if (rc < 0)
         return rc;
-    head = hark_space_head(at);
+    head = hark_space_head(at->space);
     if (!head->has_batch)
         return hark_err_set(err, HARK_E_NOT_FOUND, "the log is empty");
     memset(out, 0, sizeof(*out));
-    out->space = *space;
+    out->space = log->space;
     memcpy(out->origin, head->origin, sizeof(out->origin));
     out->size = head->tree.size;
+    out->batches = at->batches;
     out->root = hark_merkle_root(&head->tree);
     return 0;
 }
 
-static int io_has_root(void *arg, const struct hark_hash *space, uint64_t size,
-                       const struct hark_hash *root, bool *has, struct hark_err *err)
+static int io_fits(void *arg, const struct hark_cursor *cursor, bool *fits, struct hark_err *err)
 {
     struct hark_net *net = arg;
-    struct hark_space *at;
-    struct hark_hash ours = hark_merkle_empty();
-    int rc = reader(net, space, &at, err);
+    struct hark_log_ref log;
+    struct hark_hash ours;
+    struct reader *at;
+    int rc;
 
-    *has = false;
+    *fits = false;
+    hark_cursor_log(cursor, &log);
+    rc = reader_of(net, &log, &at, err);
     if (rc < 0)
         return rc;
-    if (size > hark_space_head(at)->tree.size)
+    if (cursor->batches == 0 || cursor->batches > at->batches ||
+        cursor->size != at->ends[cursor->batches - 1])
         return 0;
-    if (size > 0)
-        rc = hark_merkle_root_at(&ours, size, hark_index_merkle_read, hark_space_index(at), err);
-    *has = rc == 0 && hark_hash_equal(&ours, root);
+    rc = hark_merkle_root_at(&ours, cursor->size, hark_index_merkle_read,
+                             hark_space_index(at->space), err);
+    *fits = rc == 0 && hark_hash_equal(&ours, &cursor->root);
     return rc;
 }
 
-static int io_load(void *arg, const struct hark_hash *space, uint64_t from, size_t max_bytes,
-                   struct hark_buf *out, unsigned *batches, struct hark_err *err)
+static int io_load(void *arg, const struct hark_log_ref *log, uint64_t batches, size_t max_bytes,
+                   struct hark_buf *out, unsigned *count, struct hark_err *err)
 {
     struct hark_net *net = arg;
-    struct hark_space *at;
-    uint64_t position = from;
-    int rc = reader(net, space, &at, err);
+    struct reader *at;
+    int rc = reader_of(net, log, &at, err);
 
-    *batches = 0;
-    while (rc == 0 && position < hark_space_head(at)->tree.size) {
+    *count = 0;
+    for (uint64_t i = batches; rc == 0 && i < at->batches; i++) {
         struct hark_space_batch batch;
         struct hark_buf wire = hark_buf_init(HARK_UNPACKED_MAX);
 
-        rc = hark_space_read_batch(at, position, &batch, err);
+        rc = hark_space_read_batch(at->space, i > 0 ? at->ends[i - 1] : 0, &batch, err);
         if (rc < 0)
             break;
         rc = hark_wire_batch_encode(&wire, &batch.raw, err);
-        position += batch.raw.count;
         hark_space_batch_free(&batch);
         /* At least one; then as many as fit. */
-        if (rc == 0 && *batches > 0 && out->size + wire.size > max_bytes) {
+        if (rc == 0 && *count > 0 && out->size + wire.size > max_bytes) {
             hark_buf_free(&wire);
             break;
         }
@@ -277,16 +327,16 @@ static int io_load(void *arg, const struct hark_hash *space, uint64_t from, size
             rc = hark_buf_append_span(out, hark_buf_span(&wire), err);
         hark_buf_free(&wire);
         if (rc == 0)
-            (*batches)++;
+            (*count)++;
     }
     return rc;
 }
 
-static int io_append(void *arg, const struct hark_hash *space, const struct hark_key *peer,
+static int io_append(void *arg, const struct hark_log_ref *log, const struct hark_key *peer,
                      struct hark_buf *load, unsigned batches, uint64_t token, struct hark_err *err)
 {
     struct hark_net_event event = {.type = HARK_NET_APPEND,
-                                   .space = *space,
+                                   .space = log->space,
                                    .peer = *peer,
                                    .token = token,
                                    .load = *load,
@@ -296,6 +346,68 @@ static int io_append(void *arg, const struct hark_hash *space, const struct hark
     if (rc == 0)
         *load = hark_buf_init(load->max);
     return rc;
+}
+
+/* Nobody can hand entries in here yet, or ask to join. */
+static int io_submit(void *arg, const struct hark_key *peer, const struct hark_hash *space,
+                     struct hark_buf *body, uint64_t token, struct hark_err *err)
+{
+    (void)arg;
+    (void)peer;
+    (void)space;
+    (void)body;
+    (void)token;
+    return hark_err_set(err, HARK_E_BUSY, "not yet");
+}
+
+static void io_accepted(void *arg, const struct hark_key *peer, const struct hark_hash *space,
+                        const struct hark_accepted *items, size_t count, int code)
+{
+    (void)arg;
+    (void)peer;
+    (void)space;
+    (void)items;
+    (void)count;
+    (void)code;
+}
+
+static bool io_may_join(void *arg, const struct hark_key *peer, const struct hark_hash *space)
+{
+    (void)arg;
+    (void)peer;
+    (void)space;
+    return false;
+}
+
+static int io_terms(void *arg, const struct hark_hash *space, struct hark_buf *out,
+                    struct hark_err *err)
+{
+    (void)arg;
+    (void)space;
+    (void)out;
+    return hark_err_set(err, HARK_E_BUSY, "not yet");
+}
+
+static int io_join(void *arg, const struct hark_key *peer, const struct hark_hash *space,
+                   struct hark_buf *sealed, uint64_t token, struct hark_err *err)
+{
+    (void)arg;
+    (void)peer;
+    (void)space;
+    (void)sealed;
+    (void)token;
+    return hark_err_set(err, HARK_E_BUSY, "not yet");
+}
+
+static void io_answered(void *arg, const struct hark_key *peer, uint8_t type,
+                        const struct hark_hash *space, int code, struct hark_span body)
+{
+    (void)arg;
+    (void)peer;
+    (void)type;
+    (void)space;
+    (void)code;
+    (void)body;
 }
 
 static void io_peer_changed(void *arg, const struct hark_key *peer, enum hark_peer_state state,
@@ -318,13 +430,13 @@ static void io_synced(void *arg, const struct hark_key *peer, const struct hark_
 {
     struct hark_net *net = arg;
     struct hark_net_event event = {
-        .type = HARK_NET_SYNCED, .space = report->space, .peer = *peer, .report = *report};
+        .type = HARK_NET_SYNCED, .space = report->log.space, .peer = *peer, .report = *report};
     struct hark_net_peer *row;
     struct hark_sync_report *slot;
 
     pthread_mutex_lock(&net->lock);
     row = peer_of(net, peer);
-    slot = row != NULL ? report_of(row, &report->space) : NULL;
+    slot = row != NULL ? report_of(row, &report->log.space) : NULL;
     if (slot != NULL) {
         *slot = *report;
         net->fresh[row - net->peers][slot - row->reports] = true;
@@ -377,6 +489,18 @@ static void told_free(struct told *told)
     memset(told, 0, sizeof(*told));
 }
 
+/* The main logs of the spaces that this peer is named for. */
+static int follow_spaces(struct hark_net *net, const struct hark_config_peer *peer,
+                         struct hark_err *err)
+{
+    struct hark_log_ref logs[HARK_TICKET_SPACES_MAX];
+
+    memset(logs, 0, sizeof(logs));
+    for (size_t i = 0; i < peer->space_count; i++)
+        logs[i].space = peer->spaces[i];
+    return hark_core_follow(net->core, &peer->curve, logs, peer->space_count, err);
+}
+
 /* Connects and follows as the new list of peers says. */
 static void follow_peers(struct hark_net *net, const struct told *now)
 {
@@ -401,9 +525,10 @@ static void follow_peers(struct hark_net *net, const struct told *now)
             continue;
         }
         if (before == NULL || strcmp(before->address, peer->address) != 0)
-            rc = hark_edge_connect(net->edge, &peer->curve, peer->address, &err);
+            rc =
+                hark_edge_connect(net->edge, &peer->curve, &peer->curve, NULL, peer->address, &err);
         if (rc == 0)
-            rc = hark_core_follow(net->core, &peer->curve, peer->spaces, peer->space_count, &err);
+            rc = follow_spaces(net, peer, &err);
         if (rc < 0)
             io_peer_changed(net, &peer->curve, HARK_PEER_REFUSED, rc, err.message);
     }
@@ -426,12 +551,14 @@ static bool copy_peers(struct hark_net *net, struct told *out)
 static void refresh_readers(struct hark_net *net)
 {
     for (size_t i = 0; i < net->reader_count; i++) {
-        struct hark_space *space = net->readers[i];
-        uint64_t before = hark_space_head(space)->tree.size;
+        struct reader *reader = &net->readers[i];
+        struct hark_log_ref log = {.space = *hark_space_id(reader->space)};
+        uint64_t before = reader->batches;
 
         /* A reader that cannot be refreshed now serves what it knew. */
-        if (hark_space_refresh(space, NULL) == 0 && hark_space_head(space)->tree.size > before)
-            hark_core_grown(net->core, hark_space_id(space));
+        if (hark_space_refresh(reader->space, NULL) == 0 && count_batches(reader, NULL) == 0 &&
+            reader->batches > before)
+            hark_core_grown(net->core, &log);
     }
 }
 
@@ -599,7 +726,7 @@ static void count_report(struct hark_net *net, const struct hark_config_peer *pe
         if (!hark_key_equal(&row->curve, &peer->curve))
             continue;
         for (size_t j = 0; j < row->report_count; j++) {
-            if (!net->fresh[i][j] || !hark_hash_equal(&row->reports[j].space, space))
+            if (!net->fresh[i][j] || !hark_hash_equal(&row->reports[j].log.space, space))
                 continue;
             if (row->reports[j].equal)
                 (*equal)++;
@@ -695,9 +822,15 @@ static int make_parts(struct hark_net *net, struct hark_node *node, struct hark_
                               .send = io_send,
                               .may_have = io_may_have,
                               .cursor = io_cursor,
-                              .has_root = io_has_root,
+                              .fits = io_fits,
                               .load = io_load,
                               .append = io_append,
+                              .submit = io_submit,
+                              .accepted = io_accepted,
+                              .may_join = io_may_join,
+                              .terms = io_terms,
+                              .join = io_join,
+                              .answered = io_answered,
                               .peer_changed = io_peer_changed,
                               .synced = io_synced};
     struct hark_edge_handlers handlers = {
@@ -725,7 +858,7 @@ static void net_free(struct hark_net *net)
     hark_edge_free(net->edge);
     hark_core_free(net->core);
     for (size_t i = 0; i < net->reader_count; i++)
-        hark_space_free(net->readers[i]);
+        reader_free(&net->readers[i]);
     free(net->readers);
     told_free(&net->told);
     told_free(&net->followed);

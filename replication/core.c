@@ -75,11 +75,17 @@ unsigned hark_core_ask_cost(size_t cursors)
     return 1 + (unsigned)(cursors / 64);
 }
 
-int hark_core_cursor(struct hark_core *core, const struct hark_hash *space, struct hark_cursor *out)
+bool hark_log_equal(const struct hark_log_ref *a, const struct hark_log_ref *b)
 {
-    int rc = core->io.cursor(core->io.arg, space, out, NULL);
+    return hark_hash_equal(&a->space, &b->space) && strcmp(a->node, b->node) == 0;
+}
+
+int hark_core_cursor(struct hark_core *core, const struct hark_log_ref *log,
+                     struct hark_cursor *out)
+{
+    int rc = core->io.cursor(core->io.arg, log, out, NULL);
     if (rc == HARK_E_NOT_FOUND) {
-        hark_cursor_empty(out, space);
+        hark_cursor_empty(out, log);
         rc = 0;
     }
     return rc;
@@ -87,12 +93,11 @@ int hark_core_cursor(struct hark_core *core, const struct hark_hash *space, stru
 
 int hark_core_fits(struct hark_core *core, const struct hark_cursor *cursor, bool *fits)
 {
-    struct hark_hash empty = hark_merkle_empty();
-    if (cursor->size == 0) {
-        *fits = hark_hash_equal(&cursor->root, &empty);
+    if (cursor->batches == 0) {
+        *fits = true; /* no other than the empty one is well formed */
         return 0;
     }
-    return core->io.has_root(core->io.arg, &cursor->space, cursor->size, &cursor->root, fits, NULL);
+    return core->io.fits(core->io.arg, cursor, fits, NULL);
 }
 
 void hark_core_refused(struct hark_peer *peer, int code, const char *message)
@@ -412,11 +417,11 @@ void hark_core_free(struct hark_core *core)
 }
 
 int hark_core_follow(struct hark_core *core, const struct hark_key *key,
-                     const struct hark_hash *spaces, size_t count, struct hark_err *err)
+                     const struct hark_log_ref *logs, size_t count, struct hark_err *err)
 {
-    if (count > HARK_CORE_SPACES_MAX) {
-        return hark_err_set(err, HARK_E_LIMIT, "more than %u spaces from one peer",
-                            HARK_CORE_SPACES_MAX);
+    if (count > HARK_CORE_LOGS_MAX) {
+        return hark_err_set(err, HARK_E_LIMIT, "more than %u logs from one peer",
+                            HARK_CORE_LOGS_MAX);
     }
     struct hark_peer *peer = find_or_add_peer(core, key);
     if (peer == NULL) {
@@ -424,7 +429,7 @@ int hark_core_follow(struct hark_core *core, const struct hark_key *key,
                    ? hark_err_set(err, HARK_E_LIMIT, "more than %u peers", HARK_CORE_PEERS_MAX)
                    : hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a peer");
     }
-    int rc = hark_follow_replace(core, peer, spaces, count, err);
+    int rc = hark_follow_replace(core, peer, logs, count, err);
     if (rc != 0) {
         return rc;
     }
@@ -458,10 +463,10 @@ void hark_core_appended(struct hark_core *core, uint64_t token, int code, const 
     }
 }
 
-void hark_core_grown(struct hark_core *core, const struct hark_hash *space)
+void hark_core_grown(struct hark_core *core, const struct hark_log_ref *log)
 {
     for (size_t i = 0; i < core->peer_count; i++) {
-        hark_serve_grown(core, core->peers[i], space);
+        hark_serve_grown(core, core->peers[i], log);
     }
 }
 

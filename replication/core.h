@@ -5,13 +5,15 @@
  * runs many of it in one process. PROTOCOL.md 9.
  *
  * One thread at a time; the functions of hark_core_io may not call back into the
- * core. A peer is known by its CURVE key, as ZAP saw it.
+ * core. A peer is known by its CURVE key, as ZAP saw it; over a connection that we
+ * opened with another key than the node's own, by the edge's name for that
+ * connection (hark_edge_connect).
  */
 #ifndef HARK_REPLICATION_CORE_H
 #define HARK_REPLICATION_CORE_H
 
 #include "crypto/key.h"
-#include "replication/message.h"
+#include "replication/messages.h"
 
 enum hark_peer_state {
     HARK_PEER_CONNECTING, /* nothing heard yet, or not for a while */
@@ -20,9 +22,9 @@ enum hark_peer_state {
     HARK_PEER_PAUSED,
 };
 
-/* What a follower found at a peer for one space. */
+/* What a follower found at a peer for one log. */
 struct hark_sync_report {
-    struct hark_hash space;
+    struct hark_log_ref log;
     struct hark_cursor ours, theirs;
     bool equal; /* nothing is missing here as of the last answer */
     int code;   /* 0, or why it does not go on (HARK_E_PEER_*, a rule's code) */
@@ -39,22 +41,48 @@ struct hark_core_io {
                 const struct hark_message *message, struct hark_err *err);
     /* May this peer have this space (and is it here)? */
     bool (*may_have)(void *arg, const struct hark_key *peer, const struct hark_hash *space);
-    /* Where our log of the space stands. not-found: we have nothing of it yet,
-     * which is an empty cursor for a follower. */
-    int (*cursor)(void *arg, const struct hark_hash *space, struct hark_cursor *out,
+    /* Where our copy of the log stands. not-found: we have nothing of it yet, which
+     * is an empty cursor for a follower. */
+    int (*cursor)(void *arg, const struct hark_log_ref *log, struct hark_cursor *out,
                   struct hark_err *err);
-    /* Does our log have this root at this size (size at most ours)? */
-    int (*has_root)(void *arg, const struct hark_hash *space, uint64_t size,
-                    const struct hark_hash *root, bool *has, struct hark_err *err);
-    /* Packs batches from `from` on, as PROTOCOL.md 9.4, uncompressed: at least
-     * one, then as many as keep within max_bytes. */
-    int (*load)(void *arg, const struct hark_hash *space, uint64_t from, size_t max_bytes,
-                struct hark_buf *out, unsigned *batches, struct hark_err *err);
+    /* Is the cursor a point of our copy of its log: after that many batches it had
+     * this size and root (batches at most ours)? */
+    int (*fits)(void *arg, const struct hark_cursor *cursor, bool *fits, struct hark_err *err);
+    /* Packs batches after the first `batches`, as PROTOCOL.md 9.4, uncompressed: at
+     * least one, then as many as keep within max_bytes. */
+    int (*load)(void *arg, const struct hark_log_ref *log, uint64_t batches, size_t max_bytes,
+                struct hark_buf *out, unsigned *count, struct hark_err *err);
     /* Hands over unpacked batches to be verified and stored, in order, elsewhere
      * (takes ownership: sets *load empty). The outcome comes by
      * hark_core_appended with the same token. HARK_E_BUSY: not now. */
-    int (*append)(void *arg, const struct hark_hash *space, const struct hark_key *peer,
+    int (*append)(void *arg, const struct hark_log_ref *log, const struct hark_key *peer,
                   struct hark_buf *load, unsigned batches, uint64_t token, struct hark_err *err);
+
+    /* A peer that may have the space hands entries in (the body of a well-formed
+     * `submit`, copied; takes ownership). The outcome comes by hark_core_accepted
+     * with the same token. HARK_E_BUSY: not now. */
+    int (*submit)(void *arg, const struct hark_key *peer, const struct hark_hash *space,
+                  struct hark_buf *body, uint64_t token, struct hark_err *err);
+    /* What a node said of entries that were handed in (hark_core_submit), in order;
+     * or that it did not: code, with no items. */
+    void (*accepted)(void *arg, const struct hark_key *peer, const struct hark_hash *space,
+                     const struct hark_accepted *items, size_t count, int code);
+
+    /* May this peer ask about joining the space: it holds a ticket of it, or may
+     * have it? */
+    bool (*may_join)(void *arg, const struct hark_key *peer, const struct hark_hash *space);
+    /* Appends the body of `shown`. Error: not-found. */
+    int (*terms)(void *arg, const struct hark_hash *space, struct hark_buf *out,
+                 struct hark_err *err);
+    /* A sealed request to join came (copied; takes ownership). The outcome comes by
+     * hark_core_joined with the same token. HARK_E_BUSY: not now. */
+    int (*join)(void *arg, const struct hark_key *peer, const struct hark_hash *space,
+                struct hark_buf *sealed, uint64_t token, struct hark_err *err);
+    /* The answer to hark_core_request: type HARK_MESSAGE_SHOWN or _JOINED with its body
+     * (well-formed), or code with no body. */
+    void (*answered)(void *arg, const struct hark_key *peer, uint8_t type,
+                     const struct hark_hash *space, int code, struct hark_span body);
+
     /* Something worth showing changed. May be NULL. */
     void (*peer_changed)(void *arg, const struct hark_key *peer, enum hark_peer_state state,
                          int code, const char *message);
@@ -68,10 +96,12 @@ HARK_CHECK int hark_core_new(struct hark_core **out, const char *name,
                              const struct hark_core_io *io, struct hark_err *err);
 void hark_core_free(struct hark_core *core);
 
-/* A peer that we connect to and follow spaces from (count 0: none). Again with
- * another list replaces it. Errors: limit, no-memory. */
+/* A peer from which we follow logs (count 0: none), whoever opened the connection.
+ * Again with another list replaces it: what stays in it goes on undisturbed. Errors:
+ * limit, no-memory. */
 HARK_CHECK int hark_core_follow(struct hark_core *core, const struct hark_key *peer,
-                                const struct hark_hash *spaces, size_t count, struct hark_err *err);
+                                const struct hark_log_ref *logs, size_t count,
+                                struct hark_err *err);
 void hark_core_forget(struct hark_core *core, const struct hark_key *peer);
 
 /* A message came from a peer over the connection `via` (frames as received,
@@ -82,9 +112,30 @@ void hark_core_message(struct hark_core *core, const struct hark_key *peer, uint
 /* append's outcome: 0, or the code of what was wrong with the batches, with its
  * message. */
 void hark_core_appended(struct hark_core *core, uint64_t token, int code, const char *message);
-/* Our own log of a space has grown (by writing, or by append): followers that
- * wait get news. */
-void hark_core_grown(struct hark_core *core, const struct hark_hash *space);
+/* Our copy of a log has grown (by writing, or by append): followers that wait get
+ * news. */
+void hark_core_grown(struct hark_core *core, const struct hark_log_ref *log);
+
+/* What is to be handed in for a space: the body of a `submit` (copied; empty: nothing
+ * any more), replacing what was. One node at a time gets it, of those whose main log
+ * of the space is followed: the preferred one (may be NULL) when it is live, else any
+ * that is live. Who refuses as a whole or does not answer is passed over for a while
+ * (backoff) and io.accepted says so; else io.accepted brings the answer, and nothing is
+ * handed in again before the next hark_core_submit. Errors: limit, no-memory. */
+HARK_CHECK int hark_core_submit(struct hark_core *core, const struct hark_hash *space,
+                                struct hark_span body, const struct hark_key *preferred,
+                                struct hark_err *err);
+/* io.submit's outcome: items in the order submitted, or a code for all of it. */
+void hark_core_accepted(struct hark_core *core, uint64_t token, const struct hark_accepted *items,
+                        size_t count, int code);
+/* One question of type HARK_MESSAGE_TERMS or _JOIN (body copied), sent as soon as the
+ * peer is live; io.answered is called once: with the answer, or with
+ * peer-unreachable after `patience_ms`. One of a type for a space at a peer: a further
+ * one replaces it. Errors: limit, no-memory, peer-form. */
+HARK_CHECK int hark_core_request(struct hark_core *core, const struct hark_key *peer, uint8_t type,
+                                 struct hark_span body, uint64_t patience_ms, struct hark_err *err);
+/* io.join's outcome. */
+void hark_core_joined(struct hark_core *core, uint64_t token, const struct hark_joined *joined);
 /* Asks all peers now, whatever the timers say. */
 void hark_core_ask_now(struct hark_core *core);
 /* Runs what is due; returns the milliseconds until the next thing is. */

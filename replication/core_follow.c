@@ -19,12 +19,12 @@
 /* Nothing was sent to anybody: retrying costs little. */
 #define UNSENT_LAST_MS 5000u
 
-/* ---- the list of spaces ---- */
+/* ---- the list of logs ---- */
 
-struct hark_follow *hark_follow_find(struct hark_peer *peer, const struct hark_hash *space)
+struct hark_follow *hark_follow_find(struct hark_peer *peer, const struct hark_log_ref *log)
 {
     for (size_t i = 0; i < peer->follow_count; i++) {
-        if (hark_hash_equal(&peer->follows[i].space, space)) {
+        if (hark_log_equal(&peer->follows[i].log, log)) {
             return &peer->follows[i];
         }
     }
@@ -62,10 +62,10 @@ void hark_follow_free(struct hark_peer *peer)
     peer->follow_count = 0;
 }
 
-static bool listed_before(const struct hark_hash *spaces, size_t at)
+static bool listed_before(const struct hark_log_ref *logs, size_t at)
 {
     for (size_t i = 0; i < at; i++) {
-        if (hark_hash_equal(&spaces[i], &spaces[at])) {
+        if (hark_log_equal(&logs[i], &logs[at])) {
             return true;
         }
     }
@@ -73,24 +73,24 @@ static bool listed_before(const struct hark_hash *spaces, size_t at)
 }
 
 int hark_follow_replace(struct hark_core *core, struct hark_peer *peer,
-                        const struct hark_hash *spaces, size_t count, struct hark_err *err)
+                        const struct hark_log_ref *logs, size_t count, struct hark_err *err)
 {
     struct hark_follow *follows = calloc(count + 1, sizeof(*follows));
     size_t n = 0;
     if (follows == NULL) {
-        return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for %zu spaces", count);
+        return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for %zu logs", count);
     }
     /* A tell answers by order: what is under way would be misread. */
     hark_follow_cancel(core, peer);
     for (size_t i = 0; i < count; i++) {
-        if (listed_before(spaces, i)) {
+        if (listed_before(logs, i)) {
             continue;
         }
-        const struct hark_follow *old = hark_follow_find(peer, &spaces[i]);
+        const struct hark_follow *old = hark_follow_find(peer, &logs[i]);
         if (old != NULL) {
             follows[n] = *old; /* its load is empty now */
         } else {
-            follows[n].space = spaces[i];
+            follows[n].log = logs[i];
             follows[n].load = hark_buf_init(HARK_UNPACKED_MAX);
             follows[n].want = HARK_CORE_WANT;
             follows[n].due_ms = hark_core_now(core);
@@ -194,7 +194,7 @@ static void report(struct hark_core *core, struct hark_peer *peer, const struct 
                    const struct hark_cursor *ours, bool equal, int code)
 {
     struct hark_sync_report said = {
-        .space = follow->space,
+        .log = follow->log,
         .ours = *ours,
         .theirs = follow->theirs,
         .equal = equal,
@@ -209,8 +209,8 @@ static void report_code(struct hark_core *core, struct hark_peer *peer,
                         const struct hark_follow *follow, int code)
 {
     struct hark_cursor ours;
-    if (hark_core_cursor(core, &follow->space, &ours) != 0) {
-        hark_cursor_empty(&ours, &follow->space);
+    if (hark_core_cursor(core, &follow->log, &ours) != 0) {
+        hark_cursor_empty(&ours, &follow->log);
     }
     report(core, peer, follow, &ours, false, code);
 }
@@ -271,7 +271,7 @@ static size_t collect(struct hark_core *core, struct hark_peer *peer, struct har
         if (!is_due(follow, until)) {
             continue;
         }
-        if (hark_core_cursor(core, &follow->space, &follow->asked) != 0) {
+        if (hark_core_cursor(core, &follow->log, &follow->asked) != 0) {
             /* Our own log cannot be read now; the others need not wait for it. */
             follow->due_ms = hark_core_now(core) + HARK_CORE_SLOWLY;
             continue;
@@ -340,7 +340,7 @@ static bool have_all(struct hark_core *core, const struct hark_cursor *ours,
                      const struct hark_cursor *theirs, int *code)
 {
     bool fits = false;
-    if (ours->size < theirs->size) {
+    if (ours->batches < theirs->batches) {
         return false;
     }
     if (hark_core_fits(core, theirs, &fits) != 0 || !fits) {
@@ -390,15 +390,19 @@ static void told(struct hark_core *core, struct hark_peer *peer, struct hark_fol
 /* Is this what can be told of what was asked? */
 static bool told_fits(const struct hark_follow *follow, const struct hark_told *said)
 {
-    if (!hark_hash_equal(&said->cursor.space, &follow->space)) {
+    struct hark_log_ref log;
+    hark_cursor_log(&said->cursor, &log);
+    if (!hark_log_equal(&log, &follow->log)) {
         return false;
     }
     switch (said->status) {
     case HARK_TELL_SAME:
         return said->cursor.size == follow->asked.size &&
+               said->cursor.batches == follow->asked.batches &&
                hark_hash_equal(&said->cursor.root, &follow->asked.root);
     case HARK_TELL_MORE:
-        return said->cursor.size > follow->asked.size;
+        return said->cursor.batches > follow->asked.batches &&
+               said->cursor.size >= follow->asked.size;
     case HARK_TELL_REFUSED:
         return hark_cursor_equal(&said->cursor, &follow->asked);
     default:
@@ -468,7 +472,7 @@ static bool comes_from_elsewhere(struct hark_core *core, const struct hark_follo
 {
     uint64_t now = hark_core_now(core);
     for (size_t i = 0; i < core->peer_count; i++) {
-        const struct hark_follow *other = hark_follow_find(core->peers[i], &wanted->space);
+        const struct hark_follow *other = hark_follow_find(core->peers[i], &wanted->log);
         if (other == NULL || other == wanted) {
             continue;
         }
@@ -480,10 +484,10 @@ static bool comes_from_elsewhere(struct hark_core *core, const struct hark_follo
     return false;
 }
 
-static bool is_appending(struct hark_core *core, const struct hark_hash *space)
+static bool is_appending(struct hark_core *core, const struct hark_log_ref *log)
 {
     for (size_t i = 0; i < core->peer_count; i++) {
-        const struct hark_follow *follow = hark_follow_find(core->peers[i], space);
+        const struct hark_follow *follow = hark_follow_find(core->peers[i], log);
         if (follow != NULL && follow->phase == HARK_PHASE_APPENDING) {
             return true;
         }
@@ -507,7 +511,7 @@ static void send_fetch(struct hark_core *core, struct hark_peer *peer, struct ha
     struct hark_fetch fetch = {.want = follow->want};
     uint64_t now = hark_core_now(core);
     int code = 0;
-    if (hark_core_cursor(core, &follow->space, &fetch.cursor) != 0) {
+    if (hark_core_cursor(core, &follow->log, &fetch.cursor) != 0) {
         hark_follow_idle(follow, now + HARK_CORE_SLOWLY);
         goto out;
     }
@@ -562,7 +566,8 @@ static void fetch_wanted(struct hark_core *core, struct hark_peer *peer)
 static bool still_ours(struct hark_core *core, const struct hark_follow *follow)
 {
     struct hark_cursor ours;
-    return hark_core_cursor(core, &follow->space, &ours) == 0 && ours.size == follow->asked.size &&
+    return hark_core_cursor(core, &follow->log, &ours) == 0 &&
+           ours.batches == follow->asked.batches &&
            hark_hash_equal(&ours.root, &follow->asked.root);
 }
 
@@ -570,14 +575,14 @@ static void append_held(struct hark_core *core, struct hark_peer *peer, struct h
 {
     struct hark_err err = {0};
     uint64_t now = hark_core_now(core);
-    if (!still_ours(core, follow) || is_appending(core, &follow->space)) {
+    if (!still_ours(core, follow) || is_appending(core, &follow->log)) {
         /* Another peer was faster. */
         hark_follow_idle(follow, now + TURN_MS);
         return;
     }
     follow->token = core->next_token++;
-    int rc = core->io.append(core->io.arg, &follow->space, &peer->key, &follow->load,
-                             follow->batches, follow->token, &err);
+    int rc = core->io.append(core->io.arg, &follow->log, &peer->key, &follow->load, follow->batches,
+                             follow->token, &err);
     if (rc == 0) {
         hark_buf_free(&follow->load); /* empty: append has taken it */
         follow->phase = HARK_PHASE_APPENDING;
@@ -655,7 +660,7 @@ void hark_follow_appended(struct hark_core *core, struct hark_peer *peer,
         append_failed(core, peer, follow, code, message != NULL ? message : "");
         return;
     }
-    if (hark_core_cursor(core, &follow->space, &ours) != 0 || ours.size <= follow->asked.size) {
+    if (hark_core_cursor(core, &follow->log, &ours) != 0 || ours.batches <= follow->asked.batches) {
         /* Not to go round in circles over batches that add nothing. */
         append_failed(core, peer, follow, HARK_E_PEER_FORM, "batches that add nothing");
         return;
@@ -683,7 +688,9 @@ void hark_follow_news(struct hark_core *core, struct hark_peer *peer, uint64_t v
         return;
     }
     hark_follow_heard(core, peer);
-    struct hark_follow *follow = hark_follow_find(peer, &cursor.space);
+    struct hark_log_ref log;
+    hark_cursor_log(&cursor, &log);
+    struct hark_follow *follow = hark_follow_find(peer, &log);
     if (follow == NULL) {
         return;
     }

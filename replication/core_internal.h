@@ -2,7 +2,7 @@
  * Inside the replication core: what its files share. core.c keeps the peers and
  * hands messages out, core_follow.c asks and fetches, core_serve.c answers.
  *
- * A space that is followed from a peer goes through these phases:
+ * A log that is followed from a peer goes through these phases:
  *
  *     IDLE ──ask──▸ ASKED ──tell more──▸ WANTED ──fetch──▸ FETCHED ──batches──▸ HELD
  *      ▴              │ tell other          ▴                                     │ append
@@ -15,9 +15,9 @@
 #include "replication/core.h"
 #include "replication/messages.h"
 
-#define HARK_CORE_PEERS_MAX  1024u
-#define HARK_CORE_SPACES_MAX 4096u /* followed from, or waited for by, one peer */
-#define HARK_CORE_NEVER      UINT64_MAX
+#define HARK_CORE_PEERS_MAX 1024u
+#define HARK_CORE_LOGS_MAX  4096u /* followed from, or waited for by, one peer */
+#define HARK_CORE_NEVER     UINT64_MAX
 
 /* Milliseconds. */
 #define HARK_CORE_ASK_EVERY     5000u  /* a live peer, when there is no news */
@@ -50,7 +50,7 @@ enum hark_phase {
 };
 
 struct hark_follow {
-    struct hark_hash space;
+    struct hark_log_ref log;
     enum hark_phase phase;
     uint64_t due_ms;  /* IDLE: asked then; WANTED, HELD: tried again then */
     bool again;       /* ASKED: ask once more at once, there was news */
@@ -65,9 +65,9 @@ struct hark_follow {
     int code;          /* of the last append, while that failed */
 };
 
-/* A peer waits for news of a space; PROTOCOL.md 9.2: one, until it asks again. */
+/* A peer waits for news of a log; PROTOCOL.md 9.2: one, until it asks again. */
 struct hark_credit {
-    struct hark_hash space;
+    struct hark_log_ref log;
     uint64_t via;
     bool grown; /* there is news, it could not go out yet */
 };
@@ -128,10 +128,11 @@ bool hark_core_may_send(struct hark_core *core, struct hark_peer *peer, unsigned
 /* The same question without counting: when may something go out? */
 uint64_t hark_core_send_due(const struct hark_core *core, const struct hark_peer *peer);
 unsigned hark_core_ask_cost(size_t cursors);
-/* Our cursor of a space; the empty one when we have nothing of it. */
-int hark_core_cursor(struct hark_core *core, const struct hark_hash *space,
+bool hark_log_equal(const struct hark_log_ref *a, const struct hark_log_ref *b);
+/* Our cursor of a log; the empty one when we have nothing of it. */
+int hark_core_cursor(struct hark_core *core, const struct hark_log_ref *log,
                      struct hark_cursor *out);
-/* Is (size, root) part of our log, which is at least that large? */
+/* Is the cursor a point of our copy of its log, which goes at least that far? */
 int hark_core_fits(struct hark_core *core, const struct hark_cursor *cursor, bool *fits);
 /* It broke the protocol: it is told so once and then not heard for a while. */
 void hark_core_malformed(struct hark_core *core, struct hark_peer *peer, uint64_t via, uint64_t id,
@@ -140,13 +141,13 @@ void hark_core_refused(struct hark_peer *peer, int code, const char *message);
 
 /* ---- core_follow.c ---- */
 
-struct hark_follow *hark_follow_find(struct hark_peer *peer, const struct hark_hash *space);
+struct hark_follow *hark_follow_find(struct hark_peer *peer, const struct hark_log_ref *log);
 void hark_follow_idle(struct hark_follow *follow, uint64_t due_ms);
 /* Nothing asked is waited for any more. */
 void hark_follow_cancel(struct hark_core *core, struct hark_peer *peer);
 void hark_follow_free(struct hark_peer *peer);
 int hark_follow_replace(struct hark_core *core, struct hark_peer *peer,
-                        const struct hark_hash *spaces, size_t count, struct hark_err *err);
+                        const struct hark_log_ref *logs, size_t count, struct hark_err *err);
 /* Is this id one that the peer owes an answer to? */
 bool hark_follow_awaits(const struct hark_peer *peer, uint64_t id);
 /* Something came from the peer that makes sense. */
@@ -174,7 +175,7 @@ void hark_serve_ask(struct hark_core *core, struct hark_peer *peer, uint64_t via
 void hark_serve_fetch(struct hark_core *core, struct hark_peer *peer, uint64_t via,
                       const struct hark_message *message);
 void hark_serve_grown(struct hark_core *core, struct hark_peer *peer,
-                      const struct hark_hash *space);
+                      const struct hark_log_ref *log);
 void hark_serve_drive(struct hark_core *core, struct hark_peer *peer);
 uint64_t hark_serve_due(const struct hark_core *core, const struct hark_peer *peer);
 void hark_serve_free(struct hark_peer *peer);

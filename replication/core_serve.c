@@ -29,10 +29,10 @@ int hark_serve_send_hello(struct hark_core *core, struct hark_peer *peer, uint64
 
 /* ---- credit for news ---- */
 
-static struct hark_credit *find_credit(struct hark_peer *peer, const struct hark_hash *space)
+static struct hark_credit *find_credit(struct hark_peer *peer, const struct hark_log_ref *log)
 {
     for (size_t i = 0; i < peer->credit_count; i++) {
-        if (hark_hash_equal(&peer->credits[i].space, space)) {
+        if (hark_log_equal(&peer->credits[i].log, log)) {
             return &peer->credits[i];
         }
     }
@@ -54,15 +54,15 @@ static bool grow_credits(struct hark_peer *peer)
 
 /* Who gets no credit for want of memory hears nothing and asks every few
  * seconds all the same. */
-static void give_credit(struct hark_peer *peer, const struct hark_hash *space, uint64_t via)
+static void give_credit(struct hark_peer *peer, const struct hark_log_ref *log, uint64_t via)
 {
-    struct hark_credit given = {.space = *space, .via = via};
-    struct hark_credit *credit = find_credit(peer, space);
+    struct hark_credit given = {.log = *log, .via = via};
+    struct hark_credit *credit = find_credit(peer, log);
     if (credit != NULL) {
         *credit = given;
         return;
     }
-    if (peer->credit_count == HARK_CORE_SPACES_MAX) {
+    if (peer->credit_count == HARK_CORE_LOGS_MAX) {
         return;
     }
     if ((peer->credits == NULL || peer->credit_count == peer->credit_room) && !grow_credits(peer)) {
@@ -91,8 +91,8 @@ static void send_news(struct hark_core *core, struct hark_peer *peer,
     struct hark_buf body = hark_buf_init(HARK_BODY_MAX);
     struct hark_cursor ours;
     /* It may have lost its right since it asked. */
-    if (core->io.may_have(core->io.arg, &peer->key, &credit->space) &&
-        core->io.cursor(core->io.arg, &credit->space, &ours, NULL) == 0 &&
+    if (core->io.may_have(core->io.arg, &peer->key, &credit->log.space) &&
+        core->io.cursor(core->io.arg, &credit->log, &ours, NULL) == 0 &&
         hark_news_encode(&body, &ours, NULL) == 0) {
         (void)hark_core_send(core, peer, credit->via, HARK_MESSAGE_NEWS, 0, hark_buf_span(&body),
                              hark_span(NULL, 0));
@@ -100,9 +100,10 @@ static void send_news(struct hark_core *core, struct hark_peer *peer,
     hark_buf_free(&body);
 }
 
-void hark_serve_grown(struct hark_core *core, struct hark_peer *peer, const struct hark_hash *space)
+void hark_serve_grown(struct hark_core *core, struct hark_peer *peer,
+                      const struct hark_log_ref *log)
 {
-    struct hark_credit *credit = find_credit(peer, space);
+    struct hark_credit *credit = find_credit(peer, log);
     if (credit == NULL) {
         return;
     }
@@ -139,42 +140,38 @@ uint64_t hark_serve_due(const struct hark_core *core, const struct hark_peer *pe
 
 /* ---- ask ---- */
 
-static bool is_intake(const struct hark_cursor *cursor)
-{
-    static const char end[] = "/intake";
-    size_t size = strlen(cursor->origin);
-    return size >= sizeof(end) - 1 && strcmp(cursor->origin + size - (sizeof(end) - 1), end) == 0;
-}
-
 /* `told->cursor` becomes ours where it may be known, else stays as asked. */
 static void compare(struct hark_core *core, struct hark_peer *peer, uint64_t via,
                     const struct hark_cursor *asked, struct hark_told *told)
 {
     struct hark_cursor ours;
+    struct hark_log_ref log;
     bool fits = false;
     told->status = HARK_TELL_REFUSED;
     told->cursor = *asked;
-    /* Intake logs are not handed out by this version. */
-    if (is_intake(asked) || !core->io.may_have(core->io.arg, &peer->key, &asked->space)) {
+    if (!core->io.may_have(core->io.arg, &peer->key, &asked->space)) {
         return;
     }
-    if (hark_core_cursor(core, &asked->space, &ours) != 0) {
+    /* An intake that we have nothing of, or never heard of, is an empty one: `same`
+     * to who has nothing of it either. */
+    hark_cursor_log(asked, &log);
+    if (hark_core_cursor(core, &log, &ours) != 0) {
         /* Ours cannot be read at the moment: as if we had nothing. */
-        hark_cursor_empty(&ours, &asked->space);
+        hark_cursor_empty(&ours, &log);
     }
     told->cursor = ours;
-    if (ours.size < asked->size) {
+    if (ours.batches < asked->batches) {
         told->status = HARK_TELL_BEHIND;
     } else if (hark_core_fits(core, asked, &fits) != 0) {
         told->status = HARK_TELL_BEHIND;
-        hark_cursor_empty(&told->cursor, &asked->space);
+        hark_cursor_empty(&told->cursor, &log);
     } else if (!fits) {
         told->status = HARK_TELL_UNFIT;
         return;
     } else {
-        told->status = ours.size == asked->size ? HARK_TELL_SAME : HARK_TELL_MORE;
+        told->status = ours.batches == asked->batches ? HARK_TELL_SAME : HARK_TELL_MORE;
     }
-    give_credit(peer, &asked->space, via);
+    give_credit(peer, &log, via);
 }
 
 void hark_serve_ask(struct hark_core *core, struct hark_peer *peer, uint64_t via,
@@ -214,23 +211,25 @@ static int refuse_fetch(struct hark_core *core, struct hark_peer *peer,
                         const struct hark_cursor *cursor, const char **why)
 {
     struct hark_cursor ours;
+    struct hark_log_ref log;
     bool fits = false;
     *why = "no such space";
-    if (is_intake(cursor) || !core->io.may_have(core->io.arg, &peer->key, &cursor->space)) {
+    if (!core->io.may_have(core->io.arg, &peer->key, &cursor->space)) {
         return HARK_E_PEER_SPACE;
     }
     *why = "not now";
-    if (hark_core_cursor(core, &cursor->space, &ours) != 0) {
+    hark_cursor_log(cursor, &log);
+    if (hark_core_cursor(core, &log, &ours) != 0) {
         return HARK_E_BUSY;
     }
-    if (ours.size <= cursor->size) {
-        *why = "there is nothing beyond that size";
+    if (ours.batches <= cursor->batches) {
+        *why = "there is nothing beyond that";
         return HARK_E_BEHIND;
     }
     if (hark_core_fits(core, cursor, &fits) != 0) {
         return HARK_E_BUSY;
     }
-    *why = "the root at that size is another one";
+    *why = "the log stood elsewhere after as many batches";
     return fits ? 0 : HARK_E_PEER_CURSOR;
 }
 
@@ -241,13 +240,14 @@ static int make_batches(struct hark_core *core, struct hark_peer *peer,
 {
     struct hark_buf plain = hark_buf_init(HARK_UNPACKED_MAX);
     struct hark_batches batches = {.cursor = fetch->cursor};
+    struct hark_log_ref log;
     unsigned count = 0;
     /* What does not get smaller grows a little when packed. And whoever never
      * reads makes us keep no more than a few of these. */
     size_t most = fetch->want < HARK_CORE_WANT ? fetch->want : HARK_CORE_WANT;
     most -= most / 1000 + 64;
-    int rc = core->io.load(core->io.arg, &fetch->cursor.space, fetch->cursor.size, most, &plain,
-                           &count, NULL);
+    hark_cursor_log(&fetch->cursor, &log);
+    int rc = core->io.load(core->io.arg, &log, fetch->cursor.batches, most, &plain, &count, NULL);
     if (rc == 0 && (count == 0 || count > HARK_BATCHES_MAX || plain.size > HARK_UNPACKED_MAX)) {
         rc = HARK_E_LIMIT;
     }

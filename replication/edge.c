@@ -478,9 +478,29 @@ static int make_dealer(const struct hark_edge *edge, struct link *link, struct h
     return 0;
 }
 
-int hark_edge_connect(struct hark_edge *edge, const struct hark_key *peer, const char *address,
+/* Keys of one's own for a connection are not used yet. */
+struct hark_key hark_edge_link(const struct hark_key *curve, const struct hark_box *own)
+{
+    static const char label[] = "hark/link/1\n";
+    struct hark_sha256 h;
+    struct hark_key link = *curve;
+    if (own != NULL) {
+        hark_sha256_init(&h);
+        hark_sha256_update(&h, label, sizeof(label) - 1);
+        hark_sha256_update(&h, curve->bytes, HARK_KEY_SIZE);
+        hark_sha256_update(&h, hark_box_key(own)->bytes, HARK_KEY_SIZE);
+        struct hark_hash hash = hark_sha256_final(&h);
+        memcpy(link.bytes, hash.bytes, HARK_KEY_SIZE);
+    }
+    return link;
+}
+
+int hark_edge_connect(struct hark_edge *edge, const struct hark_key *peer,
+                      const struct hark_key *curve, const struct hark_box *own, const char *address,
                       struct hark_err *err)
 {
+    (void)curve;
+    (void)own;
     if (!hark_address_valid(hark_span_str(address))) {
         return hark_err_set(err, HARK_E_CONFIG, "'%s' is not tcp://host:port", address);
     }

@@ -47,11 +47,17 @@ void hark_edge_free(struct hark_edge *edge);
  * several addresses. Errors: io, config. */
 HARK_CHECK int hark_edge_listen(struct hark_edge *edge, const char *address, char *bound,
                                 struct hark_err *err);
-/* Connects to a peer whose CURVE key must be the one given, and goes on trying for
- * good. Again for the same peer replaces the address. Errors: config (address),
- * limit, no-memory, io. */
+/* Connects to a peer whose CURVE key must be `curve`, and goes on trying for good. own:
+ * the key pair with which we show ourselves there (borrowed while connected; NULL: the
+ * node's). `peer` is what the connection is called everywhere else: hark_edge_link's
+ * name for these two keys (the peer's CURVE key itself where own is NULL). Again for
+ * the same `peer` replaces the address. Errors: config (address), limit, no-memory, io. */
 HARK_CHECK int hark_edge_connect(struct hark_edge *edge, const struct hark_key *peer,
+                                 const struct hark_key *curve, const struct hark_box *own,
                                  const char *address, struct hark_err *err);
+/* The name of a connection to `curve` with the key pair `own`: SHA-256 of
+ * "hark/link/1\n" ‖ curve ‖ own's public key; `curve` itself where own is NULL. */
+struct hark_key hark_edge_link(const struct hark_key *curve, const struct hark_box *own);
 void hark_edge_disconnect(struct hark_edge *edge, const struct hark_key *peer);
 /* Never blocks. HARK_E_BUSY: its queue is full; peer-unreachable: no connection
  * (or, over the one that we opened, a full queue: ZeroMQ does not tell them

@@ -7,12 +7,13 @@
  *     6   u16 zero
  *     8   u64 request id
  *
- * A cursor, 74 bytes and up:
+ * A cursor, 81 bytes and up:
  *
  *     0       space id (32)
  *     32      u8 n ‖ n bytes of origin
  *     33 + n  u64 size
- *     41 + n  root (32)
+ *     41 + n  u64 batches
+ *     49 + n  root (32)
  */
 #include "message.h"
 
@@ -151,17 +152,34 @@ int hark_text_take(struct hark_span *in, char *out, size_t max, struct hark_err 
 
 /* ---- cursors ---- */
 
-void hark_cursor_empty(struct hark_cursor *out, const struct hark_hash *space)
+void hark_cursor_empty(struct hark_cursor *out, const struct hark_log_ref *log)
 {
     memset(out, 0, sizeof(*out));
-    out->space = *space;
+    out->space = log->space;
     out->root = hark_merkle_empty();
+    if (log->node[0] != '\0') {
+        hark_origin(out->origin, log->node, &log->space, 0);
+    }
+}
+
+void hark_cursor_log(const struct hark_cursor *cursor, struct hark_log_ref *out)
+{
+    static const char end[] = "/intake";
+    const size_t end_size = sizeof(end) - 1;
+    size_t size = strlen(cursor->origin);
+    size_t name = strcspn(cursor->origin, "/");
+    memset(out, 0, sizeof(*out));
+    out->space = cursor->space;
+    if (size >= end_size && strcmp(cursor->origin + size - end_size, end) == 0 &&
+        name <= HARK_NODE_NAME_MAX) {
+        memcpy(out->node, cursor->origin, name);
+    }
 }
 
 bool hark_cursor_equal(const struct hark_cursor *a, const struct hark_cursor *b)
 {
     return hark_hash_equal(&a->space, &b->space) && strcmp(a->origin, b->origin) == 0 &&
-           a->size == b->size && hark_hash_equal(&a->root, &b->root);
+           a->size == b->size && a->batches == b->batches && hark_hash_equal(&a->root, &b->root);
 }
 
 /* "<node name>/<space id>/<incarnation>, and an intake log's
@@ -196,6 +214,9 @@ int hark_cursor_encode(struct hark_buf *out, const struct hark_cursor *cursor, s
         rc = hark_buf_append_u64(out, cursor->size, err);
     }
     if (rc == 0) {
+        rc = hark_buf_append_u64(out, cursor->batches, err);
+    }
+    if (rc == 0) {
         rc = hark_buf_append(out, cursor->root.bytes, HARK_HASH_SIZE, err);
     }
     return rc;
@@ -211,9 +232,26 @@ static bool take_hash(struct hark_span *in, struct hark_hash *out)
     return true;
 }
 
+/* "A follower that has nothing yet asks with size 0, no batches and the empty
+ * tree's root; for the main log with an empty origin, for an intake log with its
+ * origin." A log's first batch holds an entry, so that either number is 0 only
+ * where all of it is so. */
+static bool cursor_is_whole(const struct hark_cursor *cursor)
+{
+    struct hark_log_ref log;
+    struct hark_cursor empty;
+    if (cursor->origin[0] != '\0' && !origin_is_of(hark_span_str(cursor->origin), &cursor->space)) {
+        return false;
+    }
+    hark_cursor_log(cursor, &log);
+    hark_cursor_empty(&empty, &log);
+    return cursor->size == 0 || cursor->batches == 0 || cursor->origin[0] == '\0'
+               ? hark_cursor_equal(cursor, &empty)
+               : true;
+}
+
 int hark_cursor_take(struct hark_span *in, struct hark_cursor *out, struct hark_err *err)
 {
-    struct hark_cursor empty;
     memset(out, 0, sizeof(*out));
     if (!take_hash(in, &out->space)) {
         return hark_err_set(err, HARK_E_PEER_FORM, "a cursor that is cut short");
@@ -222,15 +260,12 @@ int hark_cursor_take(struct hark_span *in, struct hark_cursor *out, struct hark_
     if (rc != 0) {
         return rc;
     }
-    if (!hark_take_u64(in, &out->size) || !take_hash(in, &out->root)) {
+    if (!hark_take_u64(in, &out->size) || !hark_take_u64(in, &out->batches) ||
+        !take_hash(in, &out->root)) {
         return hark_err_set(err, HARK_E_PEER_FORM, "a cursor that is cut short");
     }
-    /* "A follower that has nothing yet asks with an empty origin, size 0 and the
-     * empty tree's root." */
-    hark_cursor_empty(&empty, &out->space);
-    if (out->origin[0] == '\0' ? !hark_cursor_equal(out, &empty)
-                               : !origin_is_of(hark_span_str(out->origin), &out->space)) {
-        return hark_err_set(err, HARK_E_PEER_FORM, "a cursor with an origin that is none");
+    if (!cursor_is_whole(out)) {
+        return hark_err_set(err, HARK_E_PEER_FORM, "a cursor of no log");
     }
     return 0;
 }

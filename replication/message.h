@@ -25,6 +25,12 @@ enum hark_message_type {
     HARK_MESSAGE_BATCHES = 5,
     HARK_MESSAGE_NEWS = 6,
     HARK_MESSAGE_ERROR = 7,
+    HARK_MESSAGE_SUBMIT = 8,
+    HARK_MESSAGE_ACCEPTED = 9,
+    HARK_MESSAGE_TERMS = 10,
+    HARK_MESSAGE_SHOWN = 11,
+    HARK_MESSAGE_JOIN = 12,
+    HARK_MESSAGE_JOINED = 13,
 };
 
 /* Which connection to a peer: the one that we opened, or one of those that it
@@ -42,10 +48,13 @@ enum hark_tell_status {
     HARK_TELL_BEHIND = 4,
 };
 
+/* How far a log goes somewhere. The number of batch commits is part of it, since a
+ * batch may hold no entry (PROTOCOL.md 7.2). */
 struct hark_cursor {
     struct hark_hash space;
-    char origin[HARK_ORIGIN_MAX + 1]; /* empty: nothing yet */
+    char origin[HARK_ORIGIN_MAX + 1]; /* empty: nothing of the main log yet */
     uint64_t size;
+    uint64_t batches;
     struct hark_hash root;
 };
 
@@ -65,15 +74,17 @@ HARK_CHECK int hark_message_decode(struct hark_message *out, const struct hark_s
                                    size_t count, struct hark_err *err);
 void hark_message_header(uint8_t out[HARK_HEADER_SIZE], uint8_t type, uint64_t id);
 
-/* The cursor of who has nothing yet: empty origin, size 0, the empty tree's
- * root. */
-void hark_cursor_empty(struct hark_cursor *out, const struct hark_hash *space);
+/* The cursor of who has nothing of that log yet: size 0, no batches, the empty
+ * tree's root; the origin is empty for the main log, and that of the intake else. */
+void hark_cursor_empty(struct hark_cursor *out, const struct hark_log_ref *log);
+/* Which log a (well-formed) cursor is of. */
+void hark_cursor_log(const struct hark_cursor *cursor, struct hark_log_ref *out);
 bool hark_cursor_equal(const struct hark_cursor *a, const struct hark_cursor *b);
 HARK_CHECK int hark_cursor_encode(struct hark_buf *out, const struct hark_cursor *cursor,
                                   struct hark_err *err);
-/* Takes one from the front of *in. The origin is empty (then it is the cursor of
- * who has nothing yet, exactly) or in the form of PROTOCOL.md 2.8 for this very
- * space: who holds a cursor can print it. */
+/* Takes one from the front of *in. The origin is empty or in the form of PROTOCOL.md
+ * 2.8 for this very space: who holds a cursor can print it. Where the origin is
+ * empty, or either number 0, it is the cursor of who has nothing yet, exactly. */
 HARK_CHECK int hark_cursor_take(struct hark_span *in, struct hark_cursor *out,
                                 struct hark_err *err);
 

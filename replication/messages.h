@@ -99,4 +99,83 @@ HARK_CHECK int hark_error_decode(struct hark_error *out, struct hark_span body,
 HARK_CHECK int hark_text_encode(struct hark_buf *out, const char *text, struct hark_err *err);
 HARK_CHECK int hark_text_take(struct hark_span *in, char *out, size_t max, struct hark_err *err);
 
+/* submit (8): space id ‖ u16 n ‖ n × (u8 flags ‖ u32 size ‖ entry object ‖ u32 size ‖
+ * payload), n 1 to HARK_SUBMIT_MAX; an entry of 1 to HARK_ENTRY_MAX bytes, a payload
+ * of at most HARK_PAYLOAD_MAX (0: none). */
+#define HARK_SUBMIT_MAX     256u
+#define HARK_SUBMIT_AS_VOID 1u /* flag: to be logged although it does not stand */
+struct hark_submitted {
+    uint8_t flags;
+    struct hark_span entry, payload; /* borrowed; payload NULL data: none */
+};
+HARK_CHECK int hark_submit_encode(struct hark_buf *out, const struct hark_hash *space,
+                                  const struct hark_submitted *entries, size_t count,
+                                  struct hark_err *err);
+/* *entries is allocated (free()) and borrows from body. */
+HARK_CHECK int hark_submit_decode(struct hark_hash *space, struct hark_submitted **entries,
+                                  size_t *count, struct hark_span body, struct hark_err *err);
+
+/* accepted (9): space id ‖ u16 n ‖ n × (entry id ‖ u8 status ‖ u64 position ‖ u64
+ * accepted ms ‖ text(error name) ‖ text(message)), as many and in the order
+ * submitted. Names and messages are empty unless refused. */
+enum hark_accepted_status {
+    HARK_ACCEPTED_REFUSED = 0, /* position and time are 0 */
+    HARK_ACCEPTED_INTAKE = 1,  /* position in the answerer's intake log */
+    HARK_ACCEPTED_LOGGED = 2,  /* position in the main log */
+};
+struct hark_accepted {
+    struct hark_hash id;
+    uint8_t status;
+    uint64_t position, accepted_ms;
+    int code; /* of the error; 0 unless refused. An unknown name is HARK_E_PEER_REFUSED */
+    char message[HARK_TEXT_MAX + 1];
+};
+HARK_CHECK int hark_accepted_encode(struct hark_buf *out, const struct hark_hash *space,
+                                    const struct hark_accepted *items, size_t count,
+                                    struct hark_err *err);
+/* *items is allocated (free()). */
+HARK_CHECK int hark_accepted_decode(struct hark_hash *space, struct hark_accepted **items,
+                                    size_t *count, struct hark_span body, struct hark_err *err);
+
+/* terms (10): space id. */
+HARK_CHECK int hark_terms_encode(struct hark_buf *out, const struct hark_hash *space,
+                                 struct hark_err *err);
+HARK_CHECK int hark_terms_decode(struct hark_hash *space, struct hark_span body,
+                                 struct hark_err *err);
+
+/* shown (11): space id ‖ u16 n ‖ n × (u32 size ‖ entry object ‖ u32 size ‖ payload), n 1 to
+ * HARK_SHOWN_MAX: what the terms hash is made of (PROTOCOL.md 8.2). Sizes as in
+ * submit; flags stay 0. */
+#define HARK_SHOWN_MAX 66u
+HARK_CHECK int hark_shown_encode(struct hark_buf *out, const struct hark_hash *space,
+                                 const struct hark_submitted *entries, size_t count,
+                                 struct hark_err *err);
+HARK_CHECK int hark_shown_decode(struct hark_hash *space, struct hark_submitted **entries,
+                                 size_t *count, struct hark_span body, struct hark_err *err);
+
+/* join (12): space id ‖ u32 size ‖ sealed request, 1 to HARK_SEALED_JOIN_MAX bytes. */
+#define HARK_SEALED_JOIN_MAX (16u * 1024u + 48u)
+HARK_CHECK int hark_join_encode(struct hark_buf *out, const struct hark_hash *space,
+                                struct hark_span sealed, struct hark_err *err);
+HARK_CHECK int hark_join_decode(struct hark_hash *space, struct hark_span *sealed,
+                                struct hark_span body, struct hark_err *err);
+
+/* joined (13): space id ‖ u8 status ‖ text(error name) ‖ text(message); both empty
+ * unless refused. */
+enum hark_joined_status {
+    HARK_JOINED_ADMITTED = 0,
+    HARK_JOINED_WAITING = 1, /* kept, and handed on to the home; ask again */
+    HARK_JOINED_REFUSED = 2,
+};
+struct hark_joined {
+    struct hark_hash space;
+    uint8_t status;
+    int code; /* as in hark_accepted */
+    char message[HARK_TEXT_MAX + 1];
+};
+HARK_CHECK int hark_joined_encode(struct hark_buf *out, const struct hark_joined *joined,
+                                  struct hark_err *err);
+HARK_CHECK int hark_joined_decode(struct hark_joined *out, struct hark_span body,
+                                  struct hark_err *err);
+
 #endif

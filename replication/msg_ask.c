@@ -3,8 +3,8 @@
 
 #include "messages.h"
 
-/* Space, empty origin, size, root: no cursor is shorter. */
-#define CURSOR_MIN (32u + 1u + 8u + 32u)
+/* Space, empty origin, size, batches, root: no cursor is shorter. */
+#define CURSOR_MIN (32u + 1u + 8u + 8u + 32u)
 
 int hark_ask_encode(struct hark_buf *out, const struct hark_cursor *cursors, size_t count,
                     struct hark_err *err)

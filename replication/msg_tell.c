@@ -3,8 +3,8 @@
 
 #include "messages.h"
 
-/* Status, space, empty origin, size, root. */
-#define TOLD_MIN (1u + 32u + 1u + 8u + 32u)
+/* Status, space, empty origin, size, batches, root. */
+#define TOLD_MIN (1u + 32u + 1u + 8u + 8u + 32u)
 
 int hark_tell_encode(struct hark_buf *out, const struct hark_told *told, size_t count,
                      struct hark_err *err)

@@ -154,44 +154,42 @@ static bool world_may_have(void *arg, const struct hark_key *peer, const struct 
     return hark_hash_equal(space, &world->cursor.space);
 }
 
-static int world_cursor(void *arg, const struct hark_hash *space, struct hark_cursor *out,
+static int world_cursor(void *arg, const struct hark_log_ref *log, struct hark_cursor *out,
                         struct hark_err *err)
 {
     const struct world *world = arg;
-    (void)space;
     (void)err;
     *out = world->cursor;
-    return 0;
+    return log->node[0] == '\0' ? 0 : HARK_E_NOT_FOUND;
 }
 
-static int world_has_root(void *arg, const struct hark_hash *space, uint64_t size,
-                          const struct hark_hash *root, bool *has, struct hark_err *err)
+static int world_fits(void *arg, const struct hark_cursor *cursor, bool *fits, struct hark_err *err)
 {
     const struct world *world = arg;
-    (void)space;
     (void)err;
-    *has = hark_hash_equal(root, &world->cursor.root) || size % 2 == 0;
+    require(cursor->batches > 0 && cursor->batches <= world->cursor.batches);
+    *fits = hark_hash_equal(&cursor->root, &world->cursor.root) || cursor->size % 2 == 0;
     return 0;
 }
 
-static int world_load(void *arg, const struct hark_hash *space, uint64_t from, size_t max_bytes,
-                      struct hark_buf *out, unsigned *batches, struct hark_err *err)
+static int world_load(void *arg, const struct hark_log_ref *log, uint64_t batches, size_t max_bytes,
+                      struct hark_buf *out, unsigned *count, struct hark_err *err)
 {
     static const uint8_t batch[12] = {0};
     (void)arg;
-    (void)space;
-    (void)from;
+    (void)log;
+    (void)batches;
     (void)max_bytes;
-    *batches = 1;
+    *count = 1;
     return hark_buf_append(out, batch, sizeof(batch), err);
 }
 
-static int world_append(void *arg, const struct hark_hash *space, const struct hark_key *peer,
+static int world_append(void *arg, const struct hark_log_ref *log, const struct hark_key *peer,
                         struct hark_buf *load, unsigned batches, uint64_t token,
                         struct hark_err *err)
 {
     (void)arg;
-    (void)space;
+    (void)log;
     (void)peer;
     (void)err;
     require(load->size > 0 && batches > 0);
@@ -212,20 +210,23 @@ static void try_core(const struct hark_span *frames, size_t count)
         .send = world_send,
         .may_have = world_may_have,
         .cursor = world_cursor,
-        .has_root = world_has_root,
+        .fits = world_fits,
         .load = world_load,
         .append = world_append,
     };
     struct hark_core *core = NULL;
     struct hark_key peer = {{1}};
+    struct hark_log_ref log = {{{0}}, ""};
     uint8_t header[HARK_HEADER_SIZE];
     struct hark_span patched[FRAMES_MAX];
 
     memset(world.cursor.space.bytes, 0x51, HARK_HASH_SIZE);
     hark_origin(world.cursor.origin, "home.example", &world.cursor.space, 1);
     world.cursor.size = 257;
+    world.cursor.batches = 3;
+    log.space = world.cursor.space;
     require(hark_core_new(&core, "fuzz", &io, NULL) == 0);
-    require(hark_core_follow(core, &peer, &world.cursor.space, 1, NULL) == 0);
+    require(hark_core_follow(core, &peer, &log, 1, NULL) == 0);
     for (unsigned i = 0; i < 4; i++) {
         (void)hark_core_tick(core);
         memcpy(patched, frames, count * sizeof(*frames));
@@ -235,7 +236,7 @@ static void try_core(const struct hark_span *frames, size_t count)
             patched[0] = hark_span(header, sizeof(header));
         }
         hark_core_message(core, &peer, HARK_VIA_OURS, patched, count);
-        hark_core_grown(core, &world.cursor.space);
+        hark_core_grown(core, &log);
         world.now_ms += hark_core_tick(core);
     }
     hark_core_appended(core, 2, 0, NULL);

@@ -20,7 +20,7 @@
 /* ---- a log ---- */
 
 struct fake_log {
-    struct hark_hash space;
+    struct hark_log_ref ref;
     bool exists;
     size_t entry_size; /* bytes of each entry in a load, at least 8 */
     size_t size;
@@ -33,7 +33,7 @@ struct fake_log {
 static inline void fake_log_init(struct fake_log *log, uint8_t space)
 {
     memset(log, 0, sizeof(*log));
-    memset(log->space.bytes, space, HARK_HASH_SIZE);
+    memset(log->ref.space.bytes, space, HARK_HASH_SIZE);
     log->entry_size = 16;
     log->roots[0] = hark_merkle_empty();
 }
@@ -61,10 +61,11 @@ static inline void fake_log_grow(struct fake_log *log, size_t count, uint64_t va
 static inline struct hark_cursor fake_log_cursor(const struct fake_log *log)
 {
     struct hark_cursor cursor;
-    hark_cursor_empty(&cursor, &log->space);
+    hark_cursor_empty(&cursor, &log->ref);
     if (log->exists) {
-        hark_origin(cursor.origin, "home", &log->space, 1);
+        hark_origin(cursor.origin, "home", &log->ref.space, 1);
         cursor.size = log->size;
+        cursor.batches = log->batches;
         cursor.root = log->roots[log->size];
     }
     return cursor;
@@ -104,24 +105,20 @@ static inline void fake_batch_encode(const struct fake_log *log, size_t batch, s
     free(objects);
 }
 
-static inline int fake_log_load(const struct fake_log *log, uint64_t from, size_t max_bytes,
-                                struct hark_buf *out, unsigned *batches)
+static inline int fake_log_load(const struct fake_log *log, uint64_t batches, size_t max_bytes,
+                                struct hark_buf *out, unsigned *count)
 {
-    *batches = 0;
-    for (size_t i = 0; i < log->batches; i++) {
+    *count = 0;
+    for (size_t i = (size_t)batches; i < log->batches; i++) {
         size_t before = out->size;
-        if (log->starts[i] < from)
-            continue;
-        if (*batches == 0 && log->starts[i] != from)
-            return HARK_E_NOT_FOUND;
         fake_batch_encode(log, i, out);
-        if (*batches > 0 && out->size > max_bytes) {
+        if (*count > 0 && out->size > max_bytes) {
             out->size = before;
             break;
         }
-        ++*batches;
+        ++*count;
     }
-    return *batches > 0 ? 0 : HARK_E_NOT_FOUND;
+    return *count > 0 ? 0 : HARK_E_NOT_FOUND;
 }
 
 /* Takes over a load, or says what is wrong with it. */
@@ -230,50 +227,58 @@ static inline bool fake_may_have(void *arg, const struct hark_key *peer,
 {
     const struct fake_node *node = arg;
     (void)peer;
-    return !node->denies && hark_hash_equal(space, &node->log.space);
+    return !node->denies && hark_hash_equal(space, &node->log.ref.space);
 }
 
-static inline int fake_cursor(void *arg, const struct hark_hash *space, struct hark_cursor *out,
+static inline bool fake_is_log(const struct fake_log *log, const struct hark_log_ref *ref)
+{
+    return hark_hash_equal(&ref->space, &log->ref.space) && strcmp(ref->node, log->ref.node) == 0;
+}
+
+static inline int fake_cursor(void *arg, const struct hark_log_ref *log, struct hark_cursor *out,
                               struct hark_err *err)
 {
     const struct fake_node *node = arg;
     (void)err;
-    if (!hark_hash_equal(space, &node->log.space) || !node->log.exists)
+    if (!fake_is_log(&node->log, log) || !node->log.exists)
         return HARK_E_NOT_FOUND;
     *out = fake_log_cursor(&node->log);
     return 0;
 }
 
-static inline int fake_has_root(void *arg, const struct hark_hash *space, uint64_t size,
-                                const struct hark_hash *root, bool *has, struct hark_err *err)
+static inline int fake_fits(void *arg, const struct hark_cursor *cursor, bool *fits,
+                            struct hark_err *err)
 {
     const struct fake_node *node = arg;
+    struct hark_log_ref log;
     (void)err;
-    assert_true(hark_hash_equal(space, &node->log.space));
-    assert_true(size <= node->log.size);
-    *has = hark_hash_equal(root, &node->log.roots[size]);
+    hark_cursor_log(cursor, &log);
+    assert_true(fake_is_log(&node->log, &log));
+    assert_true(cursor->batches > 0 && cursor->batches <= node->log.batches);
+    size_t end = fake_batch_end(&node->log, (size_t)cursor->batches - 1);
+    *fits = cursor->size == end && hark_hash_equal(&cursor->root, &node->log.roots[end]);
     return 0;
 }
 
-static inline int fake_load(void *arg, const struct hark_hash *space, uint64_t from,
-                            size_t max_bytes, struct hark_buf *out, unsigned *batches,
+static inline int fake_load(void *arg, const struct hark_log_ref *log, uint64_t batches,
+                            size_t max_bytes, struct hark_buf *out, unsigned *count,
                             struct hark_err *err)
 {
     struct fake_node *node = arg;
     (void)err;
-    assert_true(hark_hash_equal(space, &node->log.space));
+    assert_true(fake_is_log(&node->log, log));
     node->loads++;
-    return fake_log_load(&node->log, from, max_bytes, out, batches);
+    return fake_log_load(&node->log, batches, max_bytes, out, count);
 }
 
-static inline int fake_append(void *arg, const struct hark_hash *space, const struct hark_key *peer,
-                              struct hark_buf *load, unsigned batches, uint64_t token,
-                              struct hark_err *err)
+static inline int fake_append(void *arg, const struct hark_log_ref *log,
+                              const struct hark_key *peer, struct hark_buf *load, unsigned batches,
+                              uint64_t token, struct hark_err *err)
 {
     struct fake_node *node = arg;
     (void)peer;
     (void)err;
-    assert_true(hark_hash_equal(space, &node->log.space));
+    assert_true(fake_is_log(&node->log, log));
     if (node->append_fails == HARK_E_BUSY || node->pending_count == FAKE_PENDING_MAX)
         return HARK_E_BUSY;
     node->pending[node->pending_count++] =
@@ -312,7 +317,7 @@ static inline void fake_node_start(struct fake_node *node, const char *name)
         .send = fake_send,
         .may_have = fake_may_have,
         .cursor = fake_cursor,
-        .has_root = fake_has_root,
+        .fits = fake_fits,
         .load = fake_load,
         .append = fake_append,
         .peer_changed = fake_peer_changed,
@@ -388,7 +393,7 @@ static inline bool fake_node_append_one(struct fake_node *node)
     hark_buf_free(&first.load);
     hark_core_appended(node->core, first.token, rc, rc != 0 ? "it does not check out" : "");
     if (rc == 0)
-        hark_core_grown(node->core, &node->log.space);
+        hark_core_grown(node->core, &node->log.ref);
     return true;
 }
 

@@ -174,7 +174,7 @@ static void follow_all(struct sim *sim, size_t i)
     for (size_t k = 0; k < sim->count; k++) {
         if (sim->follows[i][k])
             assert_int_equal(hark_core_follow(sim->nodes[i]->core, &sim->nodes[k]->key,
-                                              &sim->nodes[i]->log.space, 1, NULL),
+                                              &sim->nodes[i]->log.ref, 1, NULL),
                              0);
     }
 }
@@ -186,7 +186,7 @@ static void write_entries(struct sim *sim)
     if (log->size + count > ENTRIES_MOST || log->batches + 1 >= FAKE_BATCHES_MAX)
         return;
     fake_log_grow(log, count, any(sim));
-    hark_core_grown(sim->nodes[0]->core, &log->space);
+    hark_core_grown(sim->nodes[0]->core, &log->ref);
     step_node(sim, 0);
 }
 

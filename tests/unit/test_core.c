@@ -43,8 +43,8 @@ static void pair_free(struct pair *pair)
 
 static void follow(struct fake_node *follower, const struct fake_node *followed)
 {
-    assert_int_equal(
-        hark_core_follow(follower->core, &followed->key, &follower->log.space, 1, NULL), 0);
+    assert_int_equal(hark_core_follow(follower->core, &followed->key, &follower->log.ref, 1, NULL),
+                     0);
 }
 
 static uint8_t type_of(const struct fake_message *message)
@@ -251,7 +251,7 @@ static void test_core__first_words(void **state)
     message = expect(pair->a, HARK_MESSAGE_ASK);
     assert_int_equal(hark_ask_decode(&cursors, &count, hark_buf_span(&message->frames[1]), NULL),
                      0);
-    hark_cursor_empty(&empty, &pair->a->log.space);
+    hark_cursor_empty(&empty, &pair->a->log.ref);
     assert_int_equal(count, 1);
     assert_true(hark_cursor_equal(&cursors[0], &empty));
     assert_int_equal(message->via, HARK_VIA_ANY);
@@ -312,7 +312,7 @@ static void test_core__news_each_time(void **state)
     settle(pair);
     for (size_t i = 1; i <= 5; i++) {
         fake_log_grow(&pair->b->log, 1, 100 * i);
-        hark_core_grown(pair->b->core, &pair->b->log.space);
+        hark_core_grown(pair->b->core, &pair->b->log.ref);
         settle(pair);
         assert_int_equal(pair->passed[HARK_MESSAGE_NEWS], i);
         assert_equal_logs(pair);
@@ -329,12 +329,12 @@ static void test_core__news_once_until_asked_again(void **state)
 
     (void)state;
     fake_log_grow(&pair->b->log, 1, 1);
-    hark_core_grown(pair->b->core, &pair->b->log.space); /* nobody asked yet */
+    hark_core_grown(pair->b->core, &pair->b->log.ref); /* nobody asked yet */
     assert_int_equal(pair->b->out_count, 0);
     inject_ask(pair->b, pair->a, 77, &cursor);
     drop(pair->b, HARK_MESSAGE_TELL);
     for (size_t i = 0; i < 100; i++)
-        hark_core_grown(pair->b->core, &pair->b->log.space);
+        hark_core_grown(pair->b->core, &pair->b->log.ref);
     struct fake_message *news = expect(pair->b, HARK_MESSAGE_NEWS);
     assert_int_equal(news->via, HARK_VIA_THEIRS + 5); /* the way the ask came */
     assert_int_equal(id_of(news), 0);
@@ -406,7 +406,7 @@ static void test_core__no_news_without_right(void **state)
     inject_ask(pair->b, pair->a, 77, &cursor);
     drop(pair->b, HARK_MESSAGE_TELL);
     pair->b->denies = true;
-    hark_core_grown(pair->b->core, &pair->b->log.space);
+    hark_core_grown(pair->b->core, &pair->b->log.ref);
     assert_int_equal(pair->b->out_count, 0);
     pair_free(pair);
 }
@@ -422,7 +422,7 @@ static void test_core__both_follow_each_other(void **state)
     settle(pair);
     assert_equal_logs(pair);
     fake_log_grow(&pair->a->log, 5, 1);
-    hark_core_grown(pair->a->core, &pair->a->log.space);
+    hark_core_grown(pair->a->core, &pair->a->log.ref);
     settle(pair);
     assert_equal_logs(pair);
     assert_int_equal(pair->a->log.size, 10);
@@ -482,7 +482,7 @@ static void test_core__no_right_and_no_space_are_alike(void **state)
     struct pair *pair = pair_new();
     struct hark_cursor denied = fake_log_cursor(&pair->a->log);
     struct hark_cursor unknown;
-    struct hark_hash nowhere = {{9}};
+    struct hark_log_ref nowhere = {.space = {{9}}};
 
     (void)state;
     hark_cursor_empty(&unknown, &nowhere);
@@ -544,29 +544,82 @@ static void test_core__statuses(void **state)
     struct hark_cursor cursor;
 
     (void)state;
-    fake_log_grow(&pair->b->log, 4, 1);
+    fake_log_grow(&pair->b->log, 2, 1);
+    fake_log_grow(&pair->b->log, 2, 1);
     cursor = fake_log_cursor(&pair->b->log);
     inject_ask(pair->b, pair->a, 1, &cursor);
     assert_int_equal(told_by(pair->b).status, HARK_TELL_SAME);
     cursor.root.bytes[0] ^= 1;
     inject_ask(pair->b, pair->a, 2, &cursor);
     assert_int_equal(told_by(pair->b).status, HARK_TELL_UNFIT);
-    cursor.size = 5;
+    cursor.batches = 3;
     inject_ask(pair->b, pair->a, 3, &cursor);
     assert_int_equal(told_by(pair->b).status, HARK_TELL_BEHIND);
     cursor.size = UINT64_MAX;
+    cursor.batches = UINT64_MAX;
     inject_ask(pair->b, pair->a, 4, &cursor);
     assert_int_equal(told_by(pair->b).status, HARK_TELL_BEHIND);
     cursor.size = 2;
+    cursor.batches = 1;
     cursor.root = pair->b->log.roots[2];
     inject_ask(pair->b, pair->a, 5, &cursor);
     struct hark_told told = told_by(pair->b);
     assert_int_equal(told.status, HARK_TELL_MORE);
     assert_int_equal(told.cursor.size, 4);
-    /* An intake log is another log than the one we have. */
-    hark_origin(cursor.origin, "home", &cursor.space, 0);
-    inject_ask(pair->b, pair->a, 6, &cursor);
-    assert_int_equal(told_by(pair->b).status, HARK_TELL_REFUSED);
+    assert_int_equal(told.cursor.batches, 2);
+    pair_free(pair);
+}
+
+/* "A batch may hold no entry, so size and root alone do not say": size and root
+ * are equal, and there is more all the same. */
+static void test_core__a_batch_without_entries_is_more(void **state)
+{
+    struct pair *pair = pair_new();
+
+    (void)state;
+    fake_log_grow(&pair->b->log, 3, 1);
+    follow(pair->a, pair->b);
+    settle(pair);
+    fake_log_grow(&pair->b->log, 0, 0);
+    hark_core_grown(pair->b->core, &pair->b->log.ref);
+    settle(pair);
+    assert_int_equal(pair->a->log.batches, 2);
+    assert_true(pair->a->report.equal);
+    assert_int_equal(pair->a->report.ours.batches, 2);
+    pair_free(pair);
+}
+
+/* An intake log that is not here: `same` to who has nothing of it either, `behind`
+ * to who has; and to who may not have the space, what a space that does not exist
+ * is answered with. */
+static void test_core__an_intake_that_is_not_here(void **state)
+{
+    struct pair *pair = pair_new();
+    struct hark_log_ref intake = {pair->b->log.ref.space, "partner"};
+    struct hark_cursor cursor;
+
+    (void)state;
+    fake_log_grow(&pair->b->log, 2, 1);
+    hark_cursor_empty(&cursor, &intake);
+    inject_ask(pair->b, pair->a, 1, &cursor);
+    struct hark_told told = told_by(pair->b);
+    assert_int_equal(told.status, HARK_TELL_SAME);
+    assert_true(hark_cursor_equal(&told.cursor, &cursor));
+    cursor.size = 2;
+    cursor.batches = 1;
+    inject_ask(pair->b, pair->a, 2, &cursor);
+    told = told_by(pair->b);
+    assert_int_equal(told.status, HARK_TELL_BEHIND);
+    assert_int_equal(told.cursor.batches, 0);
+    inject_fetch(pair->b, pair->a, 3, &cursor);
+    expect_error(pair->b, 3, "behind");
+    pair->b->denies = true;
+    inject_ask(pair->b, pair->a, 4, &cursor);
+    told = told_by(pair->b);
+    assert_int_equal(told.status, HARK_TELL_REFUSED);
+    assert_true(hark_cursor_equal(&told.cursor, &cursor));
+    inject_fetch(pair->b, pair->a, 5, &cursor);
+    expect_error(pair->b, 5, "peer-space");
     pair_free(pair);
 }
 
@@ -576,11 +629,12 @@ static void test_core__fetch_of_nothing(void **state)
     struct hark_cursor cursor;
 
     (void)state;
-    fake_log_grow(&pair->b->log, 4, 1);
+    fake_log_grow(&pair->b->log, 2, 1);
+    fake_log_grow(&pair->b->log, 2, 1);
     cursor = fake_log_cursor(&pair->b->log);
     inject_fetch(pair->b, pair->a, 1, &cursor);
     expect_error(pair->b, 1, "behind");
-    cursor.size = 3;
+    cursor.batches = 1;
     inject_fetch(pair->b, pair->a, 2, &cursor);
     expect_error(pair->b, 2, "peer-cursor");
     pair_free(pair);
@@ -717,7 +771,7 @@ static void test_core__append_failure_is_told_and_slow(void **state)
     assert_int_equal(pair->a->report.code, HARK_E_BATCH_SIGNATURE);
     assert_false(pair->a->report.equal);
     /* Not over and over, not even when the peer has news. */
-    hark_core_grown(pair->b->core, &pair->b->log.space);
+    hark_core_grown(pair->b->core, &pair->b->log.ref);
     pass_time(pair, 29000);
     assert_int_equal(pair->passed[HARK_MESSAGE_FETCH], 1);
     pair->a->append_fails = 0;
@@ -821,7 +875,7 @@ static void test_core__tells_that_cannot_be(void **state)
     for (unsigned i = 0; i < 4; i++) {
         struct pair *pair = pair_new();
         uint64_t id = ask_id_of(pair);
-        hark_cursor_empty(&cursor, &pair->a->log.space);
+        hark_cursor_empty(&cursor, &pair->a->log.ref);
         fake_log_grow(&pair->b->log, 3, 1);
         more = fake_log_cursor(&pair->b->log);
         if (i == 0) /* the same, with another cursor */
@@ -1050,7 +1104,7 @@ static void test_core__a_busy_home_is_no_flood(void **state)
     settle(pair);
     for (size_t i = 0; i < 1000; i++) {
         fake_log_grow(&pair->b->log, 1, i);
-        hark_core_grown(pair->b->core, &pair->b->log.space);
+        hark_core_grown(pair->b->core, &pair->b->log.ref);
         settle(pair);
         pair->now_ms++;
         assert_int_not_equal(pair->b->state, HARK_PEER_REFUSED);
@@ -1152,19 +1206,19 @@ static void test_core__more_peers_than_there_is_room_for(void **state)
 static void test_core__limits_of_following(void **state)
 {
     struct pair *pair = pair_new();
-    struct hark_hash *spaces = calloc(4097, sizeof(*spaces));
+    struct hark_log_ref *logs = calloc(4097, sizeof(*logs));
     struct hark_key peer = {{0}};
 
     (void)state;
-    assert_non_null(spaces);
-    assert_int_equal(hark_core_follow(pair->a->core, &peer, spaces, 4097, NULL), HARK_E_LIMIT);
+    assert_non_null(logs);
+    assert_int_equal(hark_core_follow(pair->a->core, &peer, logs, 4097, NULL), HARK_E_LIMIT);
     for (unsigned i = 0; i < 1024; i++) {
         peer = (struct hark_key){{(uint8_t)(i >> 8), (uint8_t)i, 9}};
         assert_int_equal(hark_core_follow(pair->a->core, &peer, NULL, 0, NULL), 0);
     }
     peer.bytes[2] = 10;
     assert_int_equal(hark_core_follow(pair->a->core, &peer, NULL, 0, NULL), HARK_E_LIMIT);
-    free(spaces);
+    free(logs);
     pair_free(pair);
 }
 
@@ -1172,11 +1226,11 @@ static void test_core__limits_of_following(void **state)
 static void test_core__following_twice_is_once(void **state)
 {
     struct pair *pair = pair_new();
-    struct hark_hash spaces[2] = {pair->a->log.space, pair->a->log.space};
+    struct hark_log_ref logs[2] = {pair->a->log.ref, pair->a->log.ref};
 
     (void)state;
     fake_log_grow(&pair->b->log, 3, 1);
-    assert_int_equal(hark_core_follow(pair->a->core, &pair->b->key, spaces, 2, NULL), 0);
+    assert_int_equal(hark_core_follow(pair->a->core, &pair->b->key, logs, 2, NULL), 0);
     settle(pair);
     assert_equal_logs(pair);
     assert_int_equal(pair->passed[HARK_MESSAGE_FETCH], 1);
@@ -1221,6 +1275,8 @@ int main(void)
         cmocka_unit_test(test_core__another_history_does_not_fit),
         cmocka_unit_test(test_core__behind_is_no_fault),
         cmocka_unit_test(test_core__statuses),
+        cmocka_unit_test(test_core__a_batch_without_entries_is_more),
+        cmocka_unit_test(test_core__an_intake_that_is_not_here),
         cmocka_unit_test(test_core__fetch_of_nothing),
         cmocka_unit_test(test_core__backs_off_from_who_is_silent),
         cmocka_unit_test(test_core__a_lost_answer_is_asked_for_again),

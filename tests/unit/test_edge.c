@@ -185,7 +185,8 @@ static void host_listen(struct host *host)
 
 static void host_connect(struct host *host, const struct host *to)
 {
-    assert_int_equal(hark_edge_connect(host->edge, key_of(to), to->address, NULL), 0);
+    assert_int_equal(hark_edge_connect(host->edge, key_of(to), key_of(to), NULL, to->address, NULL),
+                     0);
 }
 
 static void host_start(struct host *host)
@@ -466,7 +467,8 @@ static void test_edge__wrong_server_key_gets_nothing(void **state)
     (void)state;
     host_let_in(a, key_of(b));
     host_listen(a);
-    assert_int_equal(hark_edge_connect(b->edge, key_of(other), a->address, NULL), 0);
+    assert_int_equal(
+        hark_edge_connect(b->edge, key_of(other), key_of(other), NULL, a->address, NULL), 0);
     host_start(a);
     host_start(b);
     assert_false(send_within(b, key_of(other), HARK_VIA_ANY, 42, 0, QUIET_MS));
@@ -726,12 +728,16 @@ static void test_edge__addresses(void **state)
     assert_int_equal(hark_edge_listen(a->edge, "tcp://127.0.0.1:0", bound, NULL), 0);
     assert_true(strncmp(bound, "tcp://127.0.0.1:", 16) == 0 && bound[16] != '*');
     assert_int_equal(hark_edge_listen(b->edge, bound, NULL, NULL), HARK_E_IO);
-    assert_int_equal(hark_edge_connect(a->edge, key_of(b), "inproc://zeromq.zap.01", NULL),
-                     HARK_E_CONFIG);
-    assert_int_equal(hark_edge_connect(a->edge, key_of(b), "tcp://127.0.0.1:*", NULL),
-                     HARK_E_CONFIG);
-    assert_int_equal(hark_edge_connect(a->edge, key_of(b), "tcp://127.0.0.1:9", NULL), 0);
-    assert_int_equal(hark_edge_connect(a->edge, key_of(b), "tcp://127.0.0.1:10", NULL), 0);
+    assert_int_equal(
+        hark_edge_connect(a->edge, key_of(b), key_of(b), NULL, "inproc://zeromq.zap.01", NULL),
+        HARK_E_CONFIG);
+    assert_int_equal(
+        hark_edge_connect(a->edge, key_of(b), key_of(b), NULL, "tcp://127.0.0.1:*", NULL),
+        HARK_E_CONFIG);
+    assert_int_equal(
+        hark_edge_connect(a->edge, key_of(b), key_of(b), NULL, "tcp://127.0.0.1:9", NULL), 0);
+    assert_int_equal(
+        hark_edge_connect(a->edge, key_of(b), key_of(b), NULL, "tcp://127.0.0.1:10", NULL), 0);
     hark_edge_disconnect(a->edge, key_of(b));
     hark_edge_disconnect(a->edge, key_of(b));
     host_free(b);

@@ -30,7 +30,8 @@ static struct hark_hash hash_of(uint8_t byte)
 
 static struct hark_cursor some_cursor(uint64_t size)
 {
-    struct hark_cursor cursor = {.space = hash_of(3), .size = size, .root = hash_of(4)};
+    struct hark_cursor cursor = {
+        .space = hash_of(3), .size = size, .batches = size, .root = hash_of(4)};
     hark_origin(cursor.origin, "home.example", &cursor.space, 1);
     return cursor;
 }
@@ -254,6 +255,7 @@ static void test_message__most_cursors_fit(void **state)
     for (size_t i = 0; i < HARK_CURSORS_MAX; i++) {
         cursors[i].space = hash_of((uint8_t)i);
         cursors[i].size = UINT64_MAX - i;
+        cursors[i].batches = UINT64_MAX - i;
         hark_origin(cursors[i].origin, name, &cursors[i].space, (UINT64_C(1) << 53) - 1);
         told[i].cursor = cursors[i];
         told[i].status = (uint8_t)(i % 5);

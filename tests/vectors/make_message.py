@@ -34,11 +34,11 @@ def header(kind, ident=7, version=1, zero=0, magic=b"HARK"):
     return magic + u(1, version) + u(1, kind) + u(2, zero) + u(8, ident)
 
 
-def cursor(space=SPACE, origin=ORIGIN, size=258, root=ROOT):
-    return space + text(origin) + u(8, size) + root
+def cursor(space=SPACE, origin=ORIGIN, size=258, batches=3, root=ROOT):
+    return space + text(origin) + u(8, size) + u(8, batches) + root
 
 
-NOTHING = cursor(origin="", size=0, root=EMPTY)
+NOTHING = cursor(origin="", size=0, batches=0, root=EMPTY)
 
 
 def sized(raw):
@@ -73,7 +73,10 @@ def cases():
     yield "hello in UTF-8", None, [header(HELLO), hello(software="härk")]
     yield "ask of one who has nothing", None, [header(ASK), u(2, 1) + NOTHING]
     yield "ask for two spaces, one an intake log", None, [
-        header(ASK), u(2, 2) + cursor() + cursor(OTHER, f"a/{OTHER.hex()}/intake", 1)]
+        header(ASK), u(2, 2) + cursor() + cursor(OTHER, f"a/{OTHER.hex()}/intake", 1, 1)]
+    yield "ask for an intake log of one who has nothing", None, [
+        header(ASK), u(2, 1) + cursor(origin=f"a/{SPACE.hex()}/intake", size=0, batches=0,
+                                      root=EMPTY)]
     yield "tell", None, [header(TELL), u(2, 5) + b"".join(
         u(1, status) + cursor() for status in range(5))]
     yield "fetch, least", None, [header(FETCH), cursor() + u(4, 65536)]
@@ -133,7 +136,13 @@ def cases():
     # cursors
     for name, bad in (
             ("without origin, of a size", cursor(origin="")),
-            ("without origin, of another root", cursor(origin="", size=0)),
+            ("without origin, of batches", cursor(origin="", size=0, root=EMPTY)),
+            ("without origin, of another root", cursor(origin="", size=0, batches=0)),
+            ("without entries, of batches", cursor(size=0, root=EMPTY)),
+            ("with entries, of no batches", cursor(batches=0)),
+            ("of nothing, of the main log, with its origin", cursor(size=0, batches=0, root=EMPTY)),
+            ("of nothing, of another root",
+             cursor(origin=f"a/{SPACE.hex()}/intake", size=0, batches=0)),
             ("of another space's log", cursor(origin=f"a/{OTHER.hex()}/1")),
             ("with upper-case hex", cursor(origin=f"a/{(bytes([0xab]) * 32).hex().upper()}/1",
                                            space=bytes([0xab]) * 32)),
