@@ -12,9 +12,9 @@ set -eu
 build='gcc libc6-dev cmake ninja-build pkgconf git openssh-client
     libsodium-dev libyaml-dev libjansson-dev libzmq3-dev zlib1g-dev
     libgit2-dev libsqlite3-dev libroaring-dev libcsv-dev'
-test='libcmocka-dev binutils python3 openssl
+test='libcmocka-dev binutils python3 openssl iproute2 util-linux
     clang libclang-rt-dev golang-go golang-golang-x-mod-dev shellcheck'
-ci='clang-format clang-tidy cppcheck util-linux'
+ci='clang-format clang-tidy cppcheck'
 
 list=false
 if [ "${1-}" = --list ]; then

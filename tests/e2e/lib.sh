@@ -6,7 +6,7 @@
 : "${HARK:?the built program hark}" "${HARKD:?the built program harkd}"
 
 # Short, because a local socket's path may have 107 bytes only.
-work=$(mktemp -d /tmp/hark-e2e.XXXXXX)
+work=${HARK_E2E_WORK:-$(mktemp -d /tmp/hark-e2e.XXXXXX)}
 daemons=()
 
 stop_daemons() {

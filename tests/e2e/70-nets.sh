@@ -1,0 +1,165 @@
+#!/usr/bin/env bash
+# Goal: nodes on real networks, on wires that are slow, lose and are cut, end with the
+# same history, whoever was away, killed or shouted at meanwhile.
+#
+# HARK_LONG=1 takes more of everything and waits out a merge delay: minutes.
+set -euo pipefail
+# shellcheck source=tests/e2e/nets.sh
+. "$(dirname "$0")/nets.sh"
+long=${HARK_LONG-}
+
+nets_open home p q stranger
+hark() { # NODE VERB...
+    local node=$1
+    shift
+    at "$node" "$HARK" -C "$work/$node" "$@"
+}
+listens() { echo "tcp://$(address "$1"):7460"; }
+state() { hark "$1" status --json | field 'd["spaces"][0]["'"$2"'"]'; }
+main_of() { git -C "$work/$1/spaces/$space.git" rev-parse main; }
+
+# await SECONDS WHAT COMMAND...: tries again until it succeeds
+await() {
+    local until=$((SECONDS + $1)) what=$2
+    shift 2
+    until "$@" 2>/dev/null; do
+        [ "$SECONDS" -lt "$until" ] || fail "$what: not within the time"
+        sleep 0.2
+    done
+    echo "ok: $what"
+}
+# equal NODE...: all have the first one's main log
+equal() {
+    local commit node
+    commit=$(main_of "$1")
+    for node in "${@:2}"; do
+        [ "$(main_of "$node")" = "$commit" ] || return 1
+    done
+}
+# all_same NODE...: and what follows from it
+all_same() {
+    local what node first=$1
+    shift
+    for node in "$@"; do
+        same "$node's main" "$(main_of "$first")" "$(main_of "$node")"
+        for what in size root state_hash; do
+            same "$node's $what" "$(state "$first" $what)" "$(state "$node" $what)"
+        done
+    done
+}
+
+# --- a brand and two partners ---------------------------------------------------------
+hark home init "$work/home" --name home --objective "Which lamp?" --owner Ada \
+    --until 2030-01-01 --listen "$(listens home)" -q >/dev/null
+for node in p q; do
+    hark "$node" init "$work/$node" --name "$node" --listen "$(listens "$node")" -q >/dev/null
+    hark home partner add "$(hark "$node" ticket)" >/dev/null
+done
+for node in p q; do hark "$node" partner add "$(hark home ticket)" >/dev/null; done
+space=$(state home id)
+for node in home p q; do
+    link_delay "$node" 40
+    link_loss "$node" 5
+done
+took=$(round_trip home p)
+if [ "$took" -lt 80 ]; then fail "there and back took $took ms, on wires of 40 ms"; fi
+echo "ok: there and back takes $took ms"
+for node in home p q; do start_at "$node"; done
+await 30 "both partners follow" equal home p q
+
+# --- cut in the middle of a sync, again and again ----------------------------------------
+# The partners fetch this while they are cut off and come back.
+conversation=$HARK_SOURCE_DIR/examples/conversation
+hark home import polis "$conversation" >/dev/null &
+import=$!
+cuts=$((${long:+8} + 4))
+for ((i = 0; i < cuts; i++)); do
+    node=p
+    if ((i % 2)); then node=q; fi
+    sleep "0.$((i % 3 + 2))"
+    link_cut "$node"
+    sleep "0.$((i % 4 + 3))"
+    link_heal "$node"
+done
+wait "$import"
+await 60 "cut $cuts times in the middle, both have all of it" equal home p q
+
+# --- killed, each in turn ---------------------------------------------------------------------
+for node in home p q; do
+    hark home topic "before $node dies" -q >/dev/null
+    kill_at "$node"
+    [ "$node" = home ] || hark home topic "while $node is dead" -q >/dev/null
+    start_at "$node"
+    hark home topic "after $node came back" -q >/dev/null
+done
+await 60 "killed in turn, all have all of it" equal home p q
+
+# --- a stranger shouts at every port -----------------------------------------------------------
+at stranger python3 - "$(address home)" "$(address p)" "$(address q)" <<'PY' >"$work/stranger"
+import random, socket, struct, sys, threading, time
+chance = random.Random(7)
+hosts = sys.argv[1:]
+GREETING = b'\xff' + bytes(8) + b'\x7f\x03\x00'
+
+def mechanism(name):
+    return GREETING + name.ljust(20, b'\0') + b'\0' + bytes(31)
+
+def say(host, parts):
+    s = socket.socket()
+    s.settimeout(3)
+    try:
+        s.connect((host, 7460))
+        for part in parts:
+            s.sendall(part)
+            time.sleep(0.02)
+        s.recv(4096)
+    except OSError:
+        pass
+    held.append(s)  # nothing is closed before the end
+
+held = []
+threads = []
+for host in hosts:
+    shouts = [
+        [chance.randbytes(65536)],
+        [b'GET / HTTP/1.1\r\nHost: home\r\n\r\n'],
+        [b'\0' * 4096],
+        [mechanism(b'NULL'), b'\x04\x05\x05READY'],                # no keys at all
+        [mechanism(b'PLAIN'), b'\x04\x0f\x05HELLO\x03ada\x03ada'],
+        [mechanism(b'CURVE'), b'\x04\xc8\x05HELLO' + chance.randbytes(194)],  # a key nobody knows
+        [mechanism(b'CURVE'), b'\x06' + struct.pack('>Q', 1 << 62) + chance.randbytes(512)],
+        [mechanism(b'CURVE')[:40]],                                # half a greeting, then nothing
+        [bytes([b]) for b in mechanism(b'CURVE')],                 # a byte at a time
+    ]
+    shouts += [[]] * 64                                            # many who say nothing
+    threads += [threading.Thread(target=say, args=(host, parts)) for parts in shouts]
+for t in threads:
+    t.start()
+for t in threads:
+    t.join()
+print(len(threads))
+PY
+for node in home p q; do
+    kill -0 "${pid_of[$node]}" || fail "$node ended as a stranger shouted: $(tail "$work/$node.log")"
+    hark "$node" status --json >/dev/null
+done
+hark home topic "still here" -q >/dev/null
+await 30 "a stranger shouted $(cat "$work/stranger") times, and all still follow" equal home p q
+
+# --- the same everywhere ------------------------------------------------------------------------
+all_same home p q
+for node in home p q; do
+    hark "$node" verify -q >/dev/null || fail "verify at $node"
+    git -C "$work/$node/spaces/$space.git" fsck --strict --no-progress >"$work/fsck" 2>&1 ||
+        fail "fsck at $node: $(cat "$work/fsck")"
+    [ ! -s "$work/fsck" ] || fail "fsck at $node says: $(cat "$work/fsck")"
+done
+echo "ok: verify and fsck everywhere"
+link_stats | tee "$work/stats"
+python3 - "$work/stats" <<'PY'
+import json, sys
+ports = {p['port']: p for p in map(json.loads, open(sys.argv[1]))}
+lost, sent = (sum(ports[n][what] for n in ('home', 'p', 'q')) for what in ('lost', 'sent'))
+assert lost > 0.02 * sent, f'{lost} of {sent} frames were lost: that is not 5 %'
+print(f'ok: {lost} of {sent} frames were lost on the way')
+PY
