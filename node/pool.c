@@ -118,6 +118,11 @@ void hark_pool_free(struct hark_pool *pool)
     free(pool);
 }
 
+unsigned hark_pool_threads(const struct hark_pool *pool)
+{
+    return pool == NULL ? 1 : pool->thread_count + 1;
+}
+
 void hark_pool_run(struct hark_pool *pool, size_t count, hark_pool_fn *fn, void *arg)
 {
     if (pool == NULL || pool->thread_count == 0 || count < 2) {

@@ -12,6 +12,8 @@ struct hark_pool;
 /* threads 0: one a core. */
 HARK_CHECK int hark_pool_new(struct hark_pool **out, unsigned threads, struct hark_err *err);
 void hark_pool_free(struct hark_pool *pool);
+/* How many threads work at once, the caller's included; 1 for a NULL pool. */
+unsigned hark_pool_threads(const struct hark_pool *pool);
 
 /* Calls fn(arg, i) for i in 0..count-1, on any thread, the caller's included.
  * Returns when all are done. With a NULL pool the caller does it all. */

@@ -98,6 +98,14 @@ HARK_CHECK int hark_space_check_batch(struct hark_state *state, const struct har
                                       struct hark_batch *batch, struct hark_line **lines,
                                       struct hark_err *err);
 
+/* The same for items that are prepared already. */
+HARK_CHECK int hark_space_judge_batch(struct hark_state *state, const struct hark_store *store,
+                                      const struct hark_log_head *head,
+                                      const struct hark_raw_batch *raw, uint64_t now_ms,
+                                      struct space_item *items, struct hark_log_head *next,
+                                      struct hark_batch *batch, struct hark_line **lines,
+                                      struct hark_err *err);
+
 /* space_check_batch over the space's own state, then index and, when `store`,
  * git, in the order that a crash cannot break. */
 HARK_CHECK int hark_space_adopt(struct hark_space *space, const struct hark_raw_batch *raw,

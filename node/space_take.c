@@ -257,10 +257,9 @@ static int apply_all(struct hark_state *state, struct space_item *items,
     return 0;
 }
 
-int hark_space_check_batch(struct hark_state *state, const struct hark_store *store,
-                           struct hark_pool *pool, const struct hark_log_head *head,
-                           const struct hark_raw_batch *raw, uint64_t now_ms,
-                           struct space_item *items, struct hark_log_head *next,
+int hark_space_judge_batch(struct hark_state *state, const struct hark_store *store,
+                           const struct hark_log_head *head, const struct hark_raw_batch *raw,
+                           uint64_t now_ms, struct space_item *items, struct hark_log_head *next,
                            struct hark_batch *batch, struct hark_line **lines, struct hark_err *err)
 {
     struct hark_log_head expected = *head;
@@ -270,7 +269,6 @@ int hark_space_check_batch(struct hark_state *state, const struct hark_store *st
     int rc;
 
     *lines = NULL;
-    prepare_all(pool, raw, items);
     if (raw->count > 0 && items[0].code == 0)
         first = &items[0];
     else if (raw->count > 0 && hark_state_size(state) == 0)
@@ -296,6 +294,16 @@ int hark_space_check_batch(struct hark_state *state, const struct hark_store *st
         *lines = NULL;
     }
     return rc;
+}
+
+int hark_space_check_batch(struct hark_state *state, const struct hark_store *store,
+                           struct hark_pool *pool, const struct hark_log_head *head,
+                           const struct hark_raw_batch *raw, uint64_t now_ms,
+                           struct space_item *items, struct hark_log_head *next,
+                           struct hark_batch *batch, struct hark_line **lines, struct hark_err *err)
+{
+    prepare_all(pool, raw, items);
+    return hark_space_judge_batch(state, store, head, raw, now_ms, items, next, batch, lines, err);
 }
 
 /* --- adopting -------------------------------------------------------------- */
