@@ -110,6 +110,34 @@ HARK_CHECK int hark_repo_erase(struct hark_repo *repo, const char *log,
                                const struct hark_erasure *items, size_t count,
                                struct hark_err *err);
 
+/* --- an auditor's view (repo_view.c) --- */
+
+/* Opens what lies at `path` (a bare repository, or a folder .git) for reading with
+ * nothing but its objects and refs: no configuration, no alternates, whoever owns it.
+ * Only hark_repo_read, hark_repo_read_files and what follows may be used with it.
+ * Error: not-found. */
+HARK_CHECK int hark_repo_view(struct hark_repo **out, const char *path, struct hark_err *err);
+/* The commit that a log's ref points to, by the name that follows refs/heads/ (in a
+ * clone refs/remotes/origin/). Error: damaged (there is something else). */
+HARK_CHECK int hark_repo_view_ref(struct hark_repo *repo, const char *name, bool *exists,
+                                  struct hark_git_id *id, struct hark_err *err);
+/* Whose intake logs there are, in byte order; *names is allocated (free()). */
+HARK_CHECK int hark_repo_view_intakes(struct hark_repo *repo,
+                                      char (**names)[HARK_NODE_NAME_MAX + 1], size_t *count,
+                                      struct hark_err *err);
+/* Each blob of at most `max` bytes that is in the repository, wherever. */
+HARK_CHECK int hark_repo_view_blobs(struct hark_repo *repo, size_t max, hark_payload_fn *fn,
+                                    void *arg, struct hark_err *err);
+/* Walks the tree of a payload ref's commit in order of positions; *size is what it
+ * says it covers, also when the walk fails. Whatever the size, a hostile tree can have
+ * 2^64 positions: `fn` must stop it. Non-zero from `fn` is returned. Errors: not-found,
+ * damaged (not as PROTOCOL.md 7.5 says). */
+typedef int hark_covered_fn(void *arg, uint64_t position, const struct hark_git_id *blob,
+                            struct hark_err *err);
+HARK_CHECK int hark_repo_walk_payloads(struct hark_repo *repo, const struct hark_git_id *commit,
+                                       uint64_t *size, hark_covered_fn *fn, void *arg,
+                                       struct hark_err *err);
+
 /* Geometric merging (PROTOCOL.md 7.4) of entry packs and of payload packs, each
  * bounded; *merged (may be NULL) counts packs that went. Does little when there
  * is little to do. Writes: not beside another writer. Error: busy while stock

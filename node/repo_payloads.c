@@ -887,6 +887,48 @@ int hark_payload_drop(struct hark_repo *repo, const struct hark_idset *blobs, st
     return each_ref(repo, drop_in_ref, (void *)(uintptr_t)blobs, err);
 }
 
+/* ---- walking ---- */
+
+struct walk {
+    struct hark_repo *repo;
+    hark_covered_fn *fn;
+    void *arg;
+};
+
+static int walk_tree(const struct walk *w, const struct hark_git_id *id, unsigned levels,
+                     uint64_t before, struct hark_err *err)
+{
+    struct node node = {.count = 0};
+    int rc = load_node(w->repo, id, levels == 1, &node, err);
+    for (unsigned i = 0; rc == 0 && i < FANOUT; i++) {
+        uint64_t at = before << 8 | i;
+        if (node.present[i]) {
+            rc = levels > 1 ? walk_tree(w, &node.ids[i], levels - 1, at, err)
+                            : w->fn(w->arg, at, &node.ids[i], err);
+        }
+    }
+    return rc;
+}
+
+int hark_repo_walk_payloads(struct hark_repo *repo, const struct hark_git_id *commit,
+                            uint64_t *size, hark_covered_fn *fn, void *arg, struct hark_err *err)
+{
+    const struct walk w = {.repo = repo, .fn = fn, .arg = arg};
+    struct hark_buf bytes = hark_buf_init(COMMIT_MAX);
+    struct cover cover = {.exists = true};
+    int rc = hark_repo_read(repo, HARK_GIT_COMMIT, commit, &bytes, err);
+    *size = 0;
+    if (rc == HARK_E_LIMIT || (rc == 0 && !parse_commit(&cover, hark_buf_span(&bytes)))) {
+        rc = hark_err_set(err, HARK_E_DAMAGED, "the ref points to no payload commit");
+    }
+    hark_buf_free(&bytes);
+    if (rc != 0) {
+        return rc;
+    }
+    *size = cover.size;
+    return walk_tree(&w, &cover.root, levels_of(cover.size), 0, err);
+}
+
 /* ---- what is there ---- */
 
 struct visit {
