@@ -8,19 +8,24 @@
  *   names us later than we name it must still be reached, so a connection that
  *   has been silent for a while is made anew when something is to be sent.
  * - It buffers a multipart message until its last frame has come, however many
- *   there are; ZMQ_MAXMSGSIZE bounds each frame only. Nothing on this side of its
- *   interface can help that: only who ZAP lets in can do it, and the daemon runs
- *   under a limit of memory.
+ *   there are; ZMQ_MAXMSGSIZE bounds each frame only. So its monitors tell us the
+ *   descriptors of the connections, and edge_guard.c watches over those and ends
+ *   the ones on which too much is under way.
+ * - A ROUTER cannot be told to drop a peer (only its draft interface can); ending
+ *   the TCP connection by its descriptor does the same.
  * - A ROUTER takes the routing id that a peer gives itself. Ids are used here for
  *   the way back only; who a peer is, is what ZAP says of each message.
  */
 #include "edge.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -28,6 +33,7 @@
 #include <unistd.h>
 #include <zmq.h>
 
+#include "edge_guard.h"
 #include "schemas/ticket.h"
 
 #define ZAP_ENDPOINT "inproc://zeromq.zap.01"
@@ -50,12 +56,18 @@
 #define REMAKE_LAST_MS  30000u
 #define SILENT_MS       60000u
 #define POLL_LONGEST_MS 60000u
+#define RECHECK_MS      1000u /* a peer's messages are taken so long without asking `allow` again */
+#define SWEEP_MS        10000u /* and a silent peer is looked at so often */
 
 /* A connection that we opened. */
 struct link {
-    struct hark_key peer;
+    struct hark_key peer;  /* what it is called: hark_edge_link */
+    struct hark_key curve; /* the other side's key */
+    const struct hark_box *own;
     char address[HARK_ADDRESS_MAX + 1];
-    void *socket;
+    void *socket;  /* NULL: rests, after too much came over it */
+    void *monitor; /* tells its descriptors */
+    int fd;        /* -1: not connected */
     bool draining; /* in the midst of a message with too many frames */
     uint64_t heard_ms, made_ms;
     uint64_t patience_ms; /* until it is made anew */
@@ -65,7 +77,9 @@ struct link {
 struct route {
     struct hark_key peer;
     uint64_t via;
-    uint64_t used; /* order of use */
+    uint64_t used;       /* order of use */
+    uint64_t checked_ms; /* when `allow` was asked last; 0: not by us */
+    int fd;              /* -1: gone, or not known */
     size_t size;
     uint8_t id[ROUTING_ID_MAX];
 };
@@ -75,6 +89,9 @@ struct hark_edge {
     const struct hark_box *curve;
     void *context;
     void *router; /* NULL: does not listen */
+    void *router_monitor;
+    struct hark_guard *guard;
+    uint64_t next_monitor, next_guard_ms, next_sweep_ms;
     bool draining;
     void *zap;
     pthread_t zap_thread;
@@ -133,22 +150,22 @@ static int set_options(void *socket, const struct option *options, size_t count,
 }
 
 /* What all sockets that touch the network have in common. */
-static int set_common(const struct hark_edge *edge, void *socket, struct hark_err *err)
+static int set_common(void *socket, const struct hark_box *box, struct hark_err *err)
 {
     static const struct option options[] = {
         {ZMQ_LINGER, 0},
         {ZMQ_SNDHWM, 16},
         {ZMQ_RCVHWM, 16},
-        {ZMQ_HANDSHAKE_IVL, 10000},
+        {ZMQ_HANDSHAKE_IVL, 30000},
         {ZMQ_HEARTBEAT_IVL, 10000},
         {ZMQ_HEARTBEAT_TIMEOUT, 30000},
         {ZMQ_HEARTBEAT_TTL, 30000},
     };
     int64_t frame_max = HARK_LOAD_MAX + CURVE_OVERHEAD;
     int rc = set_options(socket, options, sizeof(options) / sizeof(options[0]), err);
-    if (rc == 0 && (zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &frame_max, sizeof(frame_max)) != 0 ||
-                    zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, hark_box_secret(edge->curve),
-                                   HARK_KEY_SIZE) != 0)) {
+    if (rc == 0 &&
+        (zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &frame_max, sizeof(frame_max)) != 0 ||
+         zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, hark_box_secret(box), HARK_KEY_SIZE) != 0)) {
         rc = zmq_failed(err, "an option of ZeroMQ");
     }
     return rc;
@@ -159,6 +176,78 @@ static int set_family(void *socket, const char *address, struct hark_err *err)
 {
     struct option ipv6 = {ZMQ_IPV6, strchr(address, '[') != NULL};
     return set_options(socket, &ipv6, 1, err);
+}
+
+/* ---- monitors: which connections there are ---- */
+
+/* libzmq's I/O thread waits for room when a monitor's queue is full, so this side
+ * takes any number; what is in it is bounded by how fast connections can come. */
+static int open_monitor(struct hark_edge *edge, void *socket, int events, void **out,
+                        struct hark_err *err)
+{
+    static const struct option options[] = {{ZMQ_LINGER, 0}, {ZMQ_RCVHWM, 0}};
+    char name[64];
+    int rc = 0;
+    (void)snprintf(name, sizeof(name), "inproc://hark-monitor-%" PRIu64, edge->next_monitor++);
+    void *monitor = zmq_socket(edge->context, ZMQ_PAIR);
+    if (monitor == NULL || zmq_socket_monitor(socket, name, events) != 0) {
+        rc = zmq_failed(err, "a monitor of connections");
+        goto out;
+    }
+    rc = set_options(monitor, options, sizeof(options) / sizeof(options[0]), err);
+    if (rc == 0 && zmq_connect(monitor, name) != 0) {
+        rc = zmq_failed(err, "a monitor of connections");
+    }
+    if (rc != 0) {
+        (void)zmq_socket_monitor(socket, NULL, 0);
+    }
+out:
+    if (rc != 0 && monitor != NULL) {
+        (void)zmq_close(monitor);
+        monitor = NULL;
+    }
+    *out = monitor;
+    return rc;
+}
+
+/* First the sending end: it must never wait for a receiver that is gone. */
+static void close_monitored(void *socket, void *monitor)
+{
+    if (socket != NULL) {
+        (void)zmq_socket_monitor(socket, NULL, 0);
+    }
+    if (monitor != NULL) {
+        (void)zmq_close(monitor);
+    }
+    if (socket != NULL) {
+        (void)zmq_close(socket);
+    }
+}
+
+/* Frames of an event: u16 event and u32 value (both in the machine's order),
+ * address. False: there is none. */
+static bool next_event(void *monitor, uint16_t *event, int *fd)
+{
+    zmq_msg_t frame;
+    uint32_t value = 0;
+    bool any = false, more = true;
+    (void)zmq_msg_init(&frame);
+    for (size_t i = 0; more; i++) {
+        if (zmq_msg_recv(&frame, monitor, ZMQ_DONTWAIT) < 0) {
+            any = false;
+            break;
+        }
+        if (i == 0 && zmq_msg_size(&frame) >= sizeof(*event) + sizeof(value)) {
+            const uint8_t *data = zmq_msg_data(&frame);
+            memcpy(event, data, sizeof(*event));
+            memcpy(&value, data + sizeof(*event), sizeof(value));
+            any = true;
+        }
+        more = zmq_msg_more(&frame);
+    }
+    (void)zmq_msg_close(&frame);
+    *fd = value <= INT_MAX ? (int)value : -1;
+    return any;
 }
 
 /* ---- ZAP: who gets in ---- */
@@ -296,7 +385,11 @@ int hark_edge_new(struct hark_edge **out, const struct hark_box *curve,
     edge->curve = curve;
     edge->next_via = HARK_VIA_THEIRS;
     atomic_init(&edge->stop, false);
-    int rc = 0;
+    edge->wake_fd = -1;
+    int rc = hark_guard_new(&edge->guard, err);
+    if (rc != 0) {
+        goto out;
+    }
     edge->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (edge->wake_fd < 0) {
         rc = hark_err_errno(err, errno, "an eventfd");
@@ -304,7 +397,7 @@ int hark_edge_new(struct hark_edge **out, const struct hark_box *curve,
     }
     edge->context = zmq_ctx_new();
     if (edge->context == NULL || zmq_ctx_set(edge->context, ZMQ_BLOCKY, 0) != 0 ||
-        zmq_ctx_set(edge->context, ZMQ_MAX_SOCKETS, 2 * LINKS_MAX) != 0) {
+        zmq_ctx_set(edge->context, ZMQ_MAX_SOCKETS, 4 * LINKS_MAX) != 0) {
         rc = zmq_failed(err, "a context of ZeroMQ");
         goto out;
     }
@@ -318,11 +411,19 @@ out:
     return rc;
 }
 
-static void free_link(struct link *link)
+static void close_link(struct hark_edge *edge, struct link *link)
 {
-    if (link->socket != NULL) {
-        (void)zmq_close(link->socket);
-    }
+    close_monitored(link->socket, link->monitor);
+    hark_guard_closed(edge->guard, link->fd);
+    link->socket = NULL;
+    link->monitor = NULL;
+    link->fd = -1;
+    link->draining = false;
+}
+
+static void free_link(struct hark_edge *edge, struct link *link)
+{
+    close_link(edge, link);
     free(link);
 }
 
@@ -332,11 +433,9 @@ void hark_edge_free(struct hark_edge *edge)
         return;
     }
     for (size_t i = 0; i < edge->link_count; i++) {
-        free_link(edge->links[i]);
+        free_link(edge, edge->links[i]);
     }
-    if (edge->router != NULL) {
-        (void)zmq_close(edge->router);
-    }
+    close_monitored(edge->router, edge->router_monitor);
     if (edge->context != NULL) {
         /* Wakes the ZAP thread, which closes its own socket. */
         (void)zmq_ctx_shutdown(edge->context);
@@ -352,6 +451,7 @@ void hark_edge_free(struct hark_edge *edge)
         (void)close(edge->wake_fd);
     }
     free(edge->routes);
+    hark_guard_free(edge->guard);
     free(edge);
 }
 
@@ -369,7 +469,7 @@ static int make_router(struct hark_edge *edge, struct hark_err *err)
     if (socket == NULL) {
         return zmq_failed(err, "a socket to listen on");
     }
-    int rc = set_common(edge, socket, err);
+    int rc = set_common(socket, edge->curve, err);
     if (rc == 0) {
         rc = set_options(socket, options, sizeof(options) / sizeof(options[0]), err);
     }
@@ -377,6 +477,10 @@ static int make_router(struct hark_edge *edge, struct hark_err *err)
      * have no User-Id then, and nothing of theirs gets past peer_of. */
     if (rc == 0 && zmq_setsockopt(socket, ZMQ_ZAP_DOMAIN, ZAP_DOMAIN, strlen(ZAP_DOMAIN)) != 0) {
         rc = zmq_failed(err, "an option of ZeroMQ");
+    }
+    if (rc == 0) {
+        rc = open_monitor(edge, socket, ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED,
+                          &edge->router_monitor, err);
     }
     if (rc != 0) {
         (void)zmq_close(socket);
@@ -442,7 +546,7 @@ static struct link *find_link(const struct hark_edge *edge, const struct hark_ke
     return NULL;
 }
 
-static int make_dealer(const struct hark_edge *edge, struct link *link, struct hark_err *err)
+static int make_dealer(struct hark_edge *edge, struct link *link, struct hark_err *err)
 {
     static const struct option options[] = {
         {ZMQ_IMMEDIATE, 1}, /* nothing is queued for who is not there */
@@ -450,57 +554,62 @@ static int make_dealer(const struct hark_edge *edge, struct link *link, struct h
         {ZMQ_RECONNECT_IVL_MAX, 10000},
         {ZMQ_CONNECT_TIMEOUT, 10000},
     };
-    void *socket = zmq_socket(edge->context, ZMQ_DEALER);
+    const struct hark_box *box = link->own != NULL ? link->own : edge->curve;
+    void *monitor = NULL, *socket = zmq_socket(edge->context, ZMQ_DEALER);
     if (socket == NULL) {
         return zmq_failed(err, "a socket to connect with");
     }
-    int rc = set_common(edge, socket, err);
+    int rc = set_common(socket, box, err);
     if (rc == 0) {
         rc = set_options(socket, options, sizeof(options) / sizeof(options[0]), err);
     }
     if (rc == 0) {
         rc = set_family(socket, link->address, err);
     }
+    if (rc == 0) {
+        rc =
+            open_monitor(edge, socket, ZMQ_EVENT_CONNECTED | ZMQ_EVENT_DISCONNECTED, &monitor, err);
+    }
     if (rc == 0 &&
-        (zmq_setsockopt(socket, ZMQ_CURVE_PUBLICKEY, hark_box_key(edge->curve)->bytes,
-                        HARK_KEY_SIZE) != 0 ||
-         zmq_setsockopt(socket, ZMQ_CURVE_SERVERKEY, link->peer.bytes, HARK_KEY_SIZE) != 0 ||
+        (zmq_setsockopt(socket, ZMQ_CURVE_PUBLICKEY, hark_box_key(box)->bytes, HARK_KEY_SIZE) !=
+             0 ||
+         zmq_setsockopt(socket, ZMQ_CURVE_SERVERKEY, link->curve.bytes, HARK_KEY_SIZE) != 0 ||
          zmq_connect(socket, link->address) != 0)) {
         rc = zmq_failed(err, link->address);
     }
     if (rc != 0) {
-        (void)zmq_close(socket);
+        close_monitored(socket, monitor);
         return rc;
     }
+    close_link(edge, link); /* what there was before */
     link->socket = socket;
-    link->draining = false;
+    link->monitor = monitor;
     link->made_ms = monotonic_ms();
     return 0;
 }
 
-/* Keys of one's own for a connection are not used yet. */
+/* "hark/link/1\n" keeps the name apart from all other hashes; nobody has a CURVE key
+ * that is one. */
 struct hark_key hark_edge_link(const struct hark_key *curve, const struct hark_box *own)
 {
     static const char label[] = "hark/link/1\n";
-    struct hark_sha256 h;
-    struct hark_key link = *curve;
+    struct hark_key name = *curve;
     if (own != NULL) {
+        struct hark_sha256 h;
         hark_sha256_init(&h);
         hark_sha256_update(&h, label, sizeof(label) - 1);
         hark_sha256_update(&h, curve->bytes, HARK_KEY_SIZE);
         hark_sha256_update(&h, hark_box_key(own)->bytes, HARK_KEY_SIZE);
         struct hark_hash hash = hark_sha256_final(&h);
-        memcpy(link.bytes, hash.bytes, HARK_KEY_SIZE);
+        memcpy(name.bytes, hash.bytes, HARK_KEY_SIZE);
     }
-    return link;
+    return name;
 }
 
 int hark_edge_connect(struct hark_edge *edge, const struct hark_key *peer,
                       const struct hark_key *curve, const struct hark_box *own, const char *address,
                       struct hark_err *err)
 {
-    (void)curve;
-    (void)own;
     if (!hark_address_valid(hark_span_str(address))) {
         return hark_err_set(err, HARK_E_CONFIG, "'%s' is not tcp://host:port", address);
     }
@@ -513,6 +622,9 @@ int hark_edge_connect(struct hark_edge *edge, const struct hark_key *peer,
         return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a peer");
     }
     link->peer = *peer;
+    link->curve = *curve;
+    link->own = own;
+    link->fd = -1;
     link->patience_ms = REMAKE_FIRST_MS;
     memcpy(link->address, address, strlen(address) + 1);
     int rc = make_dealer(edge, link, err);
@@ -528,7 +640,7 @@ void hark_edge_disconnect(struct hark_edge *edge, const struct hark_key *peer)
 {
     for (size_t i = 0; i < edge->link_count; i++) {
         if (hark_key_equal(&edge->links[i]->peer, peer)) {
-            free_link(edge->links[i]);
+            free_link(edge, edge->links[i]);
             edge->link_count--;
             edge->links[i] = edge->links[edge->link_count];
             return;
@@ -538,8 +650,8 @@ void hark_edge_disconnect(struct hark_edge *edge, const struct hark_key *peer)
 
 /* libzmq reconnects by itself, except after it was refused: then only a new
  * socket does. One that is silent because the peer is away is remade as well,
- * which costs nothing. */
-static void remake_if_silent(const struct hark_edge *edge, struct link *link)
+ * which costs nothing; and one that rests. */
+static void remake_if_silent(struct hark_edge *edge, struct link *link)
 {
     uint64_t now = monotonic_ms();
     if (now - link->made_ms < link->patience_ms ||
@@ -548,10 +660,17 @@ static void remake_if_silent(const struct hark_edge *edge, struct link *link)
     }
     link->patience_ms =
         2 * link->patience_ms < REMAKE_LAST_MS ? 2 * link->patience_ms : REMAKE_LAST_MS;
-    void *before = link->socket;
-    if (make_dealer(edge, link, NULL) == 0) {
-        (void)zmq_close(before);
-    }
+    /* Later, if it cannot be made now. */
+    (void)make_dealer(edge, link, NULL);
+}
+
+/* libzmq would be connected again in a moment, and all begin anew. */
+static void rest(struct hark_edge *edge, struct link *link)
+{
+    close_link(edge, link);
+    link->made_ms = monotonic_ms();
+    link->patience_ms = REMAKE_LAST_MS;
+    link->heard_ms = 0;
 }
 
 /* ---- routes: connections of others ---- */
@@ -595,6 +714,8 @@ static struct route *new_route(struct hark_edge *edge, const struct hark_key *pe
         route = oldest_route(edge, NULL, ROUTES_MAX);
     }
     if (route != NULL) {
+        /* What cannot be answered any more has no business here. */
+        hark_guard_end(edge->guard, route->fd, &route->peer);
         return route;
     }
     if (edge->route_count == edge->route_room) {
@@ -631,11 +752,50 @@ static struct route *route_of(struct hark_edge *edge, struct hark_span id,
         }
         route->peer = *peer;
         route->via = edge->next_via++;
+        route->checked_ms = 0;
+        route->fd = -1;
         route->size = id.size;
         memcpy(route->id, id.data, id.size);
     }
     route->used = edge->uses++;
     return route;
+}
+
+void hark_edge_drop(struct hark_edge *edge, const struct hark_key *peer)
+{
+    for (size_t i = 0; i < edge->route_count;) {
+        if (hark_key_equal(&edge->routes[i].peer, peer)) {
+            forget_route(edge, &edge->routes[i]);
+        } else {
+            i++;
+        }
+    }
+    hark_guard_end_all(edge->guard, peer);
+}
+
+/* ZAP was asked when the connection began; that may be long ago. False: the route
+ * is gone now. */
+static bool still_allowed(struct hark_edge *edge, struct route *route)
+{
+    struct hark_key peer = route->peer;
+    uint64_t now = monotonic_ms();
+    if (route->checked_ms != 0 && now - route->checked_ms < RECHECK_MS) {
+        return true;
+    }
+    route->checked_ms = now;
+    if (edge->handlers.allow(edge->handlers.arg, &peer)) {
+        return true;
+    }
+    hark_edge_drop(edge, &peer);
+    return false;
+}
+
+/* Those that say nothing are asked about as well. */
+static void sweep_routes(struct hark_edge *edge)
+{
+    for (size_t i = 0; i < edge->route_count;) {
+        i = still_allowed(edge, &edge->routes[i]) ? i + 1 : 0;
+    }
 }
 
 /* ---- receiving ---- */
@@ -697,6 +857,17 @@ static bool peer_of(zmq_msg_t *frame, struct hark_key *peer)
     return user != NULL && hark_key_from_hex(peer, hark_span_str(user), NULL) == 0;
 }
 
+/* The descriptor of the connection that a frame came over. libzmq calls asking for
+ * it deprecated, since it may be closed by now: the guard is told when it is. */
+static int descriptor_of(zmq_msg_t *frame)
+{
+    uint64_t fd = 0;
+    const char *text = zmq_msg_gets(frame, "__fd");
+    return text != NULL && hark_decimal_decode(&fd, hark_span_str(text), INT_MAX, NULL) == 0
+               ? (int)fd
+               : -1;
+}
+
 static bool take_from_router(struct hark_edge *edge)
 {
     zmq_msg_t frames[1 + FRAMES_MAX];
@@ -707,8 +878,13 @@ static bool take_from_router(struct hark_edge *edge)
     size_t count = receive(edge->router, &edge->draining, frames, 1 + FRAMES_MAX);
     if (count > 1 && peer_of(&frames[1], &peer)) {
         struct hark_span id = hark_span(zmq_msg_data(&frames[0]), zmq_msg_size(&frames[0]));
-        const struct route *route = route_of(edge, id, &peer);
+        int fd = descriptor_of(&frames[1]);
+        hark_guard_heard(edge->guard, fd, &peer);
+        struct route *route = route_of(edge, id, &peer);
         if (route != NULL) {
+            route->fd = fd;
+        }
+        if (route != NULL && still_allowed(edge, route)) {
             hand_over(edge, &peer, route->via, frames + 1, count - 1);
         }
     }
@@ -725,8 +901,10 @@ static bool take_from_link(struct hark_edge *edge, struct link *link)
     for (size_t i = 0; i < FRAMES_MAX; i++) {
         (void)zmq_msg_init(&frames[i]);
     }
-    size_t count = receive(link->socket, &link->draining, frames, FRAMES_MAX);
+    size_t count =
+        link->socket == NULL ? 0 : receive(link->socket, &link->draining, frames, FRAMES_MAX);
     if (count > 0) {
+        hark_guard_heard(edge->guard, descriptor_of(&frames[0]), &peer);
         link->heard_ms = monotonic_ms();
         link->patience_ms = REMAKE_FIRST_MS;
         hand_over(edge, &peer, HARK_VIA_OURS, frames, count);
@@ -761,16 +939,35 @@ static int send_frames(void *socket, const struct hark_span *frames, size_t coun
     return failed;
 }
 
-static int send_by_link(const struct hark_edge *edge, struct link *link,
-                        const struct hark_span *frames, size_t count, struct hark_err *err)
+static size_t sum_of(const struct hark_span *frames, size_t count)
 {
+    size_t sum = 0;
+    for (size_t i = 0; i < count; i++) {
+        sum += frames[i].size;
+    }
+    return sum;
+}
+
+static int too_much_unread(struct hark_err *err)
+{
+    return hark_err_set(err, HARK_E_BUSY, "it has not read what was sent to it before");
+}
+
+static int send_by_link(struct hark_edge *edge, struct link *link, const struct hark_span *frames,
+                        size_t count, struct hark_err *err)
+{
+    size_t size = sum_of(frames, count);
     if (link == NULL) {
         return hark_err_set(err, HARK_E_PEER_UNREACHABLE, "no connection to it");
     }
-    if (send_frames(link->socket, frames, count) != 0) {
+    if (link->socket != NULL && !hark_guard_may_send(edge->guard, link->fd, size)) {
+        return too_much_unread(err);
+    }
+    if (link->socket == NULL || send_frames(link->socket, frames, count) != 0) {
         remake_if_silent(edge, link);
         return hark_err_set(err, HARK_E_PEER_UNREACHABLE, "%s does not take it", link->address);
     }
+    hark_guard_sent(edge->guard, link->fd, size);
     return 0;
 }
 
@@ -778,8 +975,12 @@ static int send_by_route(struct hark_edge *edge, struct route *route,
                          const struct hark_span *frames, size_t count, struct hark_err *err)
 {
     struct hark_span all[1 + FRAMES_MAX];
-    if (route == NULL || edge->router == NULL) {
+    size_t size = sum_of(frames, count);
+    if (route == NULL || edge->router == NULL || !still_allowed(edge, route)) {
         return hark_err_set(err, HARK_E_PEER_UNREACHABLE, "its connection is gone");
+    }
+    if (!hark_guard_may_send(edge->guard, route->fd, size)) {
+        return too_much_unread(err);
     }
     all[0] = hark_span(route->id, route->size);
     memcpy(all + 1, frames, count * sizeof(*frames));
@@ -791,6 +992,7 @@ static int send_by_route(struct hark_edge *edge, struct route *route,
         forget_route(edge, route);
         return hark_err_set(err, HARK_E_PEER_UNREACHABLE, "its connection is gone");
     }
+    hark_guard_sent(edge->guard, route->fd, size);
     return 0;
 }
 
@@ -828,6 +1030,89 @@ int hark_edge_send(struct hark_edge *edge, const struct hark_key *peer, uint64_t
         route = NULL;
     }
     return send_by_route(edge, route, frames, count, err);
+}
+
+/* ---- watching over the connections ---- */
+
+static void router_events(struct hark_edge *edge)
+{
+    uint16_t event = 0;
+    int fd = -1;
+    while (edge->router_monitor != NULL && next_event(edge->router_monitor, &event, &fd)) {
+        if (event == ZMQ_EVENT_ACCEPTED) {
+            hark_guard_opened(edge->guard, fd, NULL, monotonic_ms());
+            continue;
+        }
+        hark_guard_closed(edge->guard, fd);
+        for (size_t i = 0; i < edge->route_count; i++) {
+            edge->routes[i].fd = edge->routes[i].fd == fd ? -1 : edge->routes[i].fd;
+        }
+    }
+}
+
+static void link_events(struct hark_edge *edge, struct link *link)
+{
+    uint16_t event = 0;
+    int fd = -1;
+    while (link->monitor != NULL && next_event(link->monitor, &event, &fd)) {
+        if (event == ZMQ_EVENT_CONNECTED) {
+            hark_guard_opened(edge->guard, fd, &link->peer, monotonic_ms());
+            link->fd = fd;
+        } else {
+            hark_guard_closed(edge->guard, fd);
+            link->fd = link->fd == fd ? -1 : link->fd;
+        }
+    }
+}
+
+/* A connection was ended for what came over it. That was no message, and counts
+ * against the peer like one of too many frames. */
+static void on_ended(void *arg, int fd, const struct hark_key *whose, bool ours)
+{
+    static const struct hark_span none[FRAMES_MAX];
+    struct hark_edge *edge = arg;
+    struct link *link = ours && whose != NULL ? find_link(edge, whose) : NULL;
+    uint64_t via = 0;
+    if (link != NULL) {
+        rest(edge, link);
+        via = HARK_VIA_OURS;
+    }
+    for (size_t i = 0; !ours && whose != NULL && i < edge->route_count; i++) {
+        struct route *route = &edge->routes[i];
+        if (route->fd == fd && hark_key_equal(&route->peer, whose)) {
+            via = route->via;
+            forget_route(edge, route);
+            break;
+        }
+    }
+    if (via != 0) {
+        struct hark_key peer = *whose;
+        edge->handlers.message(edge->handlers.arg, &peer, via, none, FRAMES_MAX + 1);
+    }
+}
+
+static void watch(struct hark_edge *edge)
+{
+    uint64_t now = monotonic_ms();
+    router_events(edge);
+    if (now < edge->next_guard_ms) {
+        return;
+    }
+    edge->next_guard_ms = now + HARK_GUARD_EVERY_MS;
+    for (size_t i = 0; i < edge->link_count; i++) {
+        link_events(edge, edge->links[i]);
+    }
+    hark_guard_check(edge->guard, now, on_ended, edge);
+    if (now >= edge->next_sweep_ms) {
+        edge->next_sweep_ms = now + SWEEP_MS;
+        sweep_routes(edge);
+    }
+}
+
+static uint64_t watch_due(const struct hark_edge *edge)
+{
+    return edge->link_count > 0 || hark_guard_count(edge->guard) > 0 ? HARK_GUARD_EVERY_MS
+                                                                     : POLL_LONGEST_MS;
 }
 
 /* ---- the loop ---- */
@@ -881,16 +1166,20 @@ static void read_link(struct hark_edge *edge, const struct hark_key *peer)
     }
 }
 
-/* Items: the eventfd, the router if there is one, the links in order. */
+/* Items: the eventfd, the router and its monitor if there is one, the links in
+ * order (for one that rests, nothing). */
 static size_t fill_items(const struct hark_edge *edge, zmq_pollitem_t *items)
 {
     size_t n = 0;
     items[n++] = (zmq_pollitem_t){.fd = edge->wake_fd, .events = ZMQ_POLLIN};
     if (edge->router != NULL) {
         items[n++] = (zmq_pollitem_t){.socket = edge->router, .events = ZMQ_POLLIN};
+        items[n++] = (zmq_pollitem_t){.socket = edge->router_monitor, .events = ZMQ_POLLIN};
     }
     for (size_t i = 0; i < edge->link_count; i++) {
-        items[n++] = (zmq_pollitem_t){.socket = edge->links[i]->socket, .events = ZMQ_POLLIN};
+        void *socket = edge->links[i]->socket;
+        items[n++] = socket != NULL ? (zmq_pollitem_t){.socket = socket, .events = ZMQ_POLLIN}
+                                    : (zmq_pollitem_t){.fd = edge->wake_fd};
     }
     return n;
 }
@@ -918,7 +1207,7 @@ static void read_ready(struct hark_edge *edge, const zmq_pollitem_t *items, size
 
 int hark_edge_run(struct hark_edge *edge, struct hark_err *err)
 {
-    static const size_t room = 2 + LINKS_MAX;
+    static const size_t room = 3 + LINKS_MAX;
     int rc = 0;
     zmq_pollitem_t *items = calloc(room, sizeof(*items));
     if (items == NULL) {
@@ -926,7 +1215,8 @@ int hark_edge_run(struct hark_edge *edge, struct hark_err *err)
     }
     while (!stopped(edge)) {
         uint64_t wait_ms = edge->handlers.tick(edge->handlers.arg);
-        long timeout = (long)(wait_ms < POLL_LONGEST_MS ? wait_ms : POLL_LONGEST_MS);
+        uint64_t due_ms = watch_due(edge);
+        long timeout = (long)(wait_ms < due_ms ? wait_ms : due_ms);
         size_t count = fill_items(edge, items);
         int ready = zmq_poll(items, (int)count, timeout);
         if (ready < 0 && errno != EINTR) {
@@ -936,6 +1226,7 @@ int hark_edge_run(struct hark_edge *edge, struct hark_err *err)
         if (ready > 0) {
             read_ready(edge, items, count);
         }
+        watch(edge);
     }
     free(items);
     return rc;

@@ -3,9 +3,23 @@
  * each peer that we connect to, CURVE on all of them, ZAP deciding who gets in;
  * one loop in the caller's thread, which other threads may wake. PROTOCOL.md 9.1.
  *
- * Everything is bounded: frame sizes (ZMQ_MAXMSGSIZE), queues (HWM, where a slow
- * peer loses messages rather than holding us up), the connections of a peer that
- * are remembered, the frames of a message that are kept.
+ * Everything is bounded:
+ *
+ *     a frame                     16 MiB and CURVE's own (ZMQ_MAXMSGSIZE); who sends more is
+ *                                 disconnected
+ *     a queue                     16 messages each way (ZMQ_SNDHWM, ZMQ_RCVHWM): a slow peer
+ *                                 loses messages rather than holding us up
+ *     what a peer leaves unread   24 MiB, or one message
+ *     what is under way to us     40 MiB a connection without a whole message, 128 MiB in
+ *                                 all (edge_guard.h); who sends more is disconnected
+ *     a peer's connections to us  4; the one least recently used is ended
+ *     connections                 4,096, of which 256 of whom nothing was heard yet
+ *     a handshake                 30 s (ZMQ_HANDSHAKE_IVL)
+ *     a peer that is gone         heartbeats every 10 s, for 30 s (ZMQ_HEARTBEAT_IVL,
+ *                                 _TIMEOUT, _TTL); one that drips a message in bytes cannot
+ *                                 answer them either
+ *     connecting                  10 s an attempt, attempts 200 ms apart and then, doubling,
+ *                                 up to 10 s (ZMQ_CONNECT_TIMEOUT, ZMQ_RECONNECT_IVL, _MAX)
  *
  * All functions belong to the loop's thread, except hark_edge_wake and
  * hark_edge_stop; before hark_edge_run any one thread may prepare the edge.
@@ -20,13 +34,15 @@ struct hark_edge;
 
 struct hark_edge_handlers {
     void *arg;
-    /* ZAP: may this CURVE key connect? Called on another thread than the loop's:
-     * must only look at what is locked or constant. */
+    /* ZAP: may this CURVE key connect? And, at most once a second: may it still?
+     * Called on another thread than the loop's, and on the loop's (by hark_edge_send
+     * also: hold no lock of its then); must only look at what is locked or constant. */
     bool (*allow)(void *arg, const struct hark_key *curve);
     /* A message from a peer (by its authenticated CURVE key) over the connection
      * `via`. Of a message of more than three frames only the first three are at
      * hand and count is 4; it is nothing that hark_message_decode accepts, but
-     * counts against the peer. */
+     * counts against the peer. Where the connection was ended since too much came over
+     * it, those three are empty. */
     void (*message)(void *arg, const struct hark_key *peer, uint64_t via,
                     const struct hark_span *frames, size_t count);
     /* hark_edge_wake was called (once or more). */
@@ -59,9 +75,13 @@ HARK_CHECK int hark_edge_connect(struct hark_edge *edge, const struct hark_key *
  * "hark/link/1\n" ‖ curve ‖ own's public key; `curve` itself where own is NULL. */
 struct hark_key hark_edge_link(const struct hark_key *curve, const struct hark_box *own);
 void hark_edge_disconnect(struct hark_edge *edge, const struct hark_key *peer);
-/* Never blocks. HARK_E_BUSY: its queue is full; peer-unreachable: no connection
- * (or, over the one that we opened, a full queue: ZeroMQ does not tell them
- * apart there). */
+/* Ends the connections that this peer opened: for one who was let in and is not any
+ * more. (Who `allow` says no to is found out without this: by its next message after a
+ * second, or within ten.) It does not touch a connection that we opened. */
+void hark_edge_drop(struct hark_edge *edge, const struct hark_key *peer);
+/* Never blocks. HARK_E_BUSY: its queue is full, or too much that was sent to it is
+ * unread; peer-unreachable: no connection, or it may not be here any more (or, over
+ * the one that we opened, a full queue: ZeroMQ does not tell them apart there). */
 HARK_CHECK int hark_edge_send(struct hark_edge *edge, const struct hark_key *peer, uint64_t via,
                               const struct hark_message *message, struct hark_err *err);
 /* From any thread: `woken` is called in the loop soon. */

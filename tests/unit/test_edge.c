@@ -59,6 +59,7 @@ struct host {
     bool echoes; /* answers each hello with a hello, the way it came */
     /* what the loop is to send when it is woken next */
     bool has_order;
+    void (*act)(struct host *host, const struct hark_key *to); /* instead of sending */
     struct hark_key order_to;
     uint64_t order_via, order_id;
     size_t order_load;
@@ -103,25 +104,35 @@ static void host_message(void *arg, const struct hark_key *peer, uint64_t via,
     }
 }
 
-/* Sends what was ordered: hark_edge_send belongs to the loop's thread. */
+/* Sends what was ordered: hark_edge_send belongs to the loop's thread, and asks
+ * host_allow. */
 static void host_woken(void *arg)
 {
     struct host *host = arg;
     (void)pthread_mutex_lock(&host->lock);
     host->woken++;
-    if (host->has_order) {
-        uint8_t *load = host->order_load > 0 ? calloc(1, host->order_load) : NULL;
-        struct hark_message message = {
-            .type = HARK_MESSAGE_HELLO,
-            .id = host->order_id,
-            .body = hark_span_str("body"),
-            .load = hark_span(load, host->order_load),
-        };
-        host->order_code =
-            hark_edge_send(host->edge, &host->order_to, host->order_via, &message, NULL);
-        host->has_order = false;
-        free(load);
-    }
+    bool has_order = host->has_order;
+    void (*act)(struct host *, const struct hark_key *) = host->act;
+    struct hark_key to = host->order_to;
+    uint64_t via = host->order_via;
+    uint8_t *load = has_order && host->order_load > 0 ? calloc(1, host->order_load) : NULL;
+    struct hark_message message = {
+        .type = HARK_MESSAGE_HELLO,
+        .id = host->order_id,
+        .body = hark_span_str("body"),
+        .load = hark_span(load, host->order_load),
+    };
+    (void)pthread_mutex_unlock(&host->lock);
+    int code = 0;
+    if (has_order && act != NULL)
+        act(host, &to);
+    else if (has_order)
+        code = hark_edge_send(host->edge, &to, via, &message, NULL);
+    free(load);
+    (void)pthread_mutex_lock(&host->lock);
+    host->order_code = code;
+    host->has_order = host->has_order && !has_order;
+    host->act = has_order ? NULL : host->act;
     (void)pthread_cond_broadcast(&host->changed);
     (void)pthread_mutex_unlock(&host->lock);
 }
@@ -250,18 +261,25 @@ static struct kept wait_message(struct host *host, size_t number)
     return kept;
 }
 
+static bool message_is_from(struct host *host, size_t number, const struct hark_key *peer)
+{
+    struct kept kept = wait_message(host, number);
+    return hark_key_equal(&kept.peer, peer);
+}
+
 static void assert_silent(struct host *host, size_t so_far)
 {
     assert_int_equal(wait_for(host, &host->kept_count, so_far + 1, QUIET_MS), so_far);
 }
 
-/* Lets the host's loop send; gives what hark_edge_send said. */
-static int send_once(struct host *host, const struct hark_key *to, uint64_t via, uint64_t id,
-                     size_t load)
+/* Lets the host's loop send, or act; gives what hark_edge_send said. */
+static int order(struct host *host, const struct hark_key *to, uint64_t via, uint64_t id,
+                 size_t load, void (*act)(struct host *host, const struct hark_key *to))
 {
     struct timespec until = in_ms(PATIENCE_MS);
     (void)pthread_mutex_lock(&host->lock);
     host->has_order = true;
+    host->act = act;
     host->order_to = *to;
     host->order_via = via;
     host->order_id = id;
@@ -277,6 +295,12 @@ static int send_once(struct host *host, const struct hark_key *to, uint64_t via,
     if (!done)
         fail_msg("the loop was not woken");
     return code;
+}
+
+static int send_once(struct host *host, const struct hark_key *to, uint64_t via, uint64_t id,
+                     size_t load)
+{
+    return order(host, to, via, id, load, NULL);
 }
 
 /* Sends as soon as the connection stands. False: it never did in `ms`. */
@@ -479,6 +503,178 @@ static void test_edge__wrong_server_key_gets_nothing(void **state)
     host_free(other);
 }
 
+/* ---- as somebody else, to the same server ---- */
+
+/* B shows itself at A twice: with its own key, and with another. */
+static struct hark_key connect_as(struct host *b, const struct host *a, const struct host *as)
+{
+    struct hark_key name = hark_edge_link(key_of(a), as->box);
+    assert_int_equal(hark_edge_connect(b->edge, &name, key_of(a), as->box, a->address, NULL), 0);
+    return name;
+}
+
+static void test_edge__link_names(void **state)
+{
+    struct host *a = host_new(1), *b = host_new(2), *c = host_new(3);
+    uint8_t text[12 + 2 * HARK_KEY_SIZE] = "hark/link/1\n";
+    struct hark_key plain = hark_edge_link(key_of(a), NULL);
+    struct hark_key as_b = hark_edge_link(key_of(a), b->box);
+    struct hark_key as_c = hark_edge_link(key_of(a), c->box);
+
+    (void)state;
+    memcpy(text + 12, key_of(a)->bytes, HARK_KEY_SIZE);
+    memcpy(text + 12 + HARK_KEY_SIZE, key_of(b)->bytes, HARK_KEY_SIZE);
+    struct hark_hash hash = hark_sha256(hark_span(text, sizeof(text)));
+    assert_true(hark_key_equal(&plain, key_of(a)));
+    assert_memory_equal(as_b.bytes, hash.bytes, HARK_KEY_SIZE);
+    assert_false(hark_key_equal(&as_b, &as_c));
+    host_free(c);
+    host_free(b);
+    host_free(a);
+}
+
+/* Two connections with two keys are two peers there, and two names here. */
+static void test_edge__two_keys_are_two_peers(void **state)
+{
+    struct host *a = host_new(1), *b = host_new(2), *c = host_new(3);
+
+    (void)state;
+    host_let_in(a, key_of(b));
+    host_let_in(a, key_of(c));
+    host_listen(a);
+    host_echo(a);
+    host_connect(b, a);
+    struct hark_key name = connect_as(b, a, c);
+    host_start(a);
+    host_start(b);
+    assert_true(send_within(b, &name, HARK_VIA_ANY, 1, 0, PATIENCE_MS));
+    struct kept kept = wait_message(a, 0);
+    assert_true(hark_key_equal(&kept.peer, key_of(c)));
+    kept = wait_message(b, 0);
+    assert_true(hark_key_equal(&kept.peer, &name));
+    assert_int_equal(kept.via, HARK_VIA_OURS);
+    assert_int_equal(kept.id, 1);
+    assert_true(send_within(b, key_of(a), HARK_VIA_ANY, 2, 0, PATIENCE_MS));
+    assert_true(message_is_from(a, 1, key_of(b)));
+    assert_true(message_is_from(b, 1, key_of(a)));
+    host_free(b);
+    host_free(c);
+    host_free(a);
+}
+
+/* Whose own key is not let in hears nothing, although the node itself is. */
+static void test_edge__own_key_not_let_in(void **state)
+{
+    struct host *a = host_new(1), *b = host_new(2), *c = host_new(3);
+
+    (void)state;
+    host_let_in(a, key_of(b));
+    host_listen(a);
+    host_connect(b, a);
+    struct hark_key name = connect_as(b, a, c);
+    host_start(a);
+    host_start(b);
+    assert_true(send_within(b, key_of(a), HARK_VIA_ANY, 1, 0, PATIENCE_MS));
+    (void)wait_message(a, 0);
+    assert_false(send_within(b, &name, HARK_VIA_ANY, 2, 0, QUIET_MS));
+    assert_silent(a, 1);
+    host_free(b);
+    host_free(c);
+    host_free(a);
+}
+
+static void act_disconnect(struct host *host, const struct hark_key *to)
+{
+    hark_edge_disconnect(host->edge, to);
+}
+
+/* The address of one is replaced, one is ended: the other goes on. */
+static void test_edge__links_change(void **state)
+{
+    struct host *a = host_new(1), *b = host_new(2), *c = host_new(3), *nobody = host_new(4);
+
+    (void)state;
+    host_let_in(a, key_of(b));
+    host_let_in(a, key_of(c));
+    host_listen(nobody);
+    host_listen(a);
+    host_connect(b, a);
+    struct hark_key name = hark_edge_link(key_of(a), c->box);
+    assert_int_equal(hark_edge_connect(b->edge, &name, key_of(a), c->box, nobody->address, NULL),
+                     0);
+    (void)connect_as(b, a, c);
+    host_start(a);
+    host_start(b);
+    assert_true(send_within(b, &name, HARK_VIA_ANY, 1, 0, PATIENCE_MS));
+    assert_true(message_is_from(a, 0, key_of(c)));
+    (void)order(b, &name, 0, 0, 0, act_disconnect);
+    assert_int_equal(send_once(b, &name, HARK_VIA_ANY, 2, 0), HARK_E_PEER_UNREACHABLE);
+    assert_true(send_within(b, key_of(a), HARK_VIA_ANY, 3, 0, PATIENCE_MS));
+    struct kept kept = wait_message(a, 1);
+    assert_int_equal(kept.id, 3);
+    assert_true(hark_key_equal(&kept.peer, key_of(b)));
+    host_free(b);
+    host_free(c);
+    host_free(nobody);
+    host_free(a);
+}
+
+/* ---- who was let in and is not any more ---- */
+
+static void host_let_out(struct host *host)
+{
+    (void)pthread_mutex_lock(&host->lock);
+    host->allowed_count = 0;
+    (void)pthread_mutex_unlock(&host->lock);
+}
+
+static void act_drop(struct host *host, const struct hark_key *to)
+{
+    hark_edge_drop(host->edge, to);
+}
+
+/* Its connection ends at once, it comes in no more, and is told nothing. */
+static void test_edge__dropped(void **state)
+{
+    struct host *a = NULL, *b = NULL;
+
+    (void)state;
+    make_two(&a, &b);
+    assert_true(send_within(b, key_of(a), HARK_VIA_ANY, 1, 0, PATIENCE_MS));
+    uint64_t via = wait_message(a, 0).via;
+    host_let_out(a);
+    size_t asked = wait_for(a, &a->asked, 0, 0);
+    (void)order(a, key_of(b), 0, 0, 0, act_drop);
+    assert_int_equal(send_once(a, key_of(b), via, 2, 0), HARK_E_PEER_UNREACHABLE);
+    assert_int_equal(send_once(a, key_of(b), HARK_VIA_ANY, 3, 0), HARK_E_PEER_UNREACHABLE);
+    assert_true(wait_for(a, &a->asked, asked + 1, PATIENCE_MS) > asked); /* it comes again */
+    assert_false(send_within(b, key_of(a), HARK_VIA_ANY, 4, 0, QUIET_MS));
+    assert_silent(a, 1);
+    assert_silent(b, 0);
+    host_free(b);
+    host_free(a);
+}
+
+/* Without being dropped: its next messages count for nothing. */
+static void test_edge__not_allowed_any_more(void **state)
+{
+    struct host *a = NULL, *b = NULL;
+    struct timespec pause = {.tv_sec = 1, .tv_nsec = 100000000}; /* asked once a second */
+
+    (void)state;
+    make_two(&a, &b);
+    assert_true(send_within(b, key_of(a), HARK_VIA_ANY, 1, 0, PATIENCE_MS));
+    uint64_t via = wait_message(a, 0).via;
+    host_let_out(a);
+    (void)nanosleep(&pause, NULL);
+    (void)send_once(b, key_of(a), HARK_VIA_ANY, 2, 0);
+    assert_silent(a, 1);
+    assert_int_equal(send_once(a, key_of(b), via, 3, 0), HARK_E_PEER_UNREACHABLE);
+    assert_silent(b, 0);
+    host_free(b);
+    host_free(a);
+}
+
 /* ---- clients that are no nodes ---- */
 
 /* A socket with B's keys, as libzmq has it, to A. */
@@ -574,6 +770,38 @@ static void test_edge__oversized_frame(void **state)
     host_free(b);
     host_free(a);
     free(large);
+}
+
+/* A message without end: libzmq would keep all of it. The connection ends, its
+ * owner is told of, and others are not disturbed. */
+static void test_edge__endless_message(void **state)
+{
+    static const size_t piece = 1024 * 1024, pieces = 2000;
+    struct host *a = NULL, *b = NULL;
+    void *frame = calloc(1, piece);
+
+    (void)state;
+    assert_non_null(frame);
+    make_two(&a, &b);
+    struct client client = client_new(a, b);
+    client_hello(&client, 1);
+    (void)wait_message(a, 0);
+    for (size_t i = 0; i <= pieces; i++) {
+        /* All the same bytes. libzmq sends nothing before the last frame is there. */
+        zmq_msg_t part;
+        assert_int_equal(zmq_msg_init_data(&part, frame, piece, NULL, NULL), 0);
+        assert_true(zmq_msg_send(&part, client.socket, i < pieces ? ZMQ_SNDMORE : 0) >= 0);
+    }
+    struct kept kept = wait_message(a, 1);
+    assert_int_equal(kept.count, 4);
+    assert_int_equal(kept.sizes[0], 0);
+    assert_true(hark_key_equal(&kept.peer, key_of(b)));
+    assert_true(send_within(b, key_of(a), HARK_VIA_ANY, 2, 0, PATIENCE_MS));
+    assert_int_equal(wait_message(a, 2).id, 2);
+    client_free(&client);
+    host_free(b);
+    host_free(a);
+    free(frame);
 }
 
 /* A client that names its connection itself. */
@@ -755,6 +983,13 @@ int main(void)
         cmocka_unit_test(test_edge__unknown_key_gets_nothing),
         cmocka_unit_test(test_edge__named_later),
         cmocka_unit_test(test_edge__wrong_server_key_gets_nothing),
+        cmocka_unit_test(test_edge__link_names),
+        cmocka_unit_test(test_edge__two_keys_are_two_peers),
+        cmocka_unit_test(test_edge__own_key_not_let_in),
+        cmocka_unit_test(test_edge__links_change),
+        cmocka_unit_test(test_edge__dropped),
+        cmocka_unit_test(test_edge__not_allowed_any_more),
+        cmocka_unit_test(test_edge__endless_message),
         cmocka_unit_test(test_edge__too_many_frames),
         cmocka_unit_test(test_edge__oversized_frame),
         cmocka_unit_test(test_edge__routing_ids_say_nothing),
