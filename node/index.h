@@ -81,8 +81,10 @@ struct hark_index_entry {
 HARK_CHECK int hark_index_add(struct hark_index *index, const struct hark_index_entry *item,
                               struct hark_err *err);
 
-/* Marks a batch: where it begins, how many, its ids. In the same transaction. */
+/* Marks a batch: where it begins, how many, its ids. In the same transaction.
+ * `number` counts batches from 0; it is given by the index. */
 struct hark_index_batch {
+    uint64_t number;
     uint64_t first, count;
     struct hark_git_id git_id;
     struct hark_hash hash; /* SHA-256 of the commit object */
@@ -94,6 +96,9 @@ HARK_CHECK int hark_index_add_batch(struct hark_index *index, const struct hark_
  * Error: not-found. */
 HARK_CHECK int hark_index_batch(struct hark_index *index, uint64_t position,
                                 struct hark_index_batch *out, struct hark_err *err);
+/* The batch of that number. Error: not-found. */
+HARK_CHECK int hark_index_batch_nth(struct hark_index *index, uint64_t number,
+                                    struct hark_index_batch *out, struct hark_err *err);
 
 /* What is still to be erased from disk: positions marked erased whose blob is
  * still known. After the repository has dropped them, hark_index_erased removes

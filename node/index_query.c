@@ -375,6 +375,25 @@ int hark_index_log(struct hark_index *index, const struct hark_log_query *query,
 
 /* ---- batches ---- */
 
+/* Reads the row that the statement stands on, and ends it. */
+static int read_batch(sqlite3_stmt *s, bool row, struct hark_index_batch *out, struct hark_err *err)
+{
+    int rc = 0;
+
+    memset(out, 0, sizeof(*out));
+    if (row) {
+        out->first = (uint64_t)sqlite3_column_int64(s, 0);
+        out->count = (uint64_t)sqlite3_column_int64(s, 1);
+        out->time_ms = (uint64_t)sqlite3_column_int64(s, 4);
+        out->number = (uint64_t)sqlite3_column_int64(s, 5) - 1; /* rows count from 1 */
+        rc = hark_index_blob(s, 2, out->git_id.bytes, HARK_GIT_ID_SIZE, err);
+        if (rc == 0)
+            rc = hark_index_blob(s, 3, out->hash.bytes, HARK_HASH_SIZE, err);
+    }
+    (void)sqlite3_reset(s);
+    return rc;
+}
+
 int hark_index_batch(struct hark_index *index, uint64_t position, struct hark_index_batch *out,
                      struct hark_err *err)
 {
@@ -385,26 +404,39 @@ int hark_index_batch(struct hark_index *index, uint64_t position, struct hark_in
     memset(out, 0, sizeof(*out));
     if (position == HARK_NONE)
         rc = hark_index_select(index, err, &s, &row,
-                               "SELECT first, count, git_id, hash, time FROM batch"
+                               "SELECT first, count, git_id, hash, time, number FROM batch"
                                " WHERE first IS NOT NULL ORDER BY number DESC LIMIT 1",
                                NULL, 0);
     else /* a batch without entries begins where the next one does */
         rc = hark_index_select(index, err, &s, &row,
-                               "SELECT first, count, git_id, hash, time FROM batch"
+                               "SELECT first, count, git_id, hash, time, number FROM batch"
                                " WHERE first <= ?1 ORDER BY first DESC, count DESC LIMIT 1",
                                V_ARGS(V_INT(position)));
-    if (rc == 0 && row) {
-        out->first = (uint64_t)sqlite3_column_int64(s, 0);
-        out->count = (uint64_t)sqlite3_column_int64(s, 1);
-        out->time_ms = (uint64_t)sqlite3_column_int64(s, 4);
-        rc = hark_index_blob(s, 2, out->git_id.bytes, HARK_GIT_ID_SIZE, err);
-        if (rc == 0)
-            rc = hark_index_blob(s, 3, out->hash.bytes, HARK_HASH_SIZE, err);
-    }
-    if (s != NULL)
-        (void)sqlite3_reset(s);
+    if (rc == 0)
+        rc = read_batch(s, row, out, err);
     if (rc == 0 && (!row || (position != HARK_NONE && position - out->first >= out->count)))
         return hark_err_set(err, HARK_E_NOT_FOUND, "no batch holds that position");
+    return rc;
+}
+
+int hark_index_batch_nth(struct hark_index *index, uint64_t number, struct hark_index_batch *out,
+                         struct hark_err *err)
+{
+    sqlite3_stmt *s = NULL;
+    bool row = false;
+    int rc = 0;
+
+    memset(out, 0, sizeof(*out));
+    if (number < INT64_MAX)
+        rc = hark_index_select(index, err, &s, &row,
+                               "SELECT first, count, git_id, hash, time, number FROM batch"
+                               " WHERE number = ?1 AND first IS NOT NULL",
+                               V_ARGS(V_INT(number + 1)));
+    if (rc == 0 && s != NULL)
+        rc = read_batch(s, row, out, err);
+    if (rc == 0 && !row)
+        return hark_err_set(err, HARK_E_NOT_FOUND, "there is no batch %llu",
+                            (unsigned long long)number);
     return rc;
 }
 

@@ -45,8 +45,7 @@ struct told {
 /* A space as the network's thread reads it. */
 struct reader {
     struct hark_space *space;
-    size_t batches, room;
-    uint64_t *ends; /* size of the main log after each batch */
+    uint64_t batches; /* of the main log, when it was last refreshed */
 };
 
 struct hark_net {
@@ -160,38 +159,16 @@ int hark_net_fd(const struct hark_net *net)
 
 /* --- readers ----------------------------------------------------------------------- */
 
-/* Where each batch of the main log ended, from the positions that the index knows. */
 static int count_batches(struct reader *reader, struct hark_err *err)
 {
-    uint64_t size = hark_space_head(reader->space)->tree.size;
-    uint64_t end = reader->batches > 0 ? reader->ends[reader->batches - 1] : 0;
-    int rc = 0;
+    struct hark_log_head head;
+    int rc = hark_space_log(reader->space, "", &head, &reader->batches, err);
 
-    while (rc == 0 && end < size) {
-        struct hark_index_batch batch;
-
-        rc = hark_index_batch(hark_space_index(reader->space), end, &batch, err);
-        if (rc == 0 && reader->batches == reader->room) {
-            size_t room = reader->room == 0 ? 64 : 2 * reader->room;
-            uint64_t *ends = realloc(reader->ends, room * sizeof(*ends));
-
-            if (ends == NULL)
-                return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a reader");
-            reader->ends = ends;
-            reader->room = room;
-        }
-        if (rc == 0) {
-            end = batch.first + batch.count;
-            reader->ends[reader->batches++] = end;
-        }
+    if (rc == HARK_E_NOT_FOUND) {
+        reader->batches = 0;
+        return 0;
     }
     return rc;
-}
-
-static void reader_free(struct reader *reader)
-{
-    hark_space_free(reader->space);
-    free(reader->ends);
 }
 
 static int reader_of(struct hark_net *net, const struct hark_log_ref *log, struct reader **out,
@@ -201,8 +178,6 @@ static int reader_of(struct hark_net *net, const struct hark_log_ref *log, struc
     int rc;
 
     *out = NULL;
-    if (log->node[0] != '\0')
-        return hark_err_set(err, HARK_E_NOT_FOUND, "no intake log is here");
     for (size_t i = 0; i < net->reader_count; i++) {
         if (hark_hash_equal(hark_space_id(net->readers[i].space), &log->space)) {
             *out = &net->readers[i];
@@ -220,7 +195,7 @@ static int reader_of(struct hark_net *net, const struct hark_log_ref *log, struc
             net->readers = grown;
     }
     if (rc < 0) {
-        reader_free(&made);
+        hark_space_free(made.space);
         return rc;
     }
     net->readers[net->reader_count++] = made;
@@ -261,21 +236,21 @@ static int io_cursor(void *arg, const struct hark_log_ref *log, struct hark_curs
                      struct hark_err *err)
 {
     struct hark_net *net = arg;
-    const struct hark_log_head *head;
+    struct hark_log_head head;
     struct reader *at;
+    uint64_t batches = 0;
     int rc = reader_of(net, log, &at, err);
 
+    if (rc == 0)
+        rc = hark_space_log(at->space, log->node, &head, &batches, err);
     if (rc < 0)
         return rc;
-    head = hark_space_head(at->space);
-    if (!head->has_batch)
-        return hark_err_set(err, HARK_E_NOT_FOUND, "the log is empty");
     memset(out, 0, sizeof(*out));
     out->space = log->space;
-    memcpy(out->origin, head->origin, sizeof(out->origin));
-    out->size = head->tree.size;
-    out->batches = at->batches;
-    out->root = hark_merkle_root(&head->tree);
+    memcpy(out->origin, head.origin, sizeof(out->origin));
+    out->size = head.tree.size;
+    out->batches = batches;
+    out->root = hark_merkle_root(&head.tree);
     return 0;
 }
 
@@ -283,37 +258,35 @@ static int io_fits(void *arg, const struct hark_cursor *cursor, bool *fits, stru
 {
     struct hark_net *net = arg;
     struct hark_log_ref log;
-    struct hark_hash ours;
     struct reader *at;
     int rc;
 
     *fits = false;
     hark_cursor_log(cursor, &log);
     rc = reader_of(net, &log, &at, err);
-    if (rc < 0)
+    if (rc < 0 || cursor->batches == 0)
         return rc;
-    if (cursor->batches == 0 || cursor->batches > at->batches ||
-        cursor->size != at->ends[cursor->batches - 1])
-        return 0;
-    rc = hark_merkle_root_at(&ours, cursor->size, hark_index_merkle_read,
-                             hark_space_index(at->space), err);
-    *fits = rc == 0 && hark_hash_equal(&ours, &cursor->root);
-    return rc;
+    return hark_space_fits(at->space, log.node, cursor->batches, cursor->size, &cursor->root, fits,
+                           err);
 }
 
 static int io_load(void *arg, const struct hark_log_ref *log, uint64_t batches, size_t max_bytes,
                    struct hark_buf *out, unsigned *count, struct hark_err *err)
 {
     struct hark_net *net = arg;
+    struct hark_log_head head;
     struct reader *at;
+    uint64_t ours = 0;
     int rc = reader_of(net, log, &at, err);
 
     *count = 0;
-    for (uint64_t i = batches; rc == 0 && i < at->batches; i++) {
+    if (rc == 0)
+        rc = hark_space_log(at->space, log->node, &head, &ours, err);
+    for (uint64_t i = batches; rc == 0 && i < ours; i++) {
         struct hark_space_batch batch;
         struct hark_buf wire = hark_buf_init(HARK_UNPACKED_MAX);
 
-        rc = hark_space_read_batch(at->space, i > 0 ? at->ends[i - 1] : 0, &batch, err);
+        rc = hark_space_read_batch(at->space, log->node, i, &batch, err);
         if (rc < 0)
             break;
         rc = hark_wire_batch_encode(&wire, &batch.raw, err);
@@ -789,7 +762,7 @@ static int take_batches(struct hark_node *node, const struct hark_net_event *eve
 
         rc = hark_wire_batch_take(&in, &batch, &items, err);
         if (rc == 0)
-            rc = hark_space_take(space, &batch, hark_now_ms(), err);
+            rc = hark_space_take(space, "", &batch, hark_now_ms(), err);
         free(items);
     }
     if (rc == 0 && in.size > 0)
@@ -858,7 +831,7 @@ static void net_free(struct hark_net *net)
     hark_edge_free(net->edge);
     hark_core_free(net->core);
     for (size_t i = 0; i < net->reader_count; i++)
-        reader_free(&net->readers[i]);
+        hark_space_free(net->readers[i].space);
     free(net->readers);
     told_free(&net->told);
     told_free(&net->followed);

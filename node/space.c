@@ -47,6 +47,7 @@ static int load_head(struct hark_space *space, struct hark_err *err)
     int rc;
 
     memset(&space->head, 0, sizeof(space->head));
+    space->batches = 0;
     if (hark_state_size(space->state) == 0)
         return 0;
     rc = hark_index_batch(space->index, HARK_NONE, &last, err);
@@ -63,6 +64,7 @@ static int load_head(struct hark_space *space, struct hark_err *err)
     space->head.batch = last.hash;
     space->head.batch_id = last.git_id;
     space->head.last_time_ms = last.time_ms;
+    space->batches = last.number + 1;
     space->head.last_arrival_ms = row.arrival_ms;
     return 0;
 }
@@ -107,6 +109,7 @@ int hark_space_reindex(struct hark_space *space, struct hark_err *err)
     if (rc < 0)
         return rc;
     memset(&space->head, 0, sizeof(space->head));
+    space->batches = 0;
     rc = hark_space_catch_up(space, err);
     if (rc < 0)
         return rc;

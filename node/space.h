@@ -81,8 +81,9 @@ void hark_space_rollback(struct hark_space *space);
 /* Verifies the batch as the next one of that log (all of PROTOCOL.md 7.2, signatures
  * on the pool) and stores it. An intake batch that was judged against more of the main
  * log than is here is behind (nothing is wrong with it; later). */
-HARK_CHECK int hark_space_take(struct hark_space *space, const struct hark_raw_batch *raw,
-                               uint64_t now_ms, struct hark_err *err);
+HARK_CHECK int hark_space_take(struct hark_space *space, const char *node,
+                               const struct hark_raw_batch *raw, uint64_t now_ms,
+                               struct hark_err *err);
 /* Where a log stands here, and after how many batches. Error: not-found (nothing of
  * it is here). */
 HARK_CHECK int hark_space_log(struct hark_space *space, const char *node,
@@ -156,15 +157,14 @@ HARK_CHECK int hark_space_provisional(struct hark_space *space, struct hark_stat
 struct hark_outcome {
     int code; /* 0, or the refusal */
     char message[200];
-    struct hark_hash id;  /* zero when the entry could not be read */
-    bool logged;          /* position is in the main log; else in this node's intake */
+    struct hark_hash id; /* zero when the entry could not be read */
+    bool logged;         /* position is in the main log; else in this node's intake */
     uint64_t position, accepted_ms;
 };
 HARK_CHECK int hark_space_accept(struct hark_space *space, const char *self,
-                                 const struct hark_signer *log_key,
-                                 const struct hark_offer *offers, size_t count,
-                                 uint64_t accept_per_minute, struct hark_outcome *outcomes,
-                                 struct hark_err *err);
+                                 const struct hark_signer *log_key, const struct hark_offer *offers,
+                                 size_t count, uint64_t accept_per_minute,
+                                 struct hark_outcome *outcomes, struct hark_err *err);
 /* At the home: logs all that waits and may be logged, and says how far each intake is
  * taken over. *changed: a batch was made. */
 HARK_CHECK int hark_space_take_over(struct hark_space *space, const struct hark_signer *log_key,
@@ -196,7 +196,7 @@ struct hark_space_batch {
     struct hark_buf bytes;
     struct hark_raw_entry *items;
 };
-HARK_CHECK int hark_space_read_batch(struct hark_space *space, uint64_t first,
+HARK_CHECK int hark_space_read_batch(struct hark_space *space, const char *node, uint64_t number,
                                      struct hark_space_batch *out, struct hark_err *err);
 void hark_space_batch_free(struct hark_space_batch *batch);
 

@@ -32,6 +32,8 @@ struct space_pending {
     size_t bytes;             /* of entries and payloads */
     struct space_item *items; /* HARK_BATCH_ENTRIES_MAX of them; object and payload owned */
     struct hark_line *lines;  /* as many */
+    size_t taken_count;
+    struct hark_taken taken[HARK_BATCH_TAKEN_MAX]; /* what its commit says */
 };
 
 struct hark_space {
@@ -48,6 +50,7 @@ struct hark_space {
     bool read_only;
     bool damaged; /* the index could not be rolled back: reopen */
     struct hark_log_head head;
+    uint64_t batches; /* of the main log, as of head */
     struct space_pending pending;
 };
 
@@ -55,6 +58,21 @@ struct hark_space {
 #define BATCH_BYTES_FULL (8u * 1024u * 1024u)
 
 #define PATH_FITS(n, size) ((n) > 0 && (size_t)(n) < (size))
+
+/* As hark_space_add, an entry that waits at `position` of the intake of the node
+ * `node` ("": none), by which it was accepted at accepted_ms; its arrival is not
+ * before that. A batch that is full is committed, without the pending Taken. */
+HARK_CHECK int hark_space_add_from(struct hark_space *space, const struct hark_offer *offer,
+                                   const char *node, uint64_t position, uint64_t accepted_ms,
+                                   const struct hark_signer *log_key, struct hark_logged *out,
+                                   struct hark_err *err);
+/* What the next commit says that the log has taken over, in any order, in place of
+ * what was said before; copied, and forgotten after a commit or rollback. An intake
+ * that is not taken further than the log says already is left out, so that with
+ * none further and no entries the commit writes nothing. Error: limit (more than
+ * HARK_BATCH_TAKEN_MAX). */
+HARK_CHECK int hark_space_pending_taken(struct hark_space *space, const struct hark_taken *taken,
+                                        size_t count, struct hark_err *err);
 
 /* Parses the entry, checks its signature unless trusted, and what is at hand of
  * its payload against the header (size and hash); computes the git ids. Runs on
@@ -105,6 +123,23 @@ HARK_CHECK int hark_space_judge_batch(struct hark_state *state, const struct har
                                       struct space_item *items, struct hark_log_head *next,
                                       struct hark_batch *batch, struct hark_line **lines,
                                       struct hark_err *err);
+
+/* The first node that ever went by that name: whose intake the name's is (7.2). */
+HARK_CHECK int hark_space_node_called(struct hark_state *state, const char *name,
+                                      struct hark_node_object *node, bool *found,
+                                      struct hark_err *err);
+/* How far the log says to have taken a node's intake; 0 and the empty root while it
+ * says nothing. */
+HARK_CHECK int hark_space_taken_find(const struct hark_store *store, const char *name,
+                                     uint64_t *size, struct hark_hash *root, struct hark_err *err);
+/* Does it say more of that intake than the log does? */
+HARK_CHECK int hark_space_taken_advances(const struct hark_store *store,
+                                         const struct hark_taken *taken, bool *advances,
+                                         struct hark_err *err);
+/* Rule B13, as far as it hangs on the log before the batch; notes in the store what
+ * is taken. */
+HARK_CHECK int hark_space_apply_taken(struct hark_state *state, const struct hark_store *store,
+                                      const struct hark_batch *batch, struct hark_err *err);
 
 /* space_check_batch over the space's own state, then index and, when `store`,
  * git, in the order that a crash cannot break. */

@@ -20,6 +20,7 @@ static void clear_pending(struct hark_space *space)
     }
     pending->count = 0;
     pending->bytes = 0;
+    pending->taken_count = 0;
     pending->open = false;
 }
 
@@ -87,42 +88,80 @@ static uint64_t next_arrival(const struct hark_space *space, uint64_t now_ms)
     return now_ms > last ? now_ms : last;
 }
 
+/* Commits what is pending and begins anew. What is to be taken with the last batch
+ * is kept for that. */
 static int next_batch(struct hark_space *space, const struct hark_signer *log_key, uint64_t now_ms,
                       struct hark_err *err)
 {
-    int rc = hark_space_commit(space, log_key, now_ms, err);
+    struct space_pending *pending = &space->pending;
+    size_t taken = pending->taken_count;
+    int rc;
 
-    return rc < 0 ? rc : hark_space_begin(space, err);
+    pending->taken_count = 0;
+    rc = hark_space_commit(space, log_key, now_ms, err);
+    if (rc == 0)
+        rc = hark_space_begin(space, err);
+    if (rc == 0)
+        pending->taken_count = taken;
+    return rc;
 }
 
-int hark_space_add(struct hark_space *space, const struct hark_offer *offer,
-                   const struct hark_signer *log_key, struct hark_logged *out, struct hark_err *err)
+/* A `home` entry is the first of its batch, but for `recover` entries (7.6): one
+ * that stands anywhere else makes a batch that nobody takes, this space on its
+ * next start included. */
+static bool begins_batch(const struct space_pending *pending, const struct space_item *item)
+{
+    if (strcmp(item->entry.kind, "home") != 0)
+        return false;
+    for (size_t i = 0; i < pending->count; i++)
+        if (strcmp(pending->items[i].entry.kind, "recover") != 0)
+            return true;
+    return false;
+}
+
+/* How an entry came. */
+struct source {
+    const char *node; /* by whose intake; "": first-hand */
+    uint64_t position, accepted_ms;
+};
+
+static void prepare(struct space_item *item, const struct hark_offer *offer,
+                    const struct source *source)
+{
+    memset(item, 0, sizeof(*item));
+    item->object = offer->bytes;
+    item->payload = offer->payload;
+    item->payload_state = offer->payload.data != NULL ? 1 : 0;
+    hark_space_item_prepare(item, offer->trusted);
+    if (item->code == HARK_E_PAYLOAD_ABSENT && source->node[0] != '\0') {
+        /* An intake may have lost it since: it says nothing then. */
+        item->payload_state = 2;
+        item->code = 0;
+    }
+}
+
+/* The item that is to become the next of the batch; commits what has to go before. */
+static int make_room(struct hark_space *space, const struct hark_offer *offer,
+                     const struct source *source, const struct hark_signer *log_key,
+                     struct space_item **out, struct hark_err *err)
 {
     struct space_pending *pending = &space->pending;
     struct space_item *item;
     int rc;
 
-    if (!pending->open)
-        return hark_err_set(err, HARK_E_INTERNAL, "no batch was begun");
     if (pending->count == HARK_BATCH_ENTRIES_MAX || pending->bytes >= BATCH_BYTES_FULL) {
         rc = next_batch(space, log_key, offer->now_ms, err);
         if (rc < 0)
             return rc;
     }
     item = &pending->items[pending->count];
-    memset(item, 0, sizeof(*item));
-    item->object = offer->bytes;
-    item->payload = offer->payload;
-    item->payload_state = offer->payload.data != NULL ? 1 : 0;
-    hark_space_item_prepare(item, offer->trusted);
+    prepare(item, offer, source);
     if (item->code < 0) {
         if (err != NULL)
             *err = item->err;
         return item->code;
     }
-    if (pending->count > 0 && strcmp(item->entry.kind, "home") == 0) {
-        /* One that stands anywhere else than first makes a batch that nobody
-         * takes, this space on its next start included. */
+    if (begins_batch(pending, item)) {
         struct space_item home = *item;
 
         memset(item, 0, sizeof(*item));
@@ -132,8 +171,56 @@ int hark_space_add(struct hark_space *space, const struct hark_offer *offer,
         item = &pending->items[0];
         *item = home;
     }
-    item->arrival.arrival_ms = next_arrival(space, offer->now_ms);
-    item->arrival.accepted_ms = item->arrival.arrival_ms;
+    *out = item;
+    return 0;
+}
+
+/* The item is applied: it and its bytes are the batch's own from here on. */
+static int keep_item(struct hark_space *space, struct space_item *item, const struct source *source,
+                     struct hark_err *err)
+{
+    struct space_pending *pending = &space->pending;
+    struct hark_line *line = &pending->lines[pending->count];
+    int rc;
+
+    *line = (struct hark_line){
+        .position = item->effect.position,
+        .arrival_ms = item->arrival.arrival_ms,
+        .accepted_ms = item->arrival.accepted_ms,
+        .id = item->entry.id,
+    };
+    if (source->node[0] != '\0') {
+        hark_origin(line->intake, source->node, &space->id, 0);
+        line->intake_position = source->position;
+    }
+    pending->count++;
+    pending->bytes += item->object.size + item->payload.size;
+    rc = copy_span(&item->object, err);
+    if (rc < 0)
+        item->payload = (struct hark_span){0};
+    else
+        rc = copy_span(&item->payload, err);
+    return rc;
+}
+
+static int add(struct hark_space *space, const struct hark_offer *offer,
+               const struct source *source, const struct hark_signer *log_key,
+               struct hark_logged *out, struct hark_err *err)
+{
+    bool first_hand = source->node[0] == '\0';
+    struct space_item *item = NULL;
+    uint64_t now_ms = offer->now_ms;
+    int rc;
+
+    if (!space->pending.open)
+        return hark_err_set(err, HARK_E_INTERNAL, "no batch was begun");
+    rc = make_room(space, offer, source, log_key, &item, err);
+    if (rc < 0)
+        return rc;
+    if (!first_hand && now_ms < source->accepted_ms)
+        now_ms = source->accepted_ms;
+    item->arrival.arrival_ms = next_arrival(space, now_ms);
+    item->arrival.accepted_ms = first_hand ? item->arrival.arrival_ms : source->accepted_ms;
     item->arrival.git_id = item->git_id;
     if (offer->accept) {
         rc = hark_space_item_acceptable(space->state, item, err);
@@ -146,19 +233,7 @@ int hark_space_add(struct hark_space *space, const struct hark_offer *offer,
             hark_space_rollback(space);
         return rc;
     }
-    pending->lines[pending->count] = (struct hark_line){
-        .position = item->effect.position,
-        .arrival_ms = item->arrival.arrival_ms,
-        .accepted_ms = item->arrival.accepted_ms,
-        .id = item->entry.id,
-    };
-    pending->count++;
-    pending->bytes += item->object.size + item->payload.size;
-    rc = copy_span(&item->object, err);
-    if (rc < 0)
-        item->payload = (struct hark_span){0};
-    else
-        rc = copy_span(&item->payload, err);
+    rc = keep_item(space, item, source, err);
     if (rc < 0) {
         hark_space_rollback(space);
         return rc;
@@ -169,6 +244,52 @@ int hark_space_add(struct hark_space *space, const struct hark_offer *offer,
         out->effect = item->effect;
     }
     return 0;
+}
+
+int hark_space_add(struct hark_space *space, const struct hark_offer *offer,
+                   const struct hark_signer *log_key, struct hark_logged *out, struct hark_err *err)
+{
+    struct source source = {.node = ""};
+
+    return add(space, offer, &source, log_key, out, err);
+}
+
+int hark_space_add_from(struct hark_space *space, const struct hark_offer *offer, const char *node,
+                        uint64_t position, uint64_t accepted_ms, const struct hark_signer *log_key,
+                        struct hark_logged *out, struct hark_err *err)
+{
+    struct source source = {.node = node, .position = position, .accepted_ms = accepted_ms};
+
+    return add(space, offer, &source, log_key, out, err);
+}
+
+static int compare_taken(const void *a, const void *b)
+{
+    return strcmp(((const struct hark_taken *)a)->origin, ((const struct hark_taken *)b)->origin);
+}
+
+int hark_space_pending_taken(struct hark_space *space, const struct hark_taken *taken, size_t count,
+                             struct hark_err *err)
+{
+    struct space_pending *pending = &space->pending;
+    int rc = 0;
+
+    if (!pending->open)
+        return hark_err_set(err, HARK_E_INTERNAL, "no batch was begun");
+    if (count > HARK_BATCH_TAKEN_MAX)
+        return hark_err_set(err, HARK_E_LIMIT, "a batch says of at most %u intakes how far",
+                            HARK_BATCH_TAKEN_MAX);
+    pending->taken_count = 0;
+    for (size_t i = 0; i < count && rc == 0; i++) {
+        bool advances = false;
+
+        rc = hark_space_taken_advances(&space->store, &taken[i], &advances, err);
+        if (rc == 0 && advances)
+            pending->taken[pending->taken_count++] = taken[i];
+    }
+    if (rc == 0 && pending->taken_count > 1)
+        qsort(pending->taken, pending->taken_count, sizeof(pending->taken[0]), compare_taken);
+    return rc;
 }
 
 /* Everything of a batch that is to be written, built from the pending items. */
@@ -195,7 +316,6 @@ static int write_files(struct hark_space *space, const struct hark_signer *log_k
                        struct written *w, struct hark_err *err)
 {
     const struct space_pending *pending = &space->pending;
-    const struct hark_line *last = &pending->lines[pending->count - 1];
     struct hark_checkpoint cp = {0};
     int rc;
 
@@ -207,8 +327,13 @@ static int write_files(struct hark_space *space, const struct hark_signer *log_k
         return hark_err_set(err, HARK_E_ACCEPT_NOT_HERE,
                             "this node is not the home of the space; %s is", w->head.origin);
     w->head.tree = *hark_state_log(space->state);
-    w->head.last_arrival_ms = last->arrival_ms;
-    w->head.last_time_ms = now_ms > last->arrival_ms ? now_ms : last->arrival_ms;
+    if (pending->count > 0)
+        w->head.last_arrival_ms = pending->lines[pending->count - 1].arrival_ms;
+    /* Not before any arrival, nor before the last batch, whatever the clock does. */
+    if (now_ms > w->head.last_time_ms)
+        w->head.last_time_ms = now_ms;
+    if (w->head.last_arrival_ms > w->head.last_time_ms)
+        w->head.last_time_ms = w->head.last_arrival_ms;
     rc = hark_lines_encode(&w->entries, pending->lines, pending->count, err);
     if (rc < 0)
         return rc;
@@ -229,8 +354,10 @@ static int write_commit(struct hark_space *space, const struct hark_signer *log_
     int rc;
 
     memcpy(w->batch.origin, w->head.origin, sizeof(w->batch.origin));
-    w->batch.first = pending->lines[0].position;
+    w->batch.first = space->head.tree.size;
     w->batch.count = pending->count;
+    w->batch.taken_count = pending->taken_count;
+    memcpy(w->batch.taken, pending->taken, pending->taken_count * sizeof(pending->taken[0]));
     w->batch.time_ms = w->head.last_time_ms;
     w->batch.has_previous = space->head.has_batch;
     w->batch.previous = space->head.batch;
@@ -286,6 +413,7 @@ static int store_batch(struct hark_space *space, struct written *w, struct hark_
         return hark_err_wrap(err, "the batch is logged; indexing it");
     }
     space->head = w->head;
+    space->batches++;
     return 0;
 }
 
@@ -301,12 +429,12 @@ int hark_space_commit(struct hark_space *space, const struct hark_signer *log_ke
 
     if (!pending->open)
         return hark_err_set(err, HARK_E_INTERNAL, "no batch was begun");
-    if (pending->count == 0) {
+    if (pending->count == 0 && pending->taken_count == 0) {
         hark_space_rollback(space);
         return 0;
     }
-    w.raw = calloc(pending->count, sizeof(*w.raw));
-    w.ids = calloc(pending->count, sizeof(*w.ids));
+    w.raw = calloc(pending->count + 1, sizeof(*w.raw));
+    w.ids = calloc(pending->count + 1, sizeof(*w.ids));
     if (w.raw == NULL || w.ids == NULL) {
         rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a batch");
         goto out;
@@ -320,6 +448,8 @@ int hark_space_commit(struct hark_space *space, const struct hark_signer *log_ke
     rc = write_files(space, log_key, now_ms, &w, err);
     if (rc == 0)
         rc = write_commit(space, log_key, &w, err);
+    if (rc == 0)
+        rc = hark_space_apply_taken(space->state, &space->store, &w.batch, err);
     if (rc == 0)
         rc = index_pending(space, &w, err);
     if (rc == 0)

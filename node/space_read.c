@@ -303,19 +303,56 @@ static int find_blob_in_index(void *arg, uint64_t position, const struct hark_ha
     return 0;
 }
 
-int hark_space_read_batch(struct hark_space *space, uint64_t first, struct hark_space_batch *out,
-                          struct hark_err *err)
+int hark_space_read_batch(struct hark_space *space, const char *node, uint64_t number,
+                          struct hark_space_batch *out, struct hark_err *err)
 {
     struct hark_index_batch row;
-    int rc = hark_index_batch(space->index, first, &row, err);
+    int rc;
 
     memset(out, 0, sizeof(*out));
+    if (node[0] != '\0')
+        return hark_err_set(err, HARK_E_NOT_FOUND, "there is no intake of %s here", node);
+    rc = hark_index_batch_nth(space->index, number, &row, err);
     if (rc < 0)
         return rc;
-    if (row.first != first)
-        return hark_err_set(err, HARK_E_NOT_FOUND, "no batch begins at %llu",
-                            (unsigned long long)first);
     return hark_space_load_batch(space, &row.git_id, find_blob_in_index, space, out, err);
+}
+
+/* --- where a log stands ---------------------------------------------------------- */
+
+int hark_space_log(struct hark_space *space, const char *node, struct hark_log_head *head,
+                   uint64_t *batches, struct hark_err *err)
+{
+    *batches = 0;
+    if (node[0] != '\0')
+        return hark_err_set(err, HARK_E_NOT_FOUND, "there is no intake of %s here", node);
+    if (!space->head.has_batch)
+        return hark_err_set(err, HARK_E_NOT_FOUND, "the log is empty");
+    *head = space->head;
+    *batches = space->batches;
+    return 0;
+}
+
+int hark_space_fits(struct hark_space *space, const char *node, uint64_t batches, uint64_t size,
+                    const struct hark_hash *root, bool *fits, struct hark_err *err)
+{
+    struct hark_hash ours = hark_merkle_empty();
+    struct hark_index_batch last = {.number = 0};
+    int rc = 0;
+
+    *fits = false;
+    if (node[0] != '\0')
+        return 0;
+    if (batches > 0)
+        rc = hark_index_batch_nth(space->index, batches - 1, &last, err);
+    if (rc == HARK_E_NOT_FOUND)
+        return 0;
+    if (rc < 0 || last.first + last.count != size)
+        return rc;
+    if (size > 0)
+        rc = hark_merkle_root_at(&ours, size, hark_index_merkle_read, space->index, err);
+    *fits = rc == 0 && hark_hash_equal(&ours, root);
+    return rc;
 }
 
 /* --- single things ------------------------------------------------------------- */

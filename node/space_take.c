@@ -42,9 +42,9 @@ static int expect_first(struct hark_state *state, const struct space_item *first
     return rc;
 }
 
-/* The node now named so; batch-origin and batch-taken are the callers'. */
-static int find_named(struct hark_state *state, const char *name, struct hark_node_object *node,
-                      bool *found, struct hark_err *err)
+/* The first node of that name, of all or of those that are named now. */
+static int find_node(struct hark_state *state, const char *name, bool now,
+                     struct hark_node_object *node, bool *found, struct hark_err *err)
 {
     uint64_t counts[HARK_SECTION_HASHED_];
     int rc = hark_state_counts(state, counts, err);
@@ -52,9 +52,15 @@ static int find_named(struct hark_state *state, const char *name, struct hark_no
     *found = false;
     for (uint64_t i = 0; rc == 0 && !*found && i < counts[HARK_SECTION_NODE]; i++) {
         rc = hark_state_node(state, (uint32_t)i, node, err);
-        *found = rc == 0 && node->until == HARK_NONE && strcmp(node->name, name) == 0;
+        *found = rc == 0 && (!now || node->until == HARK_NONE) && strcmp(node->name, name) == 0;
     }
     return rc;
+}
+
+int hark_space_node_called(struct hark_state *state, const char *name,
+                           struct hark_node_object *node, bool *found, struct hark_err *err)
+{
+    return find_node(state, name, false, node, found, err);
 }
 
 /* A batch that begins with a `home` entry is the new home's. */
@@ -73,7 +79,7 @@ static int expect_moved(struct hark_state *state, const struct space_item *first
     rc = hark_payload_check(hark_kinds_get(kinds, (size_t)number), first->payload, &json, err);
     if (rc < 0)
         return rc;
-    rc = find_named(state, text_of(json, "node"), &node, &found, err);
+    rc = find_node(state, text_of(json, "node"), true, &node, &found, err);
     if (found) {
         hark_origin(head->origin, node.name, hark_state_space(state),
                     (uint64_t)json_integer_value(json_object_get(json, "incarnation")));
@@ -160,42 +166,126 @@ static int check_git_ids(const struct hark_raw_batch *raw, const struct space_it
 }
 
 /* How much of a node's intake the log has taken is kept beside the state's own
- * look-ups, so that it is rolled back and made anew with them. */
+ * look-ups, so that it is rolled back and made anew with them: the size, and the
+ * root in four parts. */
 #define TAKEN_LETTER 't'
+#define ROOT_LETTER  'u'
+#define ROOT_PARTS   4u
+
+struct taken_key {
+    char bytes[2 + HARK_NODE_NAME_MAX];
+    size_t size;
+};
+
+static struct hark_span taken_key(struct taken_key *key, const char *name, unsigned part)
+{
+    size_t length = strnlen(name, HARK_NODE_NAME_MAX);
+
+    key->size = 0;
+    key->bytes[key->size++] = part == 0 ? TAKEN_LETTER : ROOT_LETTER;
+    if (part > 0)
+        key->bytes[key->size++] = (char)('0' + part);
+    memcpy(key->bytes + key->size, name, length);
+    key->size += length;
+    return hark_span(key->bytes, key->size);
+}
+
+int hark_space_taken_find(const struct hark_store *store, const char *name, uint64_t *size,
+                          struct hark_hash *root, struct hark_err *err)
+{
+    struct taken_key key;
+    bool found = false;
+    int rc =
+        store->find(store->arg, HARK_LOOKUP_OTHER, taken_key(&key, name, 0), &found, size, err);
+
+    *root = hark_merkle_empty();
+    if (rc < 0 || !found) {
+        *size = 0;
+        return rc;
+    }
+    for (unsigned i = 0; rc == 0 && i < ROOT_PARTS; i++) {
+        uint64_t part = 0;
+
+        rc = store->find(store->arg, HARK_LOOKUP_OTHER, taken_key(&key, name, i + 1), &found, &part,
+                         err);
+        if (rc == 0 && !found)
+            rc = hark_err_set(err, HARK_E_DAMAGED, "half of what was taken from %s is known", name);
+        hark_put_u64(root->bytes + (size_t)8 * i, part);
+    }
+    return rc;
+}
+
+static int taken_put(const struct hark_store *store, const char *name, uint64_t size,
+                     const struct hark_hash *root, struct hark_err *err)
+{
+    struct taken_key key;
+    int rc = store->bind(store->arg, HARK_LOOKUP_OTHER, taken_key(&key, name, 0), size, err);
+
+    for (unsigned i = 0; rc == 0 && i < ROOT_PARTS; i++)
+        rc = store->bind(store->arg, HARK_LOOKUP_OTHER, taken_key(&key, name, i + 1),
+                         hark_get_u64(root->bytes + (size_t)8 * i), err);
+    return rc;
+}
+
+/* Of an origin that hark_batch_check has let through. */
+static int taken_name(char out[HARK_NODE_NAME_MAX + 1], const char *origin, struct hark_err *err)
+{
+    size_t length = strcspn(origin, "/");
+
+    if (length > HARK_NODE_NAME_MAX)
+        return hark_err_set(err, HARK_E_INTERNAL, "a Taken of no node was let through");
+    memcpy(out, origin, length);
+    out[length] = '\0';
+    return 0;
+}
+
+int hark_space_taken_advances(const struct hark_store *store, const struct hark_taken *taken,
+                              bool *advances, struct hark_err *err)
+{
+    char name[HARK_NODE_NAME_MAX + 1];
+    struct hark_hash root;
+    uint64_t size = 0;
+    int rc = taken_name(name, taken->origin, err);
+
+    if (rc == 0)
+        rc = hark_space_taken_find(store, name, &size, &root, err);
+    *advances = rc == 0 && taken->size > size;
+    return rc;
+}
 
 static int take_one(struct hark_state *state, const struct hark_store *store,
                     const struct hark_taken *taken, bool *advances, struct hark_err *err)
 {
-    char key[1 + HARK_NODE_NAME_MAX + 1] = {TAKEN_LETTER};
-    size_t length = strcspn(taken->origin, "/");
+    char name[HARK_NODE_NAME_MAX + 1];
     struct hark_node_object node;
-    struct hark_span span;
-    bool found = false;
+    struct hark_hash root;
     uint64_t before = 0;
-    int rc;
+    bool found = false;
+    int rc = taken_name(name, taken->origin, err);
 
-    if (length > HARK_NODE_NAME_MAX)
-        return hark_err_set(err, HARK_E_INTERNAL, "a Taken of no node was let through");
-    memcpy(key + 1, taken->origin, length);
-    span = hark_span(key, 1 + length);
-    rc = find_named(state, key + 1, &node, &found, err);
-    if (rc == 0 && !found)
-        rc = hark_err_set(err, HARK_E_BATCH_TAKEN, "it takes from %s, which is not a named node",
-                          key + 1);
     if (rc == 0)
-        rc = store->find(store->arg, HARK_LOOKUP_OTHER, span, &found, &before, err);
+        rc = hark_space_node_called(state, name, &node, &found, err);
+    if (rc == 0 && !found)
+        rc =
+            hark_err_set(err, HARK_E_BATCH_TAKEN, "it takes from %s, which never was a node", name);
+    if (rc == 0)
+        rc = hark_space_taken_find(store, name, &before, &root, err);
     if (rc < 0)
         return rc;
-    if (found && taken->size < before)
+    if (taken->size < before)
         return hark_err_set(err, HARK_E_BATCH_TAKEN, "what it takes from %s goes back from %llu",
-                            key + 1, (unsigned long long)before);
-    *advances = *advances || taken->size > (found ? before : 0);
-    return store->bind(store->arg, HARK_LOOKUP_OTHER, span, taken->size, err);
+                            name, (unsigned long long)before);
+    if (taken->size == before && !hark_hash_equal(&taken->root, &root))
+        return hark_err_set(err, HARK_E_BATCH_TAKEN,
+                            "what it takes from %s is as much as before and of another root", name);
+    if (taken->size == before)
+        return 0;
+    *advances = true;
+    return taken_put(store, name, taken->size, &taken->root, err);
 }
 
-/* B13, as far as it hangs on the log before the batch. */
-static int check_taken(struct hark_state *state, const struct hark_store *store,
-                       const struct hark_batch *batch, struct hark_err *err)
+int hark_space_apply_taken(struct hark_state *state, const struct hark_store *store,
+                           const struct hark_batch *batch, struct hark_err *err)
 {
     bool advances = batch->count > 0;
     int rc = 0;
@@ -207,16 +297,31 @@ static int check_taken(struct hark_state *state, const struct hark_store *store,
     return rc;
 }
 
+/* The `home` entry with which a new home's first batch begins; only `recover`
+ * entries may stand before it (PROTOCOL.md 7.6). NULL: there is none. */
+static const struct space_item *beginning_home(const struct space_item *items, size_t count)
+{
+    for (size_t i = 0; i < count && items[i].code == 0; i++) {
+        if (strcmp(items[i].entry.kind, "home") == 0)
+            return &items[i];
+        if (strcmp(items[i].entry.kind, "recover") != 0)
+            return NULL;
+    }
+    return NULL;
+}
+
 /* A batch that begins with a `home` entry and does not bear the origin in force
- * must be the new home's (PROTOCOL.md 7.6). */
-static int expect_batch(struct hark_state *state, const struct space_item *first,
+ * must be the new home's. */
+static int expect_batch(struct hark_state *state, const struct space_item *items, size_t count,
                         struct hark_span commit, struct hark_log_head *head, struct hark_err *err)
 {
+    const struct space_item *home = beginning_home(items, count);
     struct hark_batch *batch;
     bool same;
-    int rc = hark_space_expect(state, first, head, err);
+    int rc =
+        hark_space_expect(state, count > 0 && items[0].code == 0 ? &items[0] : NULL, head, err);
 
-    if (rc < 0 || first == NULL || strcmp(first->entry.kind, "home") != 0)
+    if (rc < 0 || home == NULL)
         return rc;
     batch = calloc(1, sizeof(*batch));
     if (batch == NULL)
@@ -224,7 +329,7 @@ static int expect_batch(struct hark_state *state, const struct space_item *first
     rc = hark_batch_parse(batch, NULL, NULL, commit, NULL, err);
     same = rc == 0 && strcmp(batch->origin, head->origin) == 0;
     free(batch);
-    return rc < 0 || same ? rc : expect_moved(state, first, head, err);
+    return rc < 0 || same ? rc : expect_moved(state, home, head, err);
 }
 
 /* After a batch the origin in force is the one that it bears: a new home begins
@@ -263,23 +368,20 @@ int hark_space_judge_batch(struct hark_state *state, const struct hark_store *st
                            struct hark_batch *batch, struct hark_line **lines, struct hark_err *err)
 {
     struct hark_log_head expected = *head;
-    const struct space_item *first = NULL;
     struct hark_git_id *entry_ids = NULL;
     struct hark_git_id tree;
     int rc;
 
     *lines = NULL;
-    if (raw->count > 0 && items[0].code == 0)
-        first = &items[0];
-    else if (raw->count > 0 && hark_state_size(state) == 0)
+    if (raw->count > 0 && items[0].code != 0 && hark_state_size(state) == 0)
         return check_prepared(items, 1, 0, err); /* it alone says whose log this is */
-    rc = expect_batch(state, first, raw->commit, &expected, err);
+    rc = expect_batch(state, items, raw->count, raw->commit, &expected, err);
     if (rc == 0)
         rc = hark_batch_check(next, batch, lines, &tree, &entry_ids, &expected, raw, now_ms, err);
     if (rc == 0)
         rc = check_git_ids(raw, items, &tree, entry_ids, err);
     if (rc == 0)
-        rc = check_taken(state, store, batch, err);
+        rc = hark_space_apply_taken(state, store, batch, err);
     if (rc == 0)
         rc = check_prepared(items, raw->count, hark_state_size(state), err);
     if (rc == 0)
@@ -372,6 +474,7 @@ int hark_space_adopt(struct hark_space *space, const struct hark_raw_batch *raw,
         goto out;
     }
     space->head = next;
+    space->batches++;
 out:
     for (size_t i = 0; items != NULL && i < raw->count; i++)
         hark_space_item_clear(&items[i]);
@@ -381,13 +484,15 @@ out:
     return rc;
 }
 
-int hark_space_take(struct hark_space *space, const struct hark_raw_batch *raw, uint64_t now_ms,
-                    struct hark_err *err)
+int hark_space_take(struct hark_space *space, const char *node, const struct hark_raw_batch *raw,
+                    uint64_t now_ms, struct hark_err *err)
 {
     int rc = hark_space_mend(space, err);
 
     if (rc < 0)
         return rc;
+    if (node[0] != '\0')
+        return hark_err_set(err, HARK_E_UNSUPPORTED, "intake logs are not copied yet");
     return hark_space_adopt(space, raw, now_ms, true, err);
 }
 

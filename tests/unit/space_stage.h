@@ -118,6 +118,17 @@ static inline void stage_make_place(char *out, const char *name)
     assert_int_equal(mkdir(path, 0700), 0);
 }
 
+/* The batch that begins at that position. */
+static inline int stage_read(struct hark_space *space, uint64_t first, struct hark_space_batch *out,
+                             struct hark_err *why)
+{
+    struct hark_index_batch row;
+
+    OK(hark_index_batch(hark_space_index(space), first, &row, why));
+    assert_int_equal(row.first, first);
+    return hark_space_read_batch(space, "", row.number, out, why);
+}
+
 /* In memory where there is such a place: what a power cut leaves is for other
  * tests, and here hundreds of batches would wait for the disk. */
 static inline void stage_make_directory(void)

@@ -82,13 +82,24 @@ static struct hark_logged write_entry(struct fixture *f, const char *kind, json_
     return out;
 }
 
+static uint64_t batches_of(struct hark_space *space)
+{
+    struct hark_log_head head;
+    uint64_t batches = 0;
+    int rc = hark_space_log(space, "", &head, &batches, &err);
+
+    if (rc != HARK_E_NOT_FOUND)
+        OK(rc);
+    return batches;
+}
+
 static void mirror(struct hark_space *from, struct hark_space *to)
 {
     while (hark_space_head(to)->tree.size < hark_space_head(from)->tree.size) {
         struct hark_space_batch batch;
 
-        OK(hark_space_read_batch(from, hark_space_head(to)->tree.size, &batch, &err));
-        OK(hark_space_take(to, &batch.raw, hark_now_ms(), &err));
+        OK(hark_space_read_batch(from, "", batches_of(to), &batch, &err));
+        OK(hark_space_take(to, "", &batch.raw, hark_now_ms(), &err));
         hark_space_batch_free(&batch);
     }
     OK(hark_space_tend(to, &err));

@@ -54,7 +54,7 @@ static void commit_only(struct stage *s, const struct world_entry *good)
     assert_int_equal(out.position, first);
     assert_int_equal(out.effect.verdict, 0);
     OK(hark_space_commit(s->space, world_signer(WORLD_LOG), good->arrival.arrival_ms, &err));
-    OK(hark_space_read_batch(s->space, first, &batch, &err));
+    OK(stage_read(s->space, first, &batch, &err));
     assert_int_equal(batch.raw.count, 1);
     assert_true(hark_span_equal(batch.raw.items[0].object, good->object));
     hark_space_batch_free(&batch);

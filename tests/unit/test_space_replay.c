@@ -97,13 +97,24 @@ static void log_entries(struct hark_space *space, struct world *world, size_t fr
     }
 }
 
+static uint64_t batches_of(struct hark_space *space)
+{
+    struct hark_log_head head;
+    uint64_t batches = 0;
+    int rc = hark_space_log(space, "", &head, &batches, &err);
+
+    if (rc != HARK_E_NOT_FOUND)
+        OK(rc);
+    return batches;
+}
+
 static void mirror(struct hark_space *from, struct hark_space *to, uint64_t until)
 {
     while (hark_space_head(to)->tree.size < until) {
         struct hark_space_batch batch;
 
-        OK(hark_space_read_batch(from, hark_space_head(to)->tree.size, &batch, &err));
-        OK(hark_space_take(to, &batch.raw, ANY_TIME, &err));
+        OK(hark_space_read_batch(from, "", batches_of(to), &batch, &err));
+        OK(hark_space_take(to, "", &batch.raw, ANY_TIME, &err));
         hark_space_batch_free(&batch);
     }
 }

@@ -102,7 +102,7 @@ static void take_apart(struct forge *f, struct stage *s, struct hark_space *home
     f->note = hark_buf_init(HARK_BATCH_CHECKPOINT_MAX + 64);
     f->commit = hark_buf_init(CRAFT_MAX);
     f->spare = hark_buf_init(1u << 17);
-    OK(hark_space_read_batch(home, first, &f->good, &err));
+    OK(stage_read(home, first, &f->good, &err));
     f->count = f->good.raw.count;
     assert_true(f->count < PARTS);
     memcpy(f->items, f->good.raw.items, f->count * sizeof(f->items[0]));
@@ -644,7 +644,7 @@ static struct hark_space *begin_pair(struct stage *s)
 static int take(struct hark_space *space, const struct hark_raw_batch *raw, uint64_t now_ms)
 {
     memset(&err, 0, sizeof(err));
-    return hark_space_take(space, raw, now_ms, &err);
+    return hark_space_take(space, "", raw, now_ms, &err);
 }
 
 static void assert_same(struct hark_space *a, struct hark_space *b)
@@ -701,7 +701,7 @@ static void test_space_take__each_rule_b_refuses_what_breaks_it_alone(void **sta
         OK(hark_index_check(hark_space_index(s.space), &err));
         /* Now and then at once, and at the end after all of them. */
         if (i % 10 == 9 || i + 1 == sizeof(CASES) / sizeof(CASES[0])) {
-            OK(hark_space_take(s.space, &f.good.raw, s.world->now_ms, &err));
+            OK(hark_space_take(s.space, "", &f.good.raw, s.world->now_ms, &err));
             assert_same(s.space, home);
             assert_sound(s.space);
             hark_space_free(s.space);
@@ -731,7 +731,7 @@ static void test_space_take__erasable_payloads_may_be_missing(void **state)
     f.items[1].payload_state = 2;
     f.items[1].payload = (struct hark_span){0};
     raw.items = f.items;
-    OK(hark_space_take(s.space, &raw, f.now_ms, &err));
+    OK(hark_space_take(s.space, "", &raw, f.now_ms, &err));
     OK(hark_index_row(hark_space_index(s.space), s.base + 1, &row, &err));
     assert_int_equal(row.says, HARK_SAYS_MISSING);
     assert_false(row.has_blob);
@@ -855,8 +855,8 @@ static void test_space_take__batches_come_in_order_and_once(void **state)
     ahead.space = home;
     world_say(s.world, s.bob, "topic", stage_text("title", "The moon"), HARK_NONE);
     stage_log(&ahead, s.base + 4);
-    OK(hark_space_read_batch(ahead.space, s.base, &second, &err));
-    OK(hark_space_read_batch(ahead.space, s.base + 4, &third, &err));
+    OK(stage_read(ahead.space, s.base, &second, &err));
+    OK(stage_read(ahead.space, s.base + 4, &third, &err));
     stage_snapshot(&was, s.space);
     assert_code(take(s.space, &third.raw, s.world->now_ms), HARK_E_BATCH_RANGE); /* one left out */
     assert_unchanged(&was, s.space);
@@ -884,8 +884,8 @@ static void test_space_take__of_two_histories_the_first_stays(void **state)
     (void)state;
     at_case = "two histories";
     home = begin_pair(&s);
-    OK(hark_space_read_batch(home, s.base, &batch, &err));
-    OK(hark_space_take(s.space, &batch.raw, s.world->now_ms, &err));
+    OK(stage_read(home, s.base, &batch, &err));
+    OK(hark_space_take(s.space, "", &batch.raw, s.world->now_ms, &err));
     hark_space_batch_free(&batch);
     /* The other: as many entries, other ones, and one more batch. */
     stage_write(&fork);
@@ -895,7 +895,7 @@ static void test_space_take__of_two_histories_the_first_stays(void **state)
     stage_log(&fork, fork.base);
     world_say(fork.world, fork.bob, "topic", stage_text("title", "And on"), HARK_NONE);
     stage_log(&fork, fork.base + 4);
-    OK(hark_space_read_batch(fork.space, fork.base + 4, &batch, &err));
+    OK(stage_read(fork.space, fork.base + 4, &batch, &err));
     stage_copies--; /* the partner's copy came before the fork's */
     stage_snapshot(&was, s.space);
     assert_code(take(s.space, &batch.raw, fork.world->now_ms), HARK_E_BATCH_PREVIOUS);
@@ -976,7 +976,7 @@ static void test_space_take__a_home_moves_only_as_the_steward_said(void **state)
         assert_code(take(s.space, &raw, f.now_ms), MOVES[i].code);
         assert_unchanged(&was, s.space);
         if (i + 1 == sizeof(MOVES) / sizeof(MOVES[0]))
-            OK(hark_space_take(s.space, &f.good.raw, f.now_ms, &err));
+            OK(hark_space_take(s.space, "", &f.good.raw, f.now_ms, &err));
         forge_free(&f);
     }
     assert_same(s.space, home);
@@ -1005,8 +1005,8 @@ static void test_space_take__a_home_entry_begins_a_batch(void **state)
     while (hark_space_head(s.space)->tree.size < hark_space_head(home)->tree.size) {
         struct hark_space_batch batch;
 
-        OK(hark_space_read_batch(home, hark_space_head(s.space)->tree.size, &batch, &err));
-        OK(hark_space_take(s.space, &batch.raw, s.world->now_ms, &err));
+        OK(stage_read(home, hark_space_head(s.space)->tree.size, &batch, &err));
+        OK(hark_space_take(s.space, "", &batch.raw, s.world->now_ms, &err));
         hark_space_batch_free(&batch);
     }
     assert_same(s.space, home);
@@ -1044,7 +1044,7 @@ static void test_space_take__no_byte_can_be_another(void **state)
 
     (void)state;
     home = begin_pair(&s);
-    OK(hark_space_read_batch(home, s.base, &batch, &err));
+    OK(stage_read(home, s.base, &batch, &err));
     stage_snapshot(&was, s.space);
     at_case = "commit";
     flip(&s, &batch.raw, batch.raw.commit);
@@ -1060,7 +1060,7 @@ static void test_space_take__no_byte_can_be_another(void **state)
     }
     at_case = "all bytes";
     assert_unchanged(&was, s.space);
-    OK(hark_space_take(s.space, &batch.raw, s.world->now_ms, &err));
+    OK(hark_space_take(s.space, "", &batch.raw, s.world->now_ms, &err));
     assert_same(s.space, home);
     assert_sound(s.space);
     hark_space_batch_free(&batch);
