@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "node/outbox.h"
-#include "node/space_internal.h"
+#include "node/space_flight.h"
 
 /* Merging packs is worth looking at when a batch or erasure has come. */
 #define ERASURES_AT_A_TIME 4096u
@@ -33,6 +33,7 @@ int hark_space_open_index(struct hark_space *space, struct hark_err *err)
 
 void hark_space_close_index(struct hark_space *space)
 {
+    hark_space_flight_free(space);
     hark_state_free(space->state);
     space->state = NULL;
     hark_index_free(space->index);
@@ -80,6 +81,7 @@ int hark_space_refresh(struct hark_space *space, struct hark_err *err)
     if (rc == 0)
         rc = load_head(space, err);
     hark_index_rollback(space->index);
+    space->flight_stale = space->outbox_stale = true;
     return rc;
 }
 
@@ -210,6 +212,7 @@ void hark_space_free(struct hark_space *space)
         hark_space_rollback(space);
     free(space->pending.items);
     free(space->pending.lines);
+    free(space->recent);
     hark_outbox_free(space->outbox);
     hark_space_close_index(space);
     hark_repo_free(space->repo);

@@ -52,6 +52,11 @@ struct hark_space {
     struct hark_log_head head;
     uint64_t batches; /* of the main log, as of head */
     struct space_pending pending;
+    /* What is under way (space_flight.h), made when it is asked for. Whatever changes
+     * the main log or an intake sets flight_stale, the outbox's changes outbox_stale. */
+    struct space_flight *flight;
+    bool flight_stale, outbox_stale;
+    struct space_recent *recent; /* space_accept.c: how often keys were taken from */
 };
 
 /* PROTOCOL.md 11: what one answer between nodes can carry. */

@@ -57,6 +57,7 @@ void hark_space_rollback(struct hark_space *space)
     if (!space->pending.open)
         return;
     clear_pending(space);
+    space->flight_stale = true;
     hark_index_rollback(space->index);
     if (hark_state_reload(space->state, &ignored) < 0)
         space->damaged = true;
@@ -414,6 +415,7 @@ static int store_batch(struct hark_space *space, struct written *w, struct hark_
     }
     space->head = w->head;
     space->batches++;
+    space->flight_stale = true;
     return 0;
 }
 

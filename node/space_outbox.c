@@ -29,5 +29,5 @@ int hark_space_outbox(struct hark_space *space, struct hark_outbox **out, struct
 
 void hark_space_outbox_changed(struct hark_space *space)
 {
-    (void)space;
+    space->outbox_stale = true;
 }

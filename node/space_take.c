@@ -445,6 +445,7 @@ int hark_space_adopt(struct hark_space *space, const struct hark_raw_batch *raw,
     struct hark_git_id id;
     int rc;
 
+    space->flight_stale = true;
     if (raw->count > HARK_BATCH_ENTRIES_MAX)
         return hark_err_set(err, HARK_E_BATCH_FORM, "a batch of %zu entries", raw->count);
     items = calloc(raw->count > 0 ? raw->count : 1, sizeof(*items));
