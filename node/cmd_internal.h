@@ -137,9 +137,15 @@ HARK_CHECK int hark_cmd_tally_json(const struct hark_tally *tally, json_t **out,
 
 /* --- cmd_ticket.c ------------------------------------------------------------ */
 
-/* Addresses under which this node can be reached: advertised, or where it
- * listens. */
+/* Addresses under which this node can be reached: advertised, or where it listens, or
+ * where its daemon does in fact. */
 void hark_cmd_addresses(const struct hark_node *node, struct hark_ticket_node *out);
+
+/* --- cmd_partner.c ------------------------------------------------------------ */
+
+/* Adds a peer to the configuration, or replaces the one of that name; saved. */
+HARK_CHECK int hark_cmd_put_peer(struct hark_cmd *cmd, const struct hark_config_peer *peer,
+                                 struct hark_err *err);
 
 /* --- the verbs --------------------------------------------------------------- */
 

@@ -132,20 +132,38 @@ static void ticket_nodes(struct hark_cmd *cmd, struct hark_space *space, struct 
     }
 }
 
+static json_t *addresses_json(const struct hark_ticket *ticket)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < ticket->node_count && list != NULL; i++) {
+        if (json_array_append_new(list, json_string(ticket->nodes[i].addresses[0])) != 0) {
+            json_decref(list);
+            list = NULL;
+        }
+    }
+    return list;
+}
+
 static int print_invite(struct hark_cmd *cmd, struct hark_space *space, const struct invite *invite,
-                        const char *key, const char *text, const struct hark_logged *logged,
-                        struct hark_err *err)
+                        const struct hark_ticket *ticket, const char *key, const char *text,
+                        const struct hark_logged *logged, struct hark_err *err)
 {
     char until[HARK_TIME_SIZE + 1];
 
     hark_time_encode(until, invite->until_ms);
     if (cmd->globals.json)
         return hark_cmd_print_logged(cmd, space, "invite", logged,
-                                     json_pack("{s:s, s:s, s:s, s:I, s:s}", "ticket", text,
+                                     json_pack("{s:s, s:s, s:s, s:I, s:s, s:o}", "ticket", text,
                                                "ticket_key", key, "role", invite->role, "uses",
-                                               (json_int_t)invite->use_count, "until", until),
+                                               (json_int_t)invite->use_count, "until", until,
+                                               "addresses", addresses_json(ticket)),
                                      err);
     (void)fprintf(cmd->out, "%s\n", text);
+    if (!cmd->globals.quiet && ticket->node_count == 0)
+        (void)fputs("note: the ticket names no address to join at; set listen or advertise in\n"
+                    "hark.yaml, or let people join here\n",
+                    cmd->err);
     if (!cmd->globals.quiet)
         (void)fprintf(
             cmd->err, "ticket %.12s: %s, %" PRIu64 " use%s, until %s; it is shown this once only\n",
@@ -187,7 +205,7 @@ static int invite_new(struct hark_cmd *cmd, struct hark_err *err)
     else
         json_decref(fields);
     if (rc == 0)
-        rc = print_invite(cmd, space, &invite, key, (const char *)text.data, &logged, err);
+        rc = print_invite(cmd, space, &invite, &ticket, key, (const char *)text.data, &logged, err);
 out:
     hark_ticket_wipe(&ticket);
     hark_buf_free(&text);

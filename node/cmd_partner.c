@@ -51,39 +51,86 @@ static struct hark_config_peer *copy_peers(const struct hark_config *config, siz
     return peers;
 }
 
-/* What of a ticket's spaces this node is to follow there: those that it is not
- * the home of. */
-static int spaces_to_follow(struct hark_cmd *cmd, const struct hark_ticket *ticket,
-                            struct hark_config_peer *peer, struct hark_err *err)
-{
-    for (size_t i = 0; i < ticket->space_count; i++) {
-        struct hark_space *space = NULL;
-        bool known = false;
-        int rc = hark_node_space(cmd->node, &ticket->spaces[i], &space, err);
+/* What -s says in `add`: NULL, or the id of a space here or in the ticket. */
+struct choice {
+    bool any;
+    struct hark_hash id;
+    struct hark_space *space; /* when it is here */
+    bool home;
+};
 
-        if (rc < 0 && rc != HARK_E_NOT_FOUND)
-            return rc;
-        for (size_t j = 0; j < peer->space_count; j++)
-            known = known || hark_hash_equal(&peer->spaces[j], &ticket->spaces[i]);
-        if (known || (rc == 0 && hark_node_is_home(cmd->node, space)))
-            continue;
-        if (peer->space_count == HARK_TICKET_SPACES_MAX)
-            return hark_err_set(err, HARK_E_LIMIT, "more than %u spaces to follow from %s",
-                                HARK_TICKET_SPACES_MAX, peer->name);
-        peer->spaces[peer->space_count++] = ticket->spaces[i];
+static int read_choice(struct hark_cmd *cmd, const struct hark_ticket *ticket,
+                       struct choice *choice, struct hark_err *err)
+{
+    const char *name = cmd->globals.space;
+    char hex[HARK_HEX_SIZE];
+    int rc;
+
+    memset(choice, 0, sizeof(*choice));
+    if (name == NULL)
+        return 0;
+    choice->any = true;
+    rc = hark_cmd_space(cmd, &choice->space, err);
+    if (rc == 0) {
+        choice->id = *hark_space_id(choice->space);
+        choice->home = hark_node_is_home(cmd->node, choice->space);
+        return 0;
     }
+    for (size_t i = 0; rc == HARK_E_NOT_FOUND && i < ticket->space_count; i++) {
+        hark_hash_hex(hex, &ticket->spaces[i]);
+        if (strncmp(hex, name, strlen(name)) == 0) {
+            choice->id = ticket->spaces[i];
+            return 0;
+        }
+    }
+    return rc;
+}
+
+static int follow_there(struct hark_config_peer *peer, const struct hark_hash *space,
+                        struct hark_err *err)
+{
+    for (size_t i = 0; i < peer->space_count; i++) {
+        if (hark_hash_equal(&peer->spaces[i], space))
+            return 0;
+    }
+    if (peer->space_count == HARK_TICKET_SPACES_MAX)
+        return hark_err_set(err, HARK_E_LIMIT, "more than %u spaces to follow from %s",
+                            HARK_TICKET_SPACES_MAX, peer->name);
+    peer->spaces[peer->space_count++] = *space;
     return 0;
+}
+
+/* What this node is to follow there: the one that -s names, unless it is the home of
+ * it; else the ticket's spaces, but those that it is the home of. */
+static int spaces_to_follow(struct hark_cmd *cmd, const struct hark_ticket *ticket,
+                            const struct choice *choice, struct hark_config_peer *peer,
+                            struct hark_err *err)
+{
+    int rc = 0;
+
+    if (choice->any)
+        return choice->home ? 0 : follow_there(peer, &choice->id, err);
+    for (size_t i = 0; i < ticket->space_count && rc == 0; i++) {
+        struct hark_space *space = NULL;
+
+        rc = hark_node_space(cmd->node, &ticket->spaces[i], &space, err);
+        if (rc == 0 && hark_node_is_home(cmd->node, space))
+            continue;
+        if (rc == 0 || rc == HARK_E_NOT_FOUND)
+            rc = follow_there(peer, &ticket->spaces[i], err);
+    }
+    return rc;
 }
 
 /* The peer of a ticket, as it is to stand in the configuration. A ticket anew
  * brings its addresses and further spaces. */
 static int make_peer(struct hark_cmd *cmd, const struct hark_ticket *ticket,
-                     struct hark_config_peer *peer, bool *exists, struct hark_err *err)
+                     const struct choice *choice, struct hark_config_peer *peer,
+                     struct hark_err *err)
 {
     const struct hark_ticket_node *node = &ticket->nodes[0];
     const struct hark_config_peer *old = find_peer(cmd->node->config, node->name);
 
-    *exists = old != NULL;
     memset(peer, 0, sizeof(*peer));
     if (hark_key_equal(&node->keys.log, hark_signer_key(cmd->node->identity.log)))
         return hark_err_set(err, HARK_E_USAGE, "this is this node's own ticket");
@@ -99,10 +146,11 @@ static int make_peer(struct hark_cmd *cmd, const struct hark_ticket *ticket,
     peer->curve = node->keys.curve;
     if (node->address_count > 0)
         memcpy(peer->address, node->addresses[0], sizeof(peer->address));
-    return spaces_to_follow(cmd, ticket, peer, err);
+    return spaces_to_follow(cmd, ticket, choice, peer, err);
 }
 
-static int put_peer(struct hark_cmd *cmd, const struct hark_config_peer *peer, struct hark_err *err)
+int hark_cmd_put_peer(struct hark_cmd *cmd, const struct hark_config_peer *peer,
+                      struct hark_err *err)
 {
     struct hark_config *config = cmd->node->config;
     struct hark_config_peer *peers = copy_peers(config, 1);
@@ -134,11 +182,12 @@ static int can_name(struct hark_cmd *cmd, struct hark_space *space, bool *can, s
     return rc == HARK_E_NOT_FOUND ? 0 : rc;
 }
 
-/* The space in which a new partner is to be named: that of -s, which must be one
- * that can; else the only one here if it can. A ticket that offers spaces of its
- * own is about those: its node is named in ours only when -s says so. */
-static int space_to_name_in(struct hark_cmd *cmd, const struct hark_config_peer *peer,
-                            struct hark_space **out, struct hark_err *err)
+/* The space in which a new partner is to be named: that of -s when this is its home;
+ * else the only one here if it can. A ticket that offers spaces of its own is about
+ * those: its node is named in ours only when -s says so. */
+static int space_to_name_in(struct hark_cmd *cmd, const struct choice *choice,
+                            const struct hark_config_peer *peer, struct hark_space **out,
+                            struct hark_err *err)
 {
     struct hark_hash *ids = NULL;
     size_t count = 0;
@@ -146,12 +195,11 @@ static int space_to_name_in(struct hark_cmd *cmd, const struct hark_config_peer 
     int rc;
 
     *out = NULL;
-    if (cmd->globals.space != NULL) {
-        rc = hark_cmd_space(cmd, out, err);
-        if (rc == 0)
-            rc = hark_cmd_home(cmd, *out, err);
-        if (rc == 0)
-            rc = can_name(cmd, *out, &can, err);
+    if (choice->any && !choice->home)
+        return 0;
+    if (choice->any) {
+        *out = choice->space;
+        rc = can_name(cmd, *out, &can, err);
         if (rc == 0 && !can)
             rc = hark_err_set(err, HARK_E_NOT_FOUND, "this node does not hold the steward's key");
         return rc;
@@ -252,9 +300,10 @@ static int partner_add(struct hark_cmd *cmd, struct hark_err *err)
 {
     struct hark_ticket *ticket = calloc(1, sizeof(*ticket));
     struct hark_config_peer peer;
+    struct choice choice;
     struct hark_space *space = NULL;
     struct hark_logged logged;
-    bool newly = false, exists = false;
+    bool newly = false;
     int rc;
 
     if (ticket == NULL)
@@ -263,14 +312,16 @@ static int partner_add(struct hark_cmd *cmd, struct hark_err *err)
     if (rc == 0)
         rc = hark_ticket_decode(ticket, hark_span_str(cmd->argv[1]), HARK_TICKET_NODE, err);
     if (rc == 0)
-        rc = make_peer(cmd, ticket, &peer, &exists, err);
+        rc = read_choice(cmd, ticket, &choice, err);
     if (rc == 0)
-        rc = space_to_name_in(cmd, &peer, &space, err);
+        rc = make_peer(cmd, ticket, &choice, &peer, err);
+    if (rc == 0)
+        rc = space_to_name_in(cmd, &choice, &peer, &space, err);
     /* The log first: what is refused there shall not stand in the file. */
     if (rc == 0 && space != NULL)
         rc = name_in_space(cmd, space, &ticket->nodes[0], &newly, &logged, err);
     if (rc == 0)
-        rc = put_peer(cmd, &peer, err);
+        rc = hark_cmd_put_peer(cmd, &peer, err);
     if (rc == 0) {
         cmd->changed = true;
         rc = print_added(cmd, &peer, space, newly, &logged, err);
@@ -281,30 +332,42 @@ static int partner_add(struct hark_cmd *cmd, struct hark_err *err)
 
 /* --- rm ---------------------------------------------------------------------------- */
 
+struct ending {
+    struct hark_key log;
+    size_t ended;
+    json_t *keeps; /* [{"space","entries","named"}]: what it may have copied */
+};
+
 /* Ends it in one space, if it is named there and we can. */
-static int end_in_space(struct hark_cmd *cmd, struct hark_space *space, const struct hark_key *log,
-                        size_t *ended, struct hark_err *err)
+static int end_in_space(struct hark_cmd *cmd, struct hark_space *space, struct ending *ending,
+                        struct hark_err *err)
 {
+    uint64_t size = hark_space_head(space)->tree.size;
     struct hark_node_object named;
     struct hark_logged logged;
     bool can = false;
-    int rc = can_name(cmd, space, &can, err);
+    int rc = hark_cmd_named_node(space, &ending->log, &named, err);
 
-    if (rc == 0 && can)
-        rc = hark_cmd_named_node(space, log, &named, err);
-    if (rc == HARK_E_NOT_FOUND || (rc == 0 && !can))
-        return 0;
     if (rc == 0)
+        rc = can_name(cmd, space, &can, err);
+    if (rc == HARK_E_NOT_FOUND)
+        return 0;
+    if (rc == 0 && can)
         rc = steward_node_entry(cmd, space,
                                 json_pack("{s:s, s:s}", "action", "remove", "name", named.name),
                                 &logged, err);
-    if (rc == 0)
-        (*ended)++;
+    if (rc == 0 && can)
+        ending->ended++;
+    if (rc == 0 &&
+        json_array_append_new(ending->keeps,
+                              json_pack("{s:o, s:I, s:b}", "space",
+                                        hark_out_hex(hark_space_id(space)->bytes, HARK_HASH_SIZE),
+                                        "entries", (json_int_t)size, "named", !can)) != 0)
+        rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an answer");
     return rc;
 }
 
-static int end_everywhere(struct hark_cmd *cmd, const struct hark_key *log, size_t *ended,
-                          struct hark_err *err)
+static int end_everywhere(struct hark_cmd *cmd, struct ending *ending, struct hark_err *err)
 {
     struct hark_space *space = NULL;
     struct hark_hash *ids = NULL;
@@ -314,7 +377,7 @@ static int end_everywhere(struct hark_cmd *cmd, const struct hark_key *log, size
     for (size_t i = 0; i < count && rc == 0; i++) {
         rc = hark_node_space(cmd->node, &ids[i], &space, err);
         if (rc == 0)
-            rc = end_in_space(cmd, space, log, ended, err);
+            rc = end_in_space(cmd, space, ending, err);
     }
     free(ids);
     return rc;
@@ -335,13 +398,56 @@ static int drop_peer(struct hark_cmd *cmd, const char *name, struct hark_err *er
     return save_peers(cmd->node, peers, kept, err);
 }
 
+static void say_kept(FILE *out, const json_t *kept)
+{
+    const char *space = json_string_value(json_object_get(kept, "space"));
+    json_int_t entries = json_integer_value(json_object_get(kept, "entries"));
+
+    (void)fprintf(out, "  space %.12s: %lld entries, with the words in them that are not erased\n",
+                  space, (long long)entries);
+    if (json_is_true(json_object_get(kept, "named")))
+        (void)fprintf(out, "  it is still named in that space, and gets more of it: its steward "
+                           "ends that, at its home\n");
+}
+
+static int print_removed(struct hark_cmd *cmd, const char *name, bool one_space,
+                         struct ending *ending, struct hark_err *err)
+{
+    json_t *keeps = ending->keeps, *kept;
+    bool still = false;
+    size_t i;
+
+    ending->keeps = NULL;
+    if (cmd->globals.json)
+        return hark_print_json(cmd->out,
+                               json_pack("{s:s, s:s, s:I, s:o}", "format", "hark/partner-removed/1",
+                                         "name", name, "spaces", (json_int_t)ending->ended, "keeps",
+                                         keeps),
+                               err);
+    if (!cmd->globals.quiet) {
+        (void)fprintf(cmd->out, "%s keeps what it has copied%s\n", name,
+                      json_array_size(keeps) > 0 ? ":" : "; of the spaces here that is nothing");
+        json_array_foreach(keeps, i, kept)
+        {
+            say_kept(cmd->out, kept);
+            still = still || json_is_true(json_object_get(kept, "named"));
+        }
+        (void)fprintf(
+            cmd->out,
+            "%s it gets nothing new here%s. What it has cannot be taken back, and what is\n"
+            "erased from now on is not erased there by us.\n",
+            still ? "Else" : "From now on", one_space ? " of that space" : "");
+    }
+    json_decref(keeps);
+    return 0;
+}
+
 static int partner_rm(struct hark_cmd *cmd, struct hark_err *err)
 {
     const struct hark_config_peer *peer = NULL;
     struct hark_space *space = NULL;
-    struct hark_key log;
+    struct ending ending = {.ended = 0};
     char name[HARK_NODE_NAME_MAX + 1];
-    size_t ended = 0;
     int rc = hark_cmd_options(cmd, NULL, 0, 1, 1, err);
 
     if (rc < 0)
@@ -349,32 +455,26 @@ static int partner_rm(struct hark_cmd *cmd, struct hark_err *err)
     peer = find_peer(cmd->node->config, cmd->argv[1]);
     if (peer == NULL)
         return hark_err_set(err, HARK_E_NOT_FOUND, "there is no partner %.64s", cmd->argv[1]);
-    log = peer->log;
+    ending.log = peer->log;
     memcpy(name, peer->name, sizeof(name));
+    ending.keeps = json_array();
+    if (ending.keeps == NULL)
+        return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an answer");
     if (cmd->globals.space != NULL) {
         rc = hark_cmd_space(cmd, &space, err);
         if (rc == 0)
-            rc = end_in_space(cmd, space, &log, &ended, err);
+            rc = end_in_space(cmd, space, &ending, err);
     } else {
-        rc = end_everywhere(cmd, &log, &ended, err);
+        rc = end_everywhere(cmd, &ending, err);
         if (rc == 0)
             rc = drop_peer(cmd, name, err);
     }
-    if (rc < 0)
-        return rc;
-    cmd->changed = true;
-    if (cmd->globals.json)
-        return hark_print_json(cmd->out,
-                               json_pack("{s:s, s:s, s:I}", "format", "hark/partner-removed/1",
-                                         "name", name, "spaces", (json_int_t)ended),
-                               err);
-    if (!cmd->globals.quiet)
-        (void)fprintf(cmd->out,
-                      "%s gets nothing new from this node. It keeps what it has: the copies that\n"
-                      "were made while it was a partner cannot be taken back, and what is erased\n"
-                      "from now on is not erased there by us.\n",
-                      name);
-    return 0;
+    if (rc == 0) {
+        cmd->changed = true;
+        rc = print_removed(cmd, name, cmd->globals.space != NULL, &ending, err);
+    }
+    json_decref(ending.keeps);
+    return rc;
 }
 
 /* --- pause --------------------------------------------------------------------------- */
@@ -393,7 +493,7 @@ static int partner_pause(struct hark_cmd *cmd, struct hark_err *err)
         return hark_err_set(err, HARK_E_NOT_FOUND, "there is no partner %.64s", cmd->argv[1]);
     peer = *found;
     peer.paused = resume == NULL;
-    rc = put_peer(cmd, &peer, err);
+    rc = hark_cmd_put_peer(cmd, &peer, err);
     if (rc < 0)
         return rc;
     cmd->changed = true;
@@ -447,10 +547,12 @@ static int show_peer(struct hark_cmd *cmd, const struct hark_config_peer *peer,
     if (rc == 0 && cmd->globals.json)
         return hark_print_json(
             cmd->out,
-            json_pack("{s:s, s:s, s:o, s:o, s:b, s:o, s:o}", "format", "hark/partner/1", "name",
-                      peer->name, "key", hark_out_hex(peer->log.bytes, HARK_KEY_SIZE), "address",
+            json_pack("{s:s, s:s, s:o, s:o, s:b, s:o, s:o, s:o}", "format", "hark/partner/1",
+                      "name", peer->name, "key", hark_out_hex(peer->log.bytes, HARK_KEY_SIZE),
+                      "address",
                       peer->address[0] != '\0' ? json_string(peer->address) : json_null(), "paused",
-                      peer->paused, "follows", follows, "named_in", named),
+                      peer->paused, "follows", follows, "named_in", named, "as",
+                      peer->as[0] != '\0' ? json_string(peer->as) : json_null()),
             err);
     if (rc == 0) {
         hark_key_hex(key, &peer->log);

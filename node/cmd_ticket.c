@@ -8,9 +8,10 @@
 #include "node/cmd_internal.h"
 
 /* Addresses that mean "any interface" say nothing to others. */
-static bool is_wildcard(const char *address)
+static bool can_be_told(const char *address)
 {
-    return strncmp(address, "tcp://0.0.0.0:", 14) == 0 || strncmp(address, "tcp://[::]:", 11) == 0;
+    return hark_address_valid(hark_span_str(address)) &&
+           strncmp(address, "tcp://0.0.0.0:", 14) != 0 && strncmp(address, "tcp://[::]:", 11) != 0;
 }
 
 void hark_cmd_addresses(const struct hark_node *node, struct hark_ticket_node *out)
@@ -23,9 +24,11 @@ void hark_cmd_addresses(const struct hark_node *node, struct hark_ticket_node *o
     for (size_t i = 0; i < config->advertise_count; i++)
         memcpy(out->addresses[out->address_count++], config->advertise[i],
                sizeof(config->advertise[i]));
-    if (out->address_count == 0 && hark_address_valid(hark_span_str(config->listen)) &&
-        !is_wildcard(config->listen))
+    /* Where the port is any free one, the daemon knows which. */
+    if (out->address_count == 0 && can_be_told(config->listen))
         memcpy(out->addresses[out->address_count++], config->listen, sizeof(config->listen));
+    if (out->address_count == 0 && can_be_told(node->bound))
+        memcpy(out->addresses[out->address_count++], node->bound, sizeof(node->bound));
 }
 
 /* Spaces that this node may hand on: where it is home or named. */

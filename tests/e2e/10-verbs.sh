@@ -374,7 +374,7 @@ hark partner pause partner --resume -q
 same "resumed" False "$(hark partner ls --json | lines 'd[0]["paused"]')"
 ticket=$(hark invite -q)
 contains "who else has it is told" "$(hark join "$ticket" --name Eve 2>&1 >/dev/null)" "brand, partner"
-contains "what a removed partner keeps" "$(hark partner rm partner)" "keeps what it has"
+contains "what a removed partner keeps" "$(hark partner rm partner)" "keeps what it has copied"
 empty "no partner is left" "$(hark partner ls)"
 same "and it is ended in the log" "add,remove" "$(hark log --kind node --json | lines '",".join(e["payload"]["action"] for e in d)')"
 refused not-found 1 hark partner rm partner
