@@ -84,7 +84,7 @@ int hark_message_decode(struct hark_message *out, const struct hark_span *frames
     if (rc != 0) {
         return rc;
     }
-    if (out->type < HARK_MESSAGE_HELLO || out->type > HARK_MESSAGE_ERROR) {
+    if (out->type < HARK_MESSAGE_HELLO || out->type > HARK_MESSAGE_JOINED) {
         return hark_err_set(err, HARK_E_PEER_FORM, "no message has type %u", (unsigned)out->type);
     }
     if (count != (out->type == HARK_MESSAGE_BATCHES ? 3u : 2u)) {

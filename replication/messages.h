@@ -127,7 +127,9 @@ struct hark_accepted {
     struct hark_hash id;
     uint8_t status;
     uint64_t position, accepted_ms;
-    int code; /* of the error; 0 unless refused. An unknown name is HARK_E_PEER_REFUSED */
+    /* 0 unless refused. Decoded: a rule's, or busy where something is wrong there that
+     * is no rule's, peer-refused for a name not known here */
+    int code;
     char message[HARK_TEXT_MAX + 1];
 };
 HARK_CHECK int hark_accepted_encode(struct hark_buf *out, const struct hark_hash *space,

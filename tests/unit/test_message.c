@@ -48,6 +48,11 @@ static int decode_body(const struct hark_message *message, struct hark_err *err)
     struct hark_fetch fetch;
     struct hark_batches batches;
     struct hark_error error;
+    struct hark_submitted *entries = NULL;
+    struct hark_accepted *items = NULL;
+    struct hark_joined joined;
+    struct hark_hash space;
+    struct hark_span sealed;
     struct hark_buf load = hark_buf_init(HARK_UNPACKED_MAX);
     size_t count = 0;
     int rc = HARK_E_INTERNAL;
@@ -75,11 +80,31 @@ static int decode_body(const struct hark_message *message, struct hark_err *err)
     case HARK_MESSAGE_ERROR:
         rc = hark_error_decode(&error, message->body, err);
         break;
+    case HARK_MESSAGE_SUBMIT:
+        rc = hark_submit_decode(&space, &entries, &count, message->body, err);
+        break;
+    case HARK_MESSAGE_ACCEPTED:
+        rc = hark_accepted_decode(&space, &items, &count, message->body, err);
+        break;
+    case HARK_MESSAGE_TERMS:
+        rc = hark_terms_decode(&space, message->body, err);
+        break;
+    case HARK_MESSAGE_SHOWN:
+        rc = hark_shown_decode(&space, &entries, &count, message->body, err);
+        break;
+    case HARK_MESSAGE_JOIN:
+        rc = hark_join_decode(&space, &sealed, message->body, err);
+        break;
+    case HARK_MESSAGE_JOINED:
+        rc = hark_joined_decode(&joined, message->body, err);
+        break;
     default:
         break;
     }
     free(cursors);
     free(told);
+    free(entries);
+    free(items);
     hark_buf_free(&load);
     return rc;
 }
@@ -112,7 +137,7 @@ static void test_message__vectors(void **state)
     const json_t *cases = json_object_get(json, "cases");
 
     (void)state;
-    assert_true(json_array_size(cases) > 80);
+    assert_true(json_array_size(cases) > 150);
     for (size_t i = 0; i < json_array_size(cases); i++)
         check_vector(json_array_get(cases, i));
     json_decref(json);
@@ -318,6 +343,225 @@ static void test_message__error_is_always_text(void **state)
     hark_buf_free(&body);
 }
 
+/* ---- handing in, joining ---- */
+
+static void assert_entries(const struct hark_submitted *a, const struct hark_submitted *b,
+                           size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(a[i].flags, b[i].flags);
+        assert_true(hark_span_equal(a[i].entry, b[i].entry));
+        assert_true(hark_span_equal(a[i].payload, b[i].payload));
+    }
+}
+
+static void test_message__submit_there_and_back(void **state)
+{
+    struct hark_submitted entries[3] = {
+        {.entry = hark_span_str("one"), .payload = hark_span_str("words")},
+        {.flags = HARK_SUBMIT_AS_VOID, .entry = hark_span_str("two")},
+        {.entry = hark_span_str("three"), .payload = hark_span_str("x")},
+    };
+    struct hark_submitted *back = NULL;
+    struct hark_hash space = hash_of(9), named;
+    struct hark_buf body = hark_buf_init(HARK_BODY_MAX);
+    size_t count = 0;
+
+    (void)state;
+    assert_int_equal(hark_submit_encode(&body, &space, entries, 3, NULL), 0);
+    assert_int_equal(hark_submit_decode(&named, &back, &count, hark_buf_span(&body), NULL), 0);
+    assert_int_equal(count, 3);
+    assert_true(hark_hash_equal(&space, &named));
+    assert_entries(back, entries, 3);
+    assert_null(back[1].payload.data);
+    free(back);
+    hark_buf_clear(&body);
+    entries[1].flags = 0;
+    assert_int_equal(hark_shown_encode(&body, &space, entries, 3, NULL), 0);
+    assert_int_equal(hark_shown_decode(&named, &back, &count, hark_buf_span(&body), NULL), 0);
+    assert_int_equal(count, 3);
+    assert_entries(back, entries, 3);
+    free(back);
+    hark_buf_free(&body);
+}
+
+/* What our own node must not say is noticed before it is sent. */
+static void test_message__what_cannot_be_handed_in(void **state)
+{
+    struct hark_submitted *entries = calloc(HARK_SUBMIT_MAX + 1, sizeof(*entries));
+    uint8_t *large = calloc(1, 65537);
+    struct hark_hash space = hash_of(9);
+    struct hark_buf body = hark_buf_init(HARK_BODY_MAX);
+
+    (void)state;
+    assert_non_null(entries);
+    assert_non_null(large);
+    for (size_t i = 0; i <= HARK_SUBMIT_MAX; i++)
+        entries[i].entry = hark_span(large, 1);
+    assert_int_equal(hark_submit_encode(&body, &space, entries, 0, NULL), HARK_E_LIMIT);
+    assert_int_equal(hark_submit_encode(&body, &space, entries, HARK_SUBMIT_MAX + 1, NULL),
+                     HARK_E_LIMIT);
+    assert_int_equal(hark_shown_encode(&body, &space, entries, HARK_SHOWN_MAX + 1, NULL),
+                     HARK_E_LIMIT);
+    entries[0].flags = 2;
+    assert_int_equal(hark_submit_encode(&body, &space, entries, 1, NULL), HARK_E_LIMIT);
+    entries[0].flags = HARK_SUBMIT_AS_VOID;
+    assert_int_equal(hark_shown_encode(&body, &space, entries, 1, NULL), HARK_E_LIMIT);
+    entries[0].flags = 0;
+    entries[0].entry = hark_span(large, 4097);
+    assert_int_equal(hark_submit_encode(&body, &space, entries, 1, NULL), HARK_E_LIMIT);
+    entries[0].entry = hark_span(large, 1);
+    entries[0].payload = hark_span(large, 65537);
+    assert_int_equal(hark_submit_encode(&body, &space, entries, 1, NULL), HARK_E_LIMIT);
+    assert_int_equal(hark_join_encode(&body, &space, hark_span(large, 0), NULL), HARK_E_LIMIT);
+    assert_int_equal(hark_join_encode(&body, &space, hark_span(large, 16433), NULL), HARK_E_LIMIT);
+    hark_buf_free(&body);
+    free(entries);
+    free(large);
+}
+
+static void test_message__the_largest_payload(void **state)
+{
+    struct hark_submitted entry = {.entry = hark_span_str("e")}, *back = NULL;
+    uint8_t *large = calloc(1, 65537);
+    struct hark_hash space = hash_of(9), named;
+    struct hark_buf body = hark_buf_init(HARK_BODY_MAX);
+    size_t count = 0;
+
+    (void)state;
+    assert_non_null(large);
+    entry.payload = hark_span(large, 65536);
+    assert_int_equal(hark_submit_encode(&body, &space, &entry, 1, NULL), 0);
+    assert_int_equal(hark_submit_decode(&named, &back, &count, hark_buf_span(&body), NULL), 0);
+    assert_int_equal(back[0].payload.size, 65536);
+    free(back);
+    hark_put_u32(body.data + 32 + 2 + 1 + 4 + 1, 65537);
+    assert_int_equal(hark_buf_append_u8(&body, 0, NULL), 0);
+    assert_int_equal(hark_submit_decode(&named, &back, &count, hark_buf_span(&body), NULL),
+                     HARK_E_PEER_FORM);
+    assert_null(back);
+    hark_buf_free(&body);
+    free(large);
+}
+
+static void test_message__accepted_there_and_back(void **state)
+{
+    struct hark_accepted items[3] = {
+        {.id = hash_of(1),
+         .status = HARK_ACCEPTED_REFUSED,
+         .code = HARK_E_VOID_ROLE,
+         .message = "a member\nmay not"},
+        {.id = hash_of(2), .status = HARK_ACCEPTED_INTAKE, .position = 7, .accepted_ms = 1000},
+        {.id = hash_of(3),
+         .status = HARK_ACCEPTED_LOGGED,
+         .position = UINT64_MAX,
+         .accepted_ms = 1001},
+    };
+    struct hark_accepted *back = NULL;
+    struct hark_hash space = hash_of(9), named;
+    struct hark_buf body = hark_buf_init(HARK_BODY_MAX);
+    size_t count = 0;
+
+    (void)state;
+    assert_int_equal(hark_accepted_encode(&body, &space, items, 3, NULL), 0);
+    assert_int_equal(hark_accepted_decode(&named, &back, &count, hark_buf_span(&body), NULL), 0);
+    assert_int_equal(count, 3);
+    assert_true(hark_hash_equal(&space, &named));
+    for (size_t i = 0; i < 3; i++) {
+        assert_true(hark_hash_equal(&back[i].id, &items[i].id));
+        assert_int_equal(back[i].status, items[i].status);
+        assert_int_equal(back[i].position, items[i].position);
+        assert_int_equal(back[i].accepted_ms, items[i].accepted_ms);
+        assert_int_equal(back[i].code, items[i].code);
+    }
+    assert_string_equal(back[0].message, "a member?may not");
+    assert_string_equal(back[1].message, "");
+    free(back);
+    hark_buf_free(&body);
+}
+
+/* A rule is the same rule everywhere. What is wrong with the other's disk is not
+ * wrong with ours, and what we do not know is a refusal like another. */
+static void test_message__whose_error_it_is(void **state)
+{
+    static const struct {
+        int sent, taken;
+    } cases[] = {
+        {HARK_E_VOID_ROLE, HARK_E_VOID_ROLE},
+        {HARK_E_ACCEPT_NOT_HERE, HARK_E_ACCEPT_NOT_HERE},
+        {HARK_E_ACCEPT_RATE, HARK_E_ACCEPT_RATE},
+        {HARK_E_BEHIND, HARK_E_BEHIND},
+        {HARK_E_TICKET_USED, HARK_E_TICKET_USED},
+        {HARK_E_DISK_FULL, HARK_E_BUSY},
+        {HARK_E_DAMAGED, HARK_E_BUSY},
+        {HARK_E_NO_MEMORY, HARK_E_BUSY},
+        {HARK_E_CONFIG, HARK_E_PEER_REFUSED},
+        {0, HARK_E_BUSY},
+    };
+    struct hark_buf body = hark_buf_init(HARK_BODY_MAX);
+    struct hark_joined joined = {.status = HARK_JOINED_REFUSED}, back;
+
+    (void)state;
+    joined.space = hash_of(9);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        hark_buf_clear(&body);
+        joined.code = cases[i].sent;
+        assert_int_equal(hark_joined_encode(&body, &joined, NULL), 0);
+        assert_int_equal(hark_joined_decode(&back, hark_buf_span(&body), NULL), 0);
+        assert_int_equal(back.code, cases[i].taken);
+        assert_true(hark_hash_equal(&back.space, &joined.space));
+    }
+    joined.status = HARK_JOINED_WAITING;
+    hark_buf_clear(&body);
+    assert_int_equal(hark_joined_encode(&body, &joined, NULL), 0);
+    assert_int_equal(hark_joined_decode(&back, hark_buf_span(&body), NULL), 0);
+    assert_int_equal(back.status, HARK_JOINED_WAITING);
+    assert_int_equal(back.code, 0);
+    hark_buf_free(&body);
+}
+
+static void test_message__join_there_and_back(void **state)
+{
+    struct hark_hash space = hash_of(9), named;
+    struct hark_span sealed;
+    struct hark_buf body = hark_buf_init(HARK_BODY_MAX);
+
+    (void)state;
+    assert_int_equal(hark_join_encode(&body, &space, hark_span_str("sealed"), NULL), 0);
+    assert_int_equal(hark_join_decode(&named, &sealed, hark_buf_span(&body), NULL), 0);
+    assert_true(hark_hash_equal(&space, &named));
+    assert_true(hark_span_equal(sealed, hark_span_str("sealed")));
+    hark_buf_clear(&body);
+    assert_int_equal(hark_terms_encode(&body, &space, NULL), 0);
+    assert_int_equal(hark_terms_decode(&named, hark_buf_span(&body), NULL), 0);
+    assert_true(hark_hash_equal(&space, &named));
+    hark_buf_free(&body);
+}
+
+/* ---- cursors ---- */
+
+static void test_message__cursors_name_their_log(void **state)
+{
+    struct hark_log_ref main_log = {.space = hash_of(3)}, intake = main_log, back;
+    struct hark_cursor cursor = some_cursor(9);
+
+    (void)state;
+    memcpy(intake.node, "a.b", 4);
+    hark_cursor_log(&cursor, &back);
+    assert_memory_equal(&back, &main_log, sizeof(back));
+    hark_cursor_empty(&cursor, &main_log);
+    assert_string_equal(cursor.origin, "");
+    hark_cursor_log(&cursor, &back);
+    assert_memory_equal(&back, &main_log, sizeof(back));
+    hark_cursor_empty(&cursor, &intake);
+    hark_cursor_log(&cursor, &back);
+    assert_memory_equal(&back, &intake, sizeof(back));
+    /* A node may be called what it likes: it is still a main log. */
+    hark_origin(cursor.origin, "intake", &cursor.space, 1);
+    hark_cursor_log(&cursor, &back);
+    assert_memory_equal(&back, &main_log, sizeof(back));
+}
+
 /* ---- batches ---- */
 
 static void test_message__wire_batch_there_and_back(void **state)
@@ -508,6 +752,13 @@ int main(void)
         cmocka_unit_test(test_message__most_cursors_fit),
         cmocka_unit_test(test_message__fetch_there_and_back),
         cmocka_unit_test(test_message__error_is_always_text),
+        cmocka_unit_test(test_message__submit_there_and_back),
+        cmocka_unit_test(test_message__what_cannot_be_handed_in),
+        cmocka_unit_test(test_message__the_largest_payload),
+        cmocka_unit_test(test_message__accepted_there_and_back),
+        cmocka_unit_test(test_message__whose_error_it_is),
+        cmocka_unit_test(test_message__join_there_and_back),
+        cmocka_unit_test(test_message__cursors_name_their_log),
         cmocka_unit_test(test_message__wire_batch_there_and_back),
         cmocka_unit_test(test_message__wire_batch_whole_or_not_at_all),
         cmocka_unit_test(test_message__load_there_and_back),

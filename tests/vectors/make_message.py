@@ -19,6 +19,7 @@ ROOT = hashlib.sha256(b"a root").digest()
 ORIGIN = f"home.example/{SPACE.hex()}/1"
 
 HELLO, ASK, TELL, FETCH, BATCHES, NEWS, ERROR = range(1, 8)
+SUBMIT, ACCEPTED, TERMS, SHOWN, JOIN, JOINED = range(8, 14)
 
 
 def u(size, value):
@@ -63,6 +64,31 @@ def hello(lowest=1, highest=1, name="home.example", software="hark 0.1.0"):
     return u(1, lowest) + u(1, highest) + text(name) + text(software)
 
 
+def submit(*entries, n=None, space=SPACE):
+    return space + u(2, len(entries) if n is None else n) + b"".join(entries)
+
+
+def handed_in(flags=0, entry=b"an entry", payload=b"a payload, padded"):
+    return (b"" if flags is None else u(1, flags)) + sized(entry) + sized(payload)
+
+
+def accepted(*items, n=None):
+    return SPACE + u(2, len(items) if n is None else n) + b"".join(items)
+
+
+def item(status=1, position=7, ms=1763800000000, name="", message=""):
+    return hashlib.sha256(b"an entry").digest() + u(1, status) + u(8, position) + u(8, ms) + (
+        text(name) + text(message))
+
+
+def refused(name="void-role", message="a member may not"):
+    return item(0, 0, 0, name, message)
+
+
+def joined(status=0, name="", message=""):
+    return SPACE + u(1, status) + text(name) + text(message)
+
+
 def cases():
     whole = batch()
     two = whole + batch(entries=0)
@@ -90,6 +116,25 @@ def cases():
     yield "error", None, [header(ERROR), text("peer-space") + text("no such space")]
     yield "error that answers nothing readable", None, [
         header(ERROR, 0), text("peer-form") + text("")]
+    yield "submit", None, [header(SUBMIT), submit(handed_in(), handed_in(1, payload=b""))]
+    yield "submit, least", None, [header(SUBMIT), submit(handed_in(0, b"e", b""))]
+    yield "submit, the largest entry", None, [header(SUBMIT), submit(handed_in(1, b"e" * 4096))]
+    yield "submit, most", None, [header(SUBMIT), submit(*[handed_in(0, b"e", b"")] * 256)]
+    yield "accepted, each status", None, [
+        header(ACCEPTED), accepted(refused(), item(1), item(2, 0))]
+    yield "accepted, of a name not known here, without a message", None, [
+        header(ACCEPTED), accepted(refused("a-rule-to-come-1", ""))]
+    yield "accepted, most", None, [header(ACCEPTED), accepted(*[item()] * 256)]
+    yield "terms", None, [header(TERMS), SPACE]
+    yield "shown", None, [
+        header(SHOWN), submit(handed_in(None), handed_in(None, payload=b""))]
+    yield "shown, most", None, [header(SHOWN), submit(*[handed_in(None, b"e", b"")] * 66)]
+    yield "join, least", None, [header(JOIN), SPACE + sized(b"s")]
+    yield "join, most", None, [header(JOIN), SPACE + sized(b"s" * 16432)]
+    yield "joined, admitted", None, [header(JOINED), joined()]
+    yield "joined, waiting", None, [header(JOINED), joined(1)]
+    yield "joined, refused", None, [
+        header(JOINED), joined(2, "ticket-used", "its uses are used up")]
 
     form = "peer-form"
     # the header
@@ -104,7 +149,7 @@ def cases():
     yield "version 0", "peer-version", [header(HELLO, version=0), hello()]
     yield "version 2 with another header", "peer-version", [b"HARK\x02", b"", b"", b""]
     yield "type 0", form, [header(0), hello()]
-    yield "a reserved type", form, [header(8), hello()]
+    yield "a reserved type", form, [header(14), b""]
     yield "type 255", form, [header(255), hello()]
     yield "a header alone", form, [header(HELLO)]
     yield "a load that is not wanted", form, [header(HELLO), hello(), b"load"]
@@ -114,6 +159,15 @@ def cases():
     yield "batches with an empty load", form, batches(whole, 1)[:2] + [b""]
     yield "a question without an id", form, [header(ASK, 0), u(2, 1) + NOTHING]
     yield "news with an id", form, [header(NEWS, 1), cursor()]
+    yield "a submit without an id", form, [header(SUBMIT, 0), submit(handed_in())]
+    yield "joined without an id", form, [header(JOINED, 0), joined()]
+    for kind, body in ((SUBMIT, submit(handed_in())), (ACCEPTED, accepted(item())),
+                       (TERMS, SPACE), (SHOWN, submit(handed_in(None))),
+                       (JOIN, SPACE + sized(b"s")), (JOINED, joined())):
+        yield f"a message of type {kind} with a load", form, [header(kind), body, b"load"]
+        yield f"a message of type {kind} with more behind", form, [header(kind), body + b"\0"]
+        yield f"a message of type {kind} cut short", form, [header(kind), body[:-1]]
+        yield f"a message of type {kind} of half a space", form, [header(kind), SPACE[:16]]
     # hello
     yield "hello without a body", form, [header(HELLO), b""]
     yield "hello of version 0", form, [header(HELLO), hello(0, 1)]
@@ -200,6 +254,44 @@ def cases():
     yield "error without a message", form, [header(ERROR), text("peer-form")]
     yield "error with more behind", form, [header(ERROR), text("peer-form") + text("") + b"\0"]
     yield "error that is not text", form, [header(ERROR), text("peer-form") + text("a\nb")]
+    # submit, shown
+    yield "submit nothing", form, [header(SUBMIT), submit()]
+    yield "submit 257", form, [header(SUBMIT), submit(*[handed_in(0, b"e", b"")] * 257)]
+    yield "submit more than there is", form, [header(SUBMIT), submit(handed_in(), n=2)]
+    yield "submit fewer than there are", form, [header(SUBMIT), submit(*[handed_in()] * 2, n=1)]
+    for flags in (2, 3, 128):
+        yield f"submit with flags {flags}", form, [header(SUBMIT), submit(handed_in(flags))]
+    yield "submit an empty entry", form, [header(SUBMIT), submit(handed_in(entry=b""))]
+    yield "submit an entry longer than allowed", form, [
+        header(SUBMIT), submit(handed_in(entry=b"e" * 4097))]
+    yield "submit an entry longer than all", form, [
+        header(SUBMIT), SPACE + u(2, 1) + u(1, 0) + u(4, 2**32 - 1) + b"e" * 20]
+    yield "shown nothing", form, [header(SHOWN), submit()]
+    yield "shown 67", form, [header(SHOWN), submit(*[handed_in(None, b"e", b"")] * 67)]
+    yield "shown with flags", form, [header(SHOWN), submit(handed_in(0))]
+    yield "shown an empty entry", form, [header(SHOWN), submit(handed_in(None, b""))]
+    # accepted
+    yield "accepted nothing", form, [header(ACCEPTED), accepted()]
+    yield "accepted 257", form, [header(ACCEPTED), accepted(*[item()] * 257)]
+    yield "accepted more than there is", form, [header(ACCEPTED), accepted(item(), n=2)]
+    yield "accepted of status 3", form, [header(ACCEPTED), accepted(item(3))]
+    yield "refused at a position", form, [header(ACCEPTED), accepted(item(0, 1, 0, "no"))]
+    yield "refused at a time", form, [header(ACCEPTED), accepted(item(0, 0, 1, "no"))]
+    yield "refused without a name", form, [header(ACCEPTED), accepted(refused("", "because"))]
+    yield "refused with a name that is none", form, [
+        header(ACCEPTED), accepted(refused("Void role"))]
+    yield "refused with a name too long", form, [header(ACCEPTED), accepted(refused("a" * 64))]
+    yield "refused with controls", form, [header(ACCEPTED), accepted(refused(message="a\nb"))]
+    yield "accepted with a name", form, [header(ACCEPTED), accepted(item(name="void-role"))]
+    yield "logged with a message", form, [header(ACCEPTED), accepted(item(2, message="a"))]
+    # join, joined
+    yield "join without a request", form, [header(JOIN), SPACE + sized(b"")]
+    yield "join with more than 16,432 bytes", form, [header(JOIN), SPACE + sized(b"s" * 16433)]
+    yield "join with fewer bytes than said", form, [header(JOIN), SPACE + u(4, 2) + b"s"]
+    yield "joined of status 3", form, [header(JOINED), joined(3)]
+    yield "joined, refused, without a name", form, [header(JOINED), joined(2, "", "because")]
+    yield "joined, admitted, with a name", form, [header(JOINED), joined(0, "ticket-used")]
+    yield "joined, waiting, with a message", form, [header(JOINED), joined(1, "", "soon")]
 
 
 def document():
