@@ -114,6 +114,8 @@ static void mute(struct hark_core *core, struct hark_peer *peer, int code, const
     peer->live = false;
     hark_core_refused(peer, code, message);
     hark_follow_cancel(core, peer);
+    hark_submit_lost(core, &peer->key, code);
+    hark_join_lost(core, &peer->key, false);
 }
 
 /* "Anything else (peer-form) ends the connection's business". */
@@ -126,7 +128,7 @@ void hark_core_malformed(struct hark_core *core, struct hark_peer *peer, uint64_
 
 /* ---- peers ---- */
 
-static struct hark_peer *find_peer(struct hark_core *core, const struct hark_key *key)
+struct hark_peer *hark_core_find(struct hark_core *core, const struct hark_key *key)
 {
     for (size_t i = 0; i < core->peer_count; i++) {
         struct hark_peer *peer = core->peers[i];
@@ -162,7 +164,7 @@ static bool make_room(struct hark_core *core)
     }
     for (size_t i = 0; i < core->peer_count; i++) {
         const struct hark_peer *peer = core->peers[i];
-        if (!peer->followed && peer->muted_ms == 0 &&
+        if (!peer->followed && peer->requests == 0 && peer->muted_ms == 0 &&
             (oldest == core->peer_count || peer->heard_ms < core->peers[oldest]->heard_ms)) {
             oldest = i;
         }
@@ -176,7 +178,7 @@ static bool make_room(struct hark_core *core)
 
 static struct hark_peer *find_or_add_peer(struct hark_core *core, const struct hark_key *key)
 {
-    struct hark_peer *peer = find_peer(core, key);
+    struct hark_peer *peer = hark_core_find(core, key);
     if (peer != NULL || !make_room(core)) {
         return peer;
     }
@@ -186,8 +188,21 @@ static struct hark_peer *find_or_add_peer(struct hark_core *core, const struct h
     }
     peer->key = *key;
     peer->heard_ms = hark_core_now(core);
+    peer->added_ms = peer->heard_ms;
     core->peers[core->peer_count++] = peer;
     return peer;
+}
+
+int hark_core_find_or_add(struct hark_core *core, const struct hark_key *key,
+                          struct hark_peer **out, struct hark_err *err)
+{
+    *out = find_or_add_peer(core, key);
+    if (*out != NULL) {
+        return 0;
+    }
+    return core->peer_count == HARK_CORE_PEERS_MAX
+               ? hark_err_set(err, HARK_E_LIMIT, "more than %u peers", HARK_CORE_PEERS_MAX)
+               : hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a peer");
 }
 
 /* What there is to say of a peer. A log that does not check out weighs more than
@@ -238,7 +253,9 @@ static bool afford(struct hark_core *core, struct hark_peer *peer,
         uint16_t cursors = 0;
         (void)hark_take_u16(&body, &cursors);
         peer->cost += hark_core_ask_cost(cursors);
-    } else if (message->id == 0 || !hark_follow_awaits(peer, message->id)) {
+    } else if (message->id == 0 || !(hark_follow_awaits(peer, message->id) ||
+                                     hark_submit_awaits(core, peer, message->id) ||
+                                     hark_join_awaits(core, peer, message->id))) {
         peer->cost++;
     }
     return peer->cost <= HARK_CORE_COST_MAX;
@@ -255,11 +272,13 @@ static void on_error(struct hark_core *core, struct hark_peer *peer,
     }
     int code = hark_err_from_name(error.name);
     if (code != HARK_E_BUSY && code != HARK_E_BEHIND && code != HARK_E_LIMIT &&
-        strncmp(error.name, "peer-", 5) != 0) {
+        code != HARK_E_ACCEPT_NOT_HERE && strncmp(error.name, "peer-", 5) != 0) {
         code = 0;
     }
-    hark_follow_error(core, peer, message->id, code != 0 ? code : HARK_E_PEER_REFUSED,
-                      error.message);
+    code = code != 0 ? code : HARK_E_PEER_REFUSED;
+    hark_submit_error(core, peer, message->id, code);
+    hark_join_error(core, peer, message->id, code);
+    hark_follow_error(core, peer, message->id, code, error.message);
 }
 
 /* "hello: both": who gets one answers with its own, under the id of the asker. An
@@ -314,6 +333,22 @@ static void dispatch(struct hark_core *core, struct hark_peer *peer, uint64_t vi
         break;
     case HARK_MESSAGE_NEWS:
         hark_follow_news(core, peer, via, message);
+        break;
+    case HARK_MESSAGE_SUBMIT:
+        hark_submit_message(core, peer, via, message);
+        break;
+    case HARK_MESSAGE_ACCEPTED:
+        hark_submit_answer(core, peer, via, message);
+        break;
+    case HARK_MESSAGE_TERMS:
+        hark_join_terms(core, peer, via, message);
+        break;
+    case HARK_MESSAGE_JOIN:
+        hark_join_join(core, peer, via, message);
+        break;
+    case HARK_MESSAGE_SHOWN:
+    case HARK_MESSAGE_JOINED:
+        hark_join_answer(core, peer, via, message);
         break;
     default: /* hark_message_decode lets no other through */
         on_error(core, peer, message);
@@ -413,6 +448,8 @@ void hark_core_free(struct hark_core *core)
     for (size_t i = 0; i < core->peer_count; i++) {
         free_peer(core->peers[i]);
     }
+    hark_submit_free(core);
+    hark_join_free(core);
     free(core);
 }
 
@@ -423,23 +460,25 @@ int hark_core_follow(struct hark_core *core, const struct hark_key *key,
         return hark_err_set(err, HARK_E_LIMIT, "more than %u logs from one peer",
                             HARK_CORE_LOGS_MAX);
     }
-    struct hark_peer *peer = find_or_add_peer(core, key);
-    if (peer == NULL) {
-        return core->peer_count == HARK_CORE_PEERS_MAX
-                   ? hark_err_set(err, HARK_E_LIMIT, "more than %u peers", HARK_CORE_PEERS_MAX)
-                   : hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a peer");
+    struct hark_peer *peer = NULL;
+    int rc = hark_core_find_or_add(core, key, &peer, err);
+    if (rc != 0) {
+        return rc;
     }
-    int rc = hark_follow_replace(core, peer, logs, count, err);
+    rc = hark_follow_replace(core, peer, logs, count, err);
     if (rc != 0) {
         return rc;
     }
     peer->followed = true;
+    core->submit_due_ms = 0;
     tell_state(core, peer);
     return 0;
 }
 
 void hark_core_forget(struct hark_core *core, const struct hark_key *key)
 {
+    hark_submit_lost(core, key, HARK_E_PEER_UNREACHABLE);
+    hark_join_lost(core, key, true);
     for (size_t i = 0; i < core->peer_count; i++) {
         if (hark_key_equal(&core->peers[i]->key, key)) {
             remove_peer(core, i);
@@ -466,6 +505,9 @@ void hark_core_appended(struct hark_core *core, uint64_t token, int code, const 
 void hark_core_grown(struct hark_core *core, const struct hark_log_ref *log)
 {
     for (size_t i = 0; i < core->peer_count; i++) {
+        if (log->node[0] == '\0') {
+            hark_follow_grown(core, core->peers[i], &log->space);
+        }
         hark_serve_grown(core, core->peers[i], log);
     }
 }
@@ -485,9 +527,16 @@ void hark_core_ask_now(struct hark_core *core)
     }
 }
 
+static uint64_t sooner(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 uint64_t hark_core_tick(struct hark_core *core)
 {
     uint64_t due = HARK_CORE_NEVER;
+    hark_submit_drive(core);
+    hark_join_drive(core);
     for (size_t i = 0; i < core->peer_count; i++) {
         struct hark_peer *peer = core->peers[i];
         uint64_t next = peer->muted_ms;
@@ -496,11 +545,12 @@ uint64_t hark_core_tick(struct hark_core *core)
             hark_serve_drive(core, peer);
             uint64_t follow_due = hark_follow_due(core, peer);
             uint64_t serve_due = hark_serve_due(core, peer);
-            next = follow_due < serve_due ? follow_due : serve_due;
+            next = sooner(follow_due, serve_due);
         }
         tell_state(core, peer);
-        due = next < due ? next : due;
+        due = sooner(due, next);
     }
+    due = sooner(due, sooner(hark_submit_due(core), hark_join_due(core)));
     uint64_t now = hark_core_now(core);
     /* What is due and yet undone waits for something that takes a moment. */
     return due > now ? due - now : 1;

@@ -16,6 +16,8 @@
 #define TURN_MS 100u
 /* Asking takes along what would be asked for this soon. */
 #define TOGETHER_MS 1000u
+/* Waiting for more of the main log, at most. */
+#define BEHIND_MOST_MS 10000u
 /* Nothing was sent to anybody: retrying costs little. */
 #define UNSENT_LAST_MS 5000u
 
@@ -29,6 +31,12 @@ struct hark_follow *hark_follow_find(struct hark_peer *peer, const struct hark_l
         }
     }
     return NULL;
+}
+
+struct hark_follow *hark_follow_main(struct hark_peer *peer, const struct hark_hash *space)
+{
+    struct hark_log_ref log = {.space = *space};
+    return hark_follow_find(peer, &log);
 }
 
 void hark_follow_idle(struct hark_follow *follow, uint64_t due_ms)
@@ -72,32 +80,55 @@ static bool listed_before(const struct hark_log_ref *logs, size_t at)
     return false;
 }
 
+/* The usual case: the node says the same again after every batch. */
+static bool is_same_list(const struct hark_peer *peer, const struct hark_log_ref *logs,
+                         size_t count)
+{
+    for (size_t i = 0; i < count && i < peer->follow_count; i++) {
+        if (!hark_log_equal(&peer->follows[i].log, &logs[i])) {
+            return false;
+        }
+    }
+    return count == peer->follow_count;
+}
+
+static void begin_follow(struct hark_core *core, struct hark_follow *follow,
+                         const struct hark_log_ref *log)
+{
+    follow->log = *log;
+    follow->load = hark_buf_init(HARK_UNPACKED_MAX);
+    follow->want = HARK_CORE_WANT;
+    follow->due_ms = hark_core_now(core);
+}
+
+/* What stays in the list goes on where it is: its place in an ask under way is
+ * known to it (asked_at), whatever its place in the list. */
 int hark_follow_replace(struct hark_core *core, struct hark_peer *peer,
                         const struct hark_log_ref *logs, size_t count, struct hark_err *err)
 {
-    struct hark_follow *follows = calloc(count + 1, sizeof(*follows));
+    struct hark_follow *follows = NULL;
     size_t n = 0;
+    if (is_same_list(peer, logs, count)) {
+        return 0;
+    }
+    follows = calloc(count + 1, sizeof(*follows));
     if (follows == NULL) {
         return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for %zu logs", count);
     }
-    /* A tell answers by order: what is under way would be misread. */
-    hark_follow_cancel(core, peer);
     for (size_t i = 0; i < count; i++) {
         if (listed_before(logs, i)) {
             continue;
         }
-        const struct hark_follow *old = hark_follow_find(peer, &logs[i]);
+        struct hark_follow *old = hark_follow_find(peer, &logs[i]);
         if (old != NULL) {
-            follows[n] = *old; /* its load is empty now */
+            follows[n] = *old;
+            old->load = hark_buf_init(HARK_UNPACKED_MAX); /* the new one owns it */
         } else {
-            follows[n].log = logs[i];
-            follows[n].load = hark_buf_init(HARK_UNPACKED_MAX);
-            follows[n].want = HARK_CORE_WANT;
-            follows[n].due_ms = hark_core_now(core);
+            begin_follow(core, &follows[n], &logs[i]);
         }
         n++;
     }
-    free(peer->follows);
+    hark_follow_free(peer);
     peer->follows = follows;
     peer->follow_count = n;
     return 0;
@@ -122,7 +153,7 @@ static void retry_later(struct hark_core *core, struct hark_peer *peer, uint64_t
 }
 
 /* The peer could not even be sent to. */
-static void unsent(struct hark_core *core, struct hark_peer *peer)
+void hark_follow_unsent(struct hark_core *core, struct hark_peer *peer)
 {
     peer->live = false;
     retry_later(core, peer, UNSENT_LAST_MS);
@@ -215,6 +246,15 @@ static void report_code(struct hark_core *core, struct hark_peer *peer,
     report(core, peer, follow, &ours, false, code);
 }
 
+/* Entries may be handed in to it again, whatever kept it from answering before. */
+static void take_in_again(struct hark_core *core, struct hark_peer *peer)
+{
+    for (size_t i = 0; i < peer->follow_count; i++) {
+        peer->follows[i].passed_ms = 0;
+    }
+    core->submit_due_ms = 0;
+}
+
 void hark_follow_heard(struct hark_core *core, struct hark_peer *peer)
 {
     peer->heard_ms = hark_core_now(core);
@@ -227,6 +267,7 @@ void hark_follow_heard(struct hark_core *core, struct hark_peer *peer)
         peer->live = true;
         peer->failures = 0;
         peer->retry_ms = peer->heard_ms;
+        take_in_again(core, peer);
     }
 }
 
@@ -278,6 +319,7 @@ static size_t collect(struct hark_core *core, struct hark_peer *peer, struct har
         }
         follow->phase = HARK_PHASE_ASKED;
         follow->again = false;
+        follow->asked_at = n;
         (*cursors)[n++] = follow->asked;
     }
     return n;
@@ -294,11 +336,12 @@ static void send_ask(struct hark_core *core, struct hark_peer *peer)
     }
     peer->ask_id = hark_core_next_id(core);
     peer->ask_ms = now;
+    peer->ask_count = n;
     if (hark_ask_encode(&body, cursors, n, NULL) != 0 ||
         hark_core_send(core, peer, HARK_VIA_ANY, HARK_MESSAGE_ASK, peer->ask_id,
                        hark_buf_span(&body), hark_span(NULL, 0)) != 0) {
         end_ask(peer, now);
-        unsent(core, peer);
+        hark_follow_unsent(core, peer);
     }
 out:
     hark_buf_free(&body);
@@ -311,7 +354,7 @@ static void send_hello(struct hark_core *core, struct hark_peer *peer)
     peer->hello_ms = hark_core_now(core);
     if (hark_serve_send_hello(core, peer, HARK_VIA_ANY, peer->hello_id) != 0) {
         peer->hello_id = 0;
-        unsent(core, peer);
+        hark_follow_unsent(core, peer);
     }
 }
 
@@ -321,7 +364,7 @@ static void contact(struct hark_core *core, struct hark_peer *peer)
 {
     uint64_t now = hark_core_now(core);
     bool quiet = !peer->live || now - peer->heard_ms >= HARK_CORE_QUIET;
-    if (!peer->followed || now < peer->retry_ms) {
+    if ((!peer->followed && peer->requests == 0) || now < peer->retry_ms) {
         return;
     }
     if (quiet && peer->hello_id == 0 && hark_core_may_send(core, peer, 1)) {
@@ -366,6 +409,8 @@ static void told(struct hark_core *core, struct hark_peer *peer, struct hark_fol
     case HARK_TELL_SAME:
         follow->code = 0;
         follow->failures = 0;
+        follow->behind_ms = 0;
+        follow->behinds = 0;
         hark_follow_idle(follow, follow->again ? now : now + HARK_CORE_ASK_EVERY);
         report(core, peer, follow, &follow->asked, true, 0);
         break;
@@ -410,41 +455,46 @@ static bool told_fits(const struct hark_follow *follow, const struct hark_told *
     }
 }
 
-/* The next one of those asked for, in order. */
-static struct hark_follow *next_asked(struct hark_peer *peer, size_t *at)
+/* What was told, to whom it belongs: a log at each place of the ask, or NULL where it
+ * is not followed any more. Allocated. */
+static struct hark_follow **by_place(struct hark_peer *peer)
 {
-    while (*at < peer->follow_count) {
-        struct hark_follow *follow = &peer->follows[(*at)++];
-        if (follow->phase == HARK_PHASE_ASKED) {
-            return follow;
+    struct hark_follow **asked = calloc(peer->ask_count + 1, sizeof(struct hark_follow *));
+    for (size_t i = 0; asked != NULL && i < peer->follow_count; i++) {
+        struct hark_follow *follow = &peer->follows[i];
+        if (follow->phase == HARK_PHASE_ASKED && follow->asked_at < peer->ask_count) {
+            asked[follow->asked_at] = follow;
         }
     }
-    return NULL;
+    return asked;
 }
 
-static bool tell_fits(struct hark_peer *peer, const struct hark_told *said, size_t count)
+static bool tell_fits(const struct hark_peer *peer, struct hark_follow *const *asked,
+                      const struct hark_told *said, size_t count)
 {
-    size_t at = 0;
-    for (size_t i = 0; i < count; i++) {
-        const struct hark_follow *follow = next_asked(peer, &at);
-        if (follow == NULL || !told_fits(follow, &said[i])) {
-            return false;
-        }
+    bool fits = count == peer->ask_count;
+    for (size_t i = 0; fits && i < count; i++) {
+        fits = asked[i] == NULL || told_fits(asked[i], &said[i]);
     }
-    return next_asked(peer, &at) == NULL;
+    return fits;
 }
 
 void hark_follow_tell(struct hark_core *core, struct hark_peer *peer, uint64_t via,
                       const struct hark_message *message)
 {
     struct hark_told *said = NULL;
-    size_t count = 0, at = 0;
+    struct hark_follow **asked = NULL;
+    size_t count = 0;
     struct hark_err err = {0};
     if (message->id != peer->ask_id) {
         return; /* late, or never asked for */
     }
     int rc = hark_tell_decode(&said, &count, message->body, &err);
-    if (rc == HARK_E_PEER_FORM || (rc == 0 && !tell_fits(peer, said, count))) {
+    if (rc == 0) {
+        asked = by_place(peer);
+        rc = asked == NULL ? HARK_E_NO_MEMORY : 0;
+    }
+    if (rc == HARK_E_PEER_FORM || (rc == 0 && !tell_fits(peer, asked, said, count))) {
         hark_core_malformed(core, peer, via, message->id,
                             rc != 0 ? err.message : "a tell that does not answer its ask");
         goto out;
@@ -458,10 +508,12 @@ void hark_follow_tell(struct hark_core *core, struct hark_peer *peer, uint64_t v
     peer->failures = 0;
     hark_follow_heard(core, peer);
     for (size_t i = 0; i < count; i++) {
-        struct hark_follow *follow = next_asked(peer, &at);
-        told(core, peer, follow, &said[i]);
+        if (asked[i] != NULL) {
+            told(core, peer, asked[i], &said[i]);
+        }
     }
 out:
+    free(asked);
     free(said);
 }
 
@@ -527,7 +579,7 @@ static void send_fetch(struct hark_core *core, struct hark_peer *peer, struct ha
         hark_core_send(core, peer, HARK_VIA_ANY, HARK_MESSAGE_FETCH, follow->id,
                        hark_buf_span(&body), hark_span(NULL, 0)) != 0) {
         hark_follow_idle(follow, now);
-        unsent(core, peer);
+        hark_follow_unsent(core, peer);
     }
 out:
     hark_buf_free(&body);
@@ -542,6 +594,23 @@ static size_t count_phase(const struct hark_peer *peer, enum hark_phase first, e
     return n;
 }
 
+/* An intake's batches that came before the main log was far enough are not fetched
+ * over and over while more of that is on its way; nor do they wait for ever on one
+ * that grows all the time. */
+static bool waits_for_main(struct hark_core *core, const struct hark_follow *wanted)
+{
+    if (wanted->behind_ms == 0 || hark_core_now(core) - wanted->behind_ms >= BEHIND_MOST_MS) {
+        return false;
+    }
+    for (size_t i = 0; i < core->peer_count; i++) {
+        const struct hark_follow *follow = hark_follow_main(core->peers[i], &wanted->log.space);
+        if (follow != NULL && follow->phase >= HARK_PHASE_WANTED) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void fetch_wanted(struct hark_core *core, struct hark_peer *peer)
 {
     uint64_t now = hark_core_now(core);
@@ -552,7 +621,8 @@ static void fetch_wanted(struct hark_core *core, struct hark_peer *peer)
         if (follow->phase != HARK_PHASE_WANTED || now < follow->due_ms || now < peer->retry_ms) {
             continue;
         }
-        if (comes_from_elsewhere(core, follow) || !hark_core_may_send(core, peer, 1)) {
+        if (comes_from_elsewhere(core, follow) || waits_for_main(core, follow) ||
+            !hark_core_may_send(core, peer, 1)) {
             follow->due_ms = now + TURN_MS;
             continue;
         }
@@ -652,10 +722,46 @@ static void append_failed(struct hark_core *core, struct hark_peer *peer,
     report_code(core, peer, follow, code);
 }
 
+/* "A reader whose own main log does not reach it yet puts the batch off (`behind`:
+ * nothing is wrong with it)" (7.2). */
+static void append_behind(struct hark_core *core, struct hark_peer *peer,
+                          struct hark_follow *follow)
+{
+    uint64_t now = hark_core_now(core);
+    uint64_t ms =
+        follow->behinds < 3 ? (uint64_t)HARK_CORE_ASK_EVERY << follow->behinds : HARK_CORE_SLOWLY;
+    if (follow->behind_ms == 0) {
+        follow->behind_ms = now;
+    }
+    follow->behinds++;
+    follow->code = 0;
+    follow->failures = 0;
+    hark_follow_idle(follow, now + ms);
+    report_code(core, peer, follow, 0);
+}
+
+void hark_follow_grown(struct hark_core *core, struct hark_peer *peer,
+                       const struct hark_hash *space)
+{
+    for (size_t i = 0; i < peer->follow_count; i++) {
+        struct hark_follow *follow = &peer->follows[i];
+        if (follow->behind_ms != 0 && hark_hash_equal(&follow->log.space, space) &&
+            follow->phase == HARK_PHASE_IDLE) {
+            follow->due_ms = hark_core_now(core);
+        }
+    }
+}
+
 void hark_follow_appended(struct hark_core *core, struct hark_peer *peer,
                           struct hark_follow *follow, int code, const char *message)
 {
     struct hark_cursor ours;
+    if (code == HARK_E_BEHIND && follow->log.node[0] != '\0') {
+        append_behind(core, peer, follow);
+        return;
+    }
+    follow->behind_ms = 0;
+    follow->behinds = 0;
     if (code != 0) {
         append_failed(core, peer, follow, code, message != NULL ? message : "");
         return;
@@ -710,6 +816,8 @@ void hark_follow_error(struct hark_core *core, struct hark_peer *peer, uint64_t 
         /* It will have none of us for a while. */
         hark_core_refused(peer, code, message);
         hark_follow_cancel(core, peer);
+        hark_submit_lost(core, &peer->key, code);
+        hark_join_lost(core, &peer->key, false);
         peer->live = false;
         peer->retry_ms = now + HARK_CORE_SLOWLY;
     } else if (follow != NULL) {
@@ -774,7 +882,7 @@ uint64_t hark_follow_due(const struct hark_core *core, const struct hark_peer *p
     uint64_t due = HARK_CORE_NEVER;
     if (peer->hello_id != 0) {
         due = peer->hello_ms + HARK_CORE_ANSWER;
-    } else if (peer->followed) {
+    } else if (peer->followed || peer->requests > 0) {
         due = later(peer->live ? peer->heard_ms + HARK_CORE_QUIET : 0,
                     later(peer->retry_ms, may_send));
     } else if (peer->live) {

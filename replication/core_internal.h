@@ -1,6 +1,8 @@
 /*
  * Inside the replication core: what its files share. core.c keeps the peers and
- * hands messages out, core_follow.c asks and fetches, core_serve.c answers.
+ * hands messages out, core_follow.c asks and fetches, core_serve.c answers,
+ * core_submit.c hands entries in and takes them, core_join.c asks about joining and
+ * is asked.
  *
  * A log that is followed from a peer goes through these phases:
  *
@@ -31,6 +33,8 @@
 #define HARK_CORE_GONE          90000u /* silence of a peer that only asks us */
 #define HARK_CORE_MUTE          60000u /* nothing is heard from who sent rubbish */
 #define HARK_CORE_WINDOW        1000u
+#define HARK_CORE_REPLY         15000u  /* how long somebody may take to judge what was sent */
+#define HARK_CORE_OWED          120000u /* and how long our own node may */
 
 /* A peer may cost this much a second; we cost it half of that, so that two
  * windows that do not begin together cannot add up to more. */
@@ -39,6 +43,9 @@
 #define HARK_CORE_SERVED_MAX  (64u * 1024u * 1024u) /* unpacked bytes a second and peer */
 #define HARK_CORE_FETCHES_MAX 4u                    /* under way at one peer */
 #define HARK_CORE_WANT        (4u * 1024u * 1024u)
+#define HARK_CORE_OWED_MAX    64u /* answers that peers wait for, of each type */
+#define HARK_CORE_OWED_PEER   4u  /* and one peer */
+#define HARK_CORE_REQUEST_MAX 256u
 
 enum hark_phase {
     HARK_PHASE_IDLE,
@@ -59,10 +66,56 @@ struct hark_follow {
     uint64_t token;   /* APPENDING */
     uint32_t want;
     struct hark_cursor asked, theirs;
+    size_t asked_at;      /* ASKED: its place in the ask */
     struct hark_buf load; /* HELD */
     unsigned batches;
     unsigned failures; /* of append, in a row */
     int code;          /* of the last append, while that failed */
+    /* an intake's batch was judged against more of the main log than is here */
+    uint64_t behind_ms; /* since when; 0: not so */
+    unsigned behinds;   /* how often, in a row */
+    /* a main log: whether entries are handed in to this peer */
+    uint64_t passed_ms; /* not before */
+    unsigned refusals;  /* in a row */
+};
+
+/* What is to be handed in for a space, and what is under way of it. */
+struct hark_submission {
+    struct hark_hash space;
+    struct hark_buf body; /* empty: there is nothing more */
+    bool waits;           /* body is still to be sent */
+    bool prefers;
+    struct hark_key preferred;
+    uint64_t id; /* under way; 0: nothing is */
+    bool fresh;  /* body came after what is under way */
+    uint64_t sent_ms;
+    struct hark_key peer;
+    size_t count;
+    struct hark_hash *ids; /* of the entries under way */
+};
+
+/* A question about joining, until it is answered. */
+struct hark_request {
+    struct hark_key peer;
+    uint8_t type;
+    struct hark_hash space;
+    struct hark_buf body;
+    uint64_t until_ms;
+    uint64_t due_ms; /* sent not before */
+    uint64_t id;     /* under way; 0: nothing is */
+    uint64_t sent_ms;
+    int code; /* why it was put off, for the end of patience */
+};
+
+/* An answer that a peer waits for while our node judges. */
+struct hark_owed {
+    uint64_t token;
+    uint8_t type; /* of what was asked: SUBMIT or JOIN */
+    struct hark_key peer;
+    uint64_t via, id, since_ms;
+    struct hark_hash space;
+    size_t count;
+    struct hark_hash *ids; /* of the entries handed in */
 };
 
 /* A peer waits for news of a log; PROTOCOL.md 9.2: one, until it asks again. */
@@ -92,10 +145,13 @@ struct hark_peer {
 
     /* what we ask it */
     bool followed;
+    size_t requests; /* that wait to be answered */
+    uint64_t added_ms;
     uint64_t retry_ms; /* nothing is asked before */
     unsigned failures;
     uint64_t hello_id, hello_ms; /* id 0: none under way */
     uint64_t ask_id, ask_ms;
+    size_t ask_count;
     size_t follow_count;
     struct hark_follow *follows;
 
@@ -112,11 +168,22 @@ struct hark_core {
     uint64_t next_token;
     size_t peer_count;
     struct hark_peer *peers[HARK_CORE_PEERS_MAX];
+    uint64_t submit_due_ms; /* submissions are not looked at before */
+    size_t submission_count, submission_room;
+    struct hark_submission *submissions;
+    size_t request_count;
+    struct hark_request requests[HARK_CORE_REQUEST_MAX];
+    size_t owed_count;
+    struct hark_owed owed[2 * HARK_CORE_OWED_MAX];
 };
 
 /* ---- core.c ---- */
 
 uint64_t hark_core_now(const struct hark_core *core);
+struct hark_peer *hark_core_find(struct hark_core *core, const struct hark_key *key);
+/* Errors: limit, no-memory. */
+HARK_CHECK int hark_core_find_or_add(struct hark_core *core, const struct hark_key *key,
+                                     struct hark_peer **out, struct hark_err *err);
 uint64_t hark_core_next_id(struct hark_core *core);
 /* Body and load as spans (load: data NULL for none). */
 int hark_core_send(struct hark_core *core, struct hark_peer *peer, uint64_t via, uint8_t type,
@@ -143,6 +210,13 @@ void hark_core_refused(struct hark_peer *peer, int code, const char *message);
 
 struct hark_follow *hark_follow_find(struct hark_peer *peer, const struct hark_log_ref *log);
 void hark_follow_idle(struct hark_follow *follow, uint64_t due_ms);
+/* Of the main log, asked at this peer; NULL: not followed from it. */
+struct hark_follow *hark_follow_main(struct hark_peer *peer, const struct hark_hash *space);
+/* Nothing could be sent to it. */
+void hark_follow_unsent(struct hark_core *core, struct hark_peer *peer);
+/* Our main log of the space has grown: what was behind may go on. */
+void hark_follow_grown(struct hark_core *core, struct hark_peer *peer,
+                       const struct hark_hash *space);
 /* Nothing asked is waited for any more. */
 void hark_follow_cancel(struct hark_core *core, struct hark_peer *peer);
 void hark_follow_free(struct hark_peer *peer);
@@ -182,5 +256,47 @@ void hark_serve_free(struct hark_peer *peer);
 /* Sends a hello of ours. */
 int hark_serve_send_hello(struct hark_core *core, struct hark_peer *peer, uint64_t via,
                           uint64_t id);
+
+/* ---- core_submit.c ---- */
+
+void hark_submit_message(struct hark_core *core, struct hark_peer *peer, uint64_t via,
+                         const struct hark_message *message);
+void hark_submit_answer(struct hark_core *core, struct hark_peer *peer, uint64_t via,
+                        const struct hark_message *message);
+void hark_submit_error(struct hark_core *core, struct hark_peer *peer, uint64_t id, int code);
+bool hark_submit_awaits(const struct hark_core *core, const struct hark_peer *peer, uint64_t id);
+/* Nothing more comes from this peer: what is under way there failed so. */
+void hark_submit_lost(struct hark_core *core, const struct hark_key *peer, int code);
+void hark_submit_drive(struct hark_core *core);
+uint64_t hark_submit_due(const struct hark_core *core);
+void hark_submit_free(struct hark_core *core);
+
+/* A new answer owed (ids: taken over); NULL: there are too many, or this one is owed
+ * already. */
+struct hark_owed *hark_owed_add(struct hark_core *core, const struct hark_peer *peer, uint64_t via,
+                                const struct hark_message *message, const struct hark_hash *space);
+/* Is this very question waiting already? Then it came twice. */
+bool hark_owed_is(const struct hark_core *core, const struct hark_peer *peer,
+                  const struct hark_message *message);
+/* Takes out the one with that token and type; false: there is none. */
+bool hark_owed_take(struct hark_core *core, uint64_t token, uint8_t type, struct hark_owed *out);
+/* An error that may be told as it is, else busy: what is wrong here is nobody's
+ * business there. */
+int hark_owed_code(int code);
+
+/* ---- core_join.c ---- */
+
+void hark_join_terms(struct hark_core *core, struct hark_peer *peer, uint64_t via,
+                     const struct hark_message *message);
+void hark_join_join(struct hark_core *core, struct hark_peer *peer, uint64_t via,
+                    const struct hark_message *message);
+void hark_join_answer(struct hark_core *core, struct hark_peer *peer, uint64_t via,
+                      const struct hark_message *message);
+void hark_join_error(struct hark_core *core, struct hark_peer *peer, uint64_t id, int code);
+bool hark_join_awaits(const struct hark_core *core, const struct hark_peer *peer, uint64_t id);
+void hark_join_lost(struct hark_core *core, const struct hark_key *peer, bool for_good);
+void hark_join_drive(struct hark_core *core);
+uint64_t hark_join_due(const struct hark_core *core);
+void hark_join_free(struct hark_core *core);
 
 #endif

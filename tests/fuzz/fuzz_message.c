@@ -74,6 +74,62 @@ static int again_error(struct hark_buf *out, struct hark_span body)
                  : hark_buf_append_span(out, body, NULL);
 }
 
+static int again_submit(struct hark_buf *out, struct hark_span body, bool shown)
+{
+    struct hark_submitted *entries = NULL;
+    struct hark_hash space;
+    size_t count = 0;
+    int rc = shown ? hark_shown_decode(&space, &entries, &count, body, NULL)
+                   : hark_submit_decode(&space, &entries, &count, body, NULL);
+    if (rc == 0)
+        rc = shown ? hark_shown_encode(out, &space, entries, count, NULL)
+                   : hark_submit_encode(out, &space, entries, count, NULL);
+    free(entries);
+    return rc;
+}
+
+/* Of a refusal only its kind comes back, as in again_error. */
+static int again_accepted(struct hark_buf *out, struct hark_span body)
+{
+    struct hark_accepted *items = NULL;
+    struct hark_hash space;
+    size_t count = 0;
+    bool plain = true;
+    int rc = hark_accepted_decode(&space, &items, &count, body, NULL);
+    for (size_t i = 0; rc == 0 && i < count; i++) {
+        require((items[i].status == HARK_ACCEPTED_REFUSED) == (items[i].code != 0));
+        plain = plain && items[i].code == 0;
+    }
+    if (rc == 0)
+        rc = plain ? hark_accepted_encode(out, &space, items, count, NULL)
+                   : hark_buf_append_span(out, body, NULL);
+    free(items);
+    return rc;
+}
+
+static int again_join(struct hark_buf *out, const struct hark_message *message)
+{
+    struct hark_joined joined;
+    struct hark_hash space;
+    struct hark_span sealed;
+    int rc = 0;
+    switch (message->type) {
+    case HARK_MESSAGE_TERMS:
+        rc = hark_terms_decode(&space, message->body, NULL);
+        return rc != 0 ? rc : hark_terms_encode(out, &space, NULL);
+    case HARK_MESSAGE_JOIN:
+        rc = hark_join_decode(&space, &sealed, message->body, NULL);
+        return rc != 0 ? rc : hark_join_encode(out, &space, sealed, NULL);
+    default:
+        rc = hark_joined_decode(&joined, message->body, NULL);
+        if (rc != 0)
+            return rc;
+        require((joined.status == HARK_JOINED_REFUSED) == (joined.code != 0));
+        return joined.code == 0 ? hark_joined_encode(out, &joined, NULL)
+                                : hark_buf_append_span(out, message->body, NULL);
+    }
+}
+
 static int again(struct hark_buf *out, const struct hark_message *message)
 {
     struct hark_hello hello;
@@ -96,6 +152,15 @@ static int again(struct hark_buf *out, const struct hark_message *message)
     case HARK_MESSAGE_NEWS:
         rc = hark_news_decode(&cursor, message->body, NULL);
         return rc != 0 ? rc : hark_news_encode(out, &cursor, NULL);
+    case HARK_MESSAGE_SUBMIT:
+    case HARK_MESSAGE_SHOWN:
+        return again_submit(out, message->body, message->type == HARK_MESSAGE_SHOWN);
+    case HARK_MESSAGE_ACCEPTED:
+        return again_accepted(out, message->body);
+    case HARK_MESSAGE_TERMS:
+    case HARK_MESSAGE_JOIN:
+    case HARK_MESSAGE_JOINED:
+        return again_join(out, message);
     default:
         return again_error(out, message->body);
     }
@@ -119,7 +184,7 @@ static void try_decoders(const struct hark_span *frames, size_t count)
 /* ---- the core ---- */
 
 struct world {
-    uint64_t now_ms, ask_id, fetch_id;
+    uint64_t now_ms, ids[HARK_MESSAGE_JOINED + 1], tokens[2];
     struct hark_cursor cursor;
 };
 
@@ -140,10 +205,7 @@ static int world_send(void *arg, const struct hark_key *peer, uint64_t via,
     /* Whatever the core says is well formed. */
     require(again(&body, message) == 0);
     hark_buf_free(&body);
-    if (message->type == HARK_MESSAGE_ASK)
-        world->ask_id = message->id;
-    if (message->type == HARK_MESSAGE_FETCH)
-        world->fetch_id = message->id;
+    world->ids[message->type] = message->id;
     return 0;
 }
 
@@ -201,6 +263,123 @@ static int world_append(void *arg, const struct hark_log_ref *log, const struct 
     return 0;
 }
 
+static int world_submit(void *arg, const struct hark_key *peer, const struct hark_hash *space,
+                        struct hark_buf *body, uint64_t token, struct hark_err *err)
+{
+    struct world *world = arg;
+    (void)peer;
+    (void)err;
+    require(hark_hash_equal(space, &world->cursor.space) && body->size > 0);
+    if (token % 3 == 0)
+        return HARK_E_ACCEPT_NOT_HERE;
+    hark_buf_free(body);
+    world->tokens[0] = token;
+    return 0;
+}
+
+static void world_accepted(void *arg, const struct hark_key *peer, const struct hark_hash *space,
+                           const struct hark_accepted *items, size_t count, int code)
+{
+    (void)arg;
+    (void)peer;
+    (void)space;
+    require((code == 0) == (items != NULL && count > 0));
+}
+
+static int world_terms(void *arg, const struct hark_hash *space, struct hark_buf *out,
+                       struct hark_err *err)
+{
+    struct hark_submitted entry = {.entry = hark_span_str("entry")};
+    (void)arg;
+    return hark_shown_encode(out, space, &entry, 1, err);
+}
+
+static int world_join(void *arg, const struct hark_key *peer, const struct hark_hash *space,
+                      struct hark_buf *sealed, uint64_t token, struct hark_err *err)
+{
+    struct world *world = arg;
+    (void)peer;
+    (void)space;
+    (void)err;
+    require(sealed->size > 0);
+    if (token % 3 == 0)
+        return HARK_E_BUSY;
+    hark_buf_free(sealed);
+    world->tokens[1] = token;
+    return 0;
+}
+
+static void world_answered(void *arg, const struct hark_key *peer, uint8_t type,
+                           const struct hark_hash *space, int code, struct hark_span body)
+{
+    (void)arg;
+    (void)peer;
+    (void)space;
+    require(type == HARK_MESSAGE_SHOWN || type == HARK_MESSAGE_JOINED);
+    require((code == 0) == (body.size > 0));
+}
+
+/* What the core has to do: follow, hand in, ask to join. */
+static void give_work(struct hark_core *core, const struct hark_key *peer,
+                      const struct world *world)
+{
+    struct hark_log_ref logs[2] = {{world->cursor.space, ""}, {world->cursor.space, "a"}};
+    struct hark_submitted entry = {.entry = hark_span_str("an entry")};
+    struct hark_buf body = hark_buf_init(HARK_BODY_MAX);
+    require(hark_core_follow(core, peer, logs, 2, NULL) == 0);
+    require(hark_submit_encode(&body, &world->cursor.space, &entry, 1, NULL) == 0);
+    require(hark_core_submit(core, &world->cursor.space, hark_buf_span(&body), NULL, NULL) == 0);
+    hark_buf_clear(&body);
+    require(hark_terms_encode(&body, &world->cursor.space, NULL) == 0);
+    require(hark_core_request(core, peer, HARK_MESSAGE_TERMS, hark_buf_span(&body), 60000, NULL) ==
+            0);
+    hark_buf_clear(&body);
+    require(hark_join_encode(&body, &world->cursor.space, hark_span_str("sealed"), NULL) == 0);
+    require(hark_core_request(core, peer, HARK_MESSAGE_JOIN, hark_buf_span(&body), 60000, NULL) ==
+            0);
+    hark_buf_free(&body);
+}
+
+static void say_hello(struct hark_core *core, const struct hark_key *peer)
+{
+    struct hark_hello hello = {.lowest = 1, .highest = 1, .name = "peer"};
+    struct hark_buf body = hark_buf_init(HARK_BODY_MAX);
+    uint8_t header[HARK_HEADER_SIZE] = {0};
+    hark_message_header(header, HARK_MESSAGE_HELLO, 1);
+    require(hark_hello_encode(&body, &hello, NULL) == 0);
+    struct hark_span frames[2] = {hark_span(header, sizeof(header)), hark_buf_span(&body)};
+    hark_core_message(core, peer, HARK_VIA_OURS, frames, 2);
+    hark_buf_free(&body);
+}
+
+/* The id that is waited for under a type of answer. */
+static uint64_t awaited(const struct world *world, const struct hark_span *frames, size_t count,
+                        unsigned turn)
+{
+    static const uint8_t questions[] = {HARK_MESSAGE_ASK, HARK_MESSAGE_FETCH, HARK_MESSAGE_SUBMIT,
+                                        HARK_MESSAGE_TERMS, HARK_MESSAGE_JOIN};
+    uint8_t type = count > 0 && frames[0].size == HARK_HEADER_SIZE ? frames[0].data[5] : 0;
+    switch (type) {
+    case HARK_MESSAGE_TELL:
+        return world->ids[HARK_MESSAGE_ASK];
+    case HARK_MESSAGE_BATCHES:
+        return world->ids[HARK_MESSAGE_FETCH];
+    case HARK_MESSAGE_ACCEPTED:
+        return world->ids[HARK_MESSAGE_SUBMIT];
+    case HARK_MESSAGE_SHOWN:
+        return world->ids[HARK_MESSAGE_TERMS];
+    case HARK_MESSAGE_JOINED:
+        return world->ids[HARK_MESSAGE_JOIN];
+    default:
+        return world->ids[questions[turn % sizeof(questions)]];
+    }
+}
+
+static bool world_may_join(void *arg, const struct hark_key *peer, const struct hark_hash *space)
+{
+    return world_may_have(arg, peer, space);
+}
+
 static void try_core(const struct hark_span *frames, size_t count)
 {
     struct world world = {.now_ms = 1000000};
@@ -213,7 +392,14 @@ static void try_core(const struct hark_span *frames, size_t count)
         .fits = world_fits,
         .load = world_load,
         .append = world_append,
+        .submit = world_submit,
+        .accepted = world_accepted,
+        .may_join = world_may_join,
+        .terms = world_terms,
+        .join = world_join,
+        .answered = world_answered,
     };
+    struct hark_joined waiting = {.status = HARK_JOINED_WAITING};
     struct hark_core *core = NULL;
     struct hark_key peer = {{1}};
     struct hark_log_ref log = {{{0}}, ""};
@@ -226,13 +412,16 @@ static void try_core(const struct hark_span *frames, size_t count)
     world.cursor.batches = 3;
     log.space = world.cursor.space;
     require(hark_core_new(&core, "fuzz", &io, NULL) == 0);
-    require(hark_core_follow(core, &peer, &log, 1, NULL) == 0);
-    for (unsigned i = 0; i < 4; i++) {
+    give_work(core, &peer, &world);
+    for (unsigned i = 0; i < 6; i++) {
+        (void)hark_core_tick(core);
+        if (i == 0)
+            say_hello(core, &peer);
         (void)hark_core_tick(core);
         memcpy(patched, frames, count * sizeof(*frames));
         if (count > 0 && frames[0].size == HARK_HEADER_SIZE && i > 0) {
             memcpy(header, frames[0].data, sizeof(header));
-            hark_put_u64(header + 8, i % 2 == 1 ? world.ask_id : world.fetch_id);
+            hark_put_u64(header + 8, awaited(&world, frames, count, i));
             patched[0] = hark_span(header, sizeof(header));
         }
         hark_core_message(core, &peer, HARK_VIA_OURS, patched, count);
@@ -240,6 +429,8 @@ static void try_core(const struct hark_span *frames, size_t count)
         world.now_ms += hark_core_tick(core);
     }
     hark_core_appended(core, 2, 0, NULL);
+    hark_core_accepted(core, world.tokens[0], NULL, 0, HARK_E_IO);
+    hark_core_joined(core, world.tokens[1], &waiting);
     hark_core_ask_now(core);
     world.now_ms += 100000;
     (void)hark_core_tick(core);

@@ -16,6 +16,8 @@
 #define FAKE_BATCHES_MAX 1024u
 #define FAKE_OUT_MAX     4096u
 #define FAKE_PENDING_MAX 16u
+#define FAKE_INTAKES_MAX 4u
+#define FAKE_ITEMS_MAX   64u
 
 /* ---- a log ---- */
 
@@ -26,6 +28,7 @@ struct fake_log {
     size_t size;
     size_t batches;
     size_t starts[FAKE_BATCHES_MAX];
+    size_t needs[FAKE_BATCHES_MAX]; /* of an intake: batches of the main log it hangs on */
     uint64_t values[FAKE_ENTRIES_MAX];
     struct hark_hash roots[FAKE_ENTRIES_MAX + 1];
 };
@@ -63,7 +66,8 @@ static inline struct hark_cursor fake_log_cursor(const struct fake_log *log)
     struct hark_cursor cursor;
     hark_cursor_empty(&cursor, &log->ref);
     if (log->exists) {
-        hark_origin(cursor.origin, "home", &log->ref.space, 1);
+        if (log->ref.node[0] == '\0')
+            hark_origin(cursor.origin, "home", &log->ref.space, 1);
         cursor.size = log->size;
         cursor.batches = log->batches;
         cursor.root = log->roots[log->size];
@@ -77,12 +81,12 @@ static inline size_t fake_batch_end(const struct fake_log *log, size_t batch)
 }
 
 /* Appends one batch in the form of PROTOCOL.md 9.4: its "commit" is its first
- * position. */
+ * position, and how many batches of the main log it needs. */
 static inline void fake_batch_encode(const struct fake_log *log, size_t batch, struct hark_buf *out)
 {
     size_t first = log->starts[batch];
     size_t count = fake_batch_end(log, batch) - first;
-    uint8_t position[8];
+    uint8_t commit[16];
     struct hark_buf lines = hark_buf_init(HARK_BATCH_FILE_MAX);
     struct hark_raw_entry *items = calloc(count + 1, sizeof(*items));
     uint8_t *objects = calloc(count + 1, log->entry_size);
@@ -96,8 +100,9 @@ static inline void fake_batch_encode(const struct fake_log *log, size_t batch, s
         items[i].object = hark_span(object, log->entry_size);
         assert_int_equal(hark_buf_append_u8(&lines, '\n', NULL), 0);
     }
-    hark_put_u64(position, first);
-    raw.commit = hark_span(position, sizeof(position));
+    hark_put_u64(commit, first);
+    hark_put_u64(commit + 8, log->needs[batch]);
+    raw.commit = hark_span(commit, sizeof(commit));
     raw.entries = hark_buf_span(&lines);
     assert_int_equal(hark_wire_batch_encode(out, &raw, NULL), 0);
     hark_buf_free(&lines);
@@ -121,19 +126,22 @@ static inline int fake_log_load(const struct fake_log *log, uint64_t batches, si
     return *count > 0 ? 0 : HARK_E_NOT_FOUND;
 }
 
-/* Takes over a load, or says what is wrong with it. */
-static inline int fake_log_append(struct fake_log *log, struct hark_span load, unsigned batches)
+/* Takes over a load as far as it fits, or says what is wrong with it. */
+static inline int fake_log_append(struct fake_log *log, size_t main_batches, struct hark_span load,
+                                  unsigned batches)
 {
     for (unsigned i = 0; i < batches; i++) {
         struct hark_raw_batch raw;
         struct hark_raw_entry *items = NULL;
         assert_int_equal(hark_wire_batch_take(&load, &raw, &items, NULL), 0);
-        assert_int_equal(raw.commit.size, 8);
-        if (hark_get_u64(raw.commit.data) != log->size) {
+        assert_int_equal(raw.commit.size, 16);
+        uint64_t needs = hark_get_u64(raw.commit.data + 8);
+        if (hark_get_u64(raw.commit.data) != log->size || needs > main_batches) {
             free(items);
-            return HARK_E_BATCH_RANGE;
+            return needs > main_batches ? HARK_E_BEHIND : HARK_E_BATCH_RANGE;
         }
         log->exists = true;
+        log->needs[log->batches] = (size_t)needs;
         log->starts[log->batches++] = log->size;
         for (size_t k = 0; k < raw.count; k++)
             fake_log_add(log, hark_get_u64(items[k].object.data));
@@ -154,8 +162,15 @@ struct fake_message {
 };
 
 struct fake_pending {
+    struct hark_log_ref log;
     struct hark_buf load;
     unsigned batches;
+    uint64_t token;
+};
+
+/* Entries handed in, or a request to join, that wait to be judged. */
+struct fake_asked {
+    struct hark_buf body;
     uint64_t token;
 };
 
@@ -163,16 +178,30 @@ struct fake_node {
     struct hark_core *core;
     struct hark_key key;
     const uint64_t *now_ms;
-    struct fake_log log;
+    struct fake_log log; /* the main log */
+    size_t intake_count;
+    struct fake_log *intakes[FAKE_INTAKES_MAX];
     /* how it behaves */
+    const char *partner; /* takes entries into the intake of that name; NULL: into the main log */
+    int submit_fails;    /* code, at once */
+    int join_fails;
     bool denies;      /* nobody may have its space */
+    bool may_join;    /* but ask about joining */
     int send_fails;   /* code */
     int append_fails; /* code; HARK_E_BUSY at once, others when it is done */
     /* what it did */
     size_t out_count, pending_count;
     struct fake_message *out[FAKE_OUT_MAX];
     struct fake_pending pending[FAKE_PENDING_MAX];
+    size_t submitted_count, join_count;
+    struct fake_asked submitted[FAKE_PENDING_MAX], joins[FAKE_PENDING_MAX];
     size_t reports, changes, loads;
+    /* what it was told of what it handed in, and asked */
+    size_t accepted_calls, item_count, answered_calls;
+    struct hark_accepted items[FAKE_ITEMS_MAX];
+    struct hark_key accepted_by;
+    int accepted_code, answered_code;
+    uint8_t answered_type;
     struct hark_sync_report report;
     enum hark_peer_state state;
     int code;
@@ -235,40 +264,71 @@ static inline bool fake_is_log(const struct fake_log *log, const struct hark_log
     return hark_hash_equal(&ref->space, &log->ref.space) && strcmp(ref->node, log->ref.node) == 0;
 }
 
-static inline int fake_cursor(void *arg, const struct hark_log_ref *log, struct hark_cursor *out,
+static inline struct fake_log *fake_node_log(struct fake_node *node, const struct hark_log_ref *ref)
+{
+    if (fake_is_log(&node->log, ref))
+        return &node->log;
+    for (size_t i = 0; i < node->intake_count; i++) {
+        if (fake_is_log(node->intakes[i], ref))
+            return node->intakes[i];
+    }
+    return NULL;
+}
+
+/* The node's copy of the intake log of that name; made when it is not there. */
+static inline struct fake_log *fake_node_intake(struct fake_node *node, const char *name)
+{
+    struct hark_log_ref ref = {.space = node->log.ref.space};
+    memcpy(ref.node, name, strlen(name) + 1);
+    struct fake_log *log = fake_node_log(node, &ref);
+    if (log == NULL) {
+        assert_true(node->intake_count < FAKE_INTAKES_MAX);
+        log = calloc(1, sizeof(*log));
+        assert_non_null(log);
+        fake_log_init(log, ref.space.bytes[0]);
+        log->ref = ref;
+        node->intakes[node->intake_count++] = log;
+    }
+    return log;
+}
+
+static inline int fake_cursor(void *arg, const struct hark_log_ref *ref, struct hark_cursor *out,
                               struct hark_err *err)
 {
-    const struct fake_node *node = arg;
+    struct fake_node *node = arg;
+    const struct fake_log *log = fake_node_log(node, ref);
     (void)err;
-    if (!fake_is_log(&node->log, log) || !node->log.exists)
+    if (log == NULL || !log->exists)
         return HARK_E_NOT_FOUND;
-    *out = fake_log_cursor(&node->log);
+    *out = fake_log_cursor(log);
     return 0;
 }
 
 static inline int fake_fits(void *arg, const struct hark_cursor *cursor, bool *fits,
                             struct hark_err *err)
 {
-    const struct fake_node *node = arg;
-    struct hark_log_ref log;
+    struct fake_node *node = arg;
+    struct hark_log_ref ref;
     (void)err;
-    hark_cursor_log(cursor, &log);
-    assert_true(fake_is_log(&node->log, &log));
-    assert_true(cursor->batches > 0 && cursor->batches <= node->log.batches);
-    size_t end = fake_batch_end(&node->log, (size_t)cursor->batches - 1);
-    *fits = cursor->size == end && hark_hash_equal(&cursor->root, &node->log.roots[end]);
+    hark_cursor_log(cursor, &ref);
+    const struct fake_log *log = fake_node_log(node, &ref);
+    assert_non_null(log);
+    assert_true(cursor->batches > 0 && cursor->batches <= log->batches);
+    size_t end = fake_batch_end(log, (size_t)cursor->batches - 1);
+    *fits = cursor->size == end && hark_hash_equal(&cursor->root, &log->roots[end]);
     return 0;
 }
 
-static inline int fake_load(void *arg, const struct hark_log_ref *log, uint64_t batches,
+static inline int fake_load(void *arg, const struct hark_log_ref *ref, uint64_t batches,
                             size_t max_bytes, struct hark_buf *out, unsigned *count,
                             struct hark_err *err)
 {
     struct fake_node *node = arg;
     (void)err;
-    assert_true(fake_is_log(&node->log, log));
+    const struct fake_log *log = fake_node_log(node, ref);
+    assert_non_null(log);
     node->loads++;
-    return fake_log_load(&node->log, batches, max_bytes, out, count);
+    return fake_log_load(log, batches, max_bytes, out, count);
 }
 
 static inline int fake_append(void *arg, const struct hark_log_ref *log,
@@ -278,13 +338,89 @@ static inline int fake_append(void *arg, const struct hark_log_ref *log,
     struct fake_node *node = arg;
     (void)peer;
     (void)err;
-    assert_true(fake_is_log(&node->log, log));
+    assert_true(hark_hash_equal(&log->space, &node->log.ref.space));
     if (node->append_fails == HARK_E_BUSY || node->pending_count == FAKE_PENDING_MAX)
         return HARK_E_BUSY;
     node->pending[node->pending_count++] =
-        (struct fake_pending){.load = *load, .batches = batches, .token = token};
+        (struct fake_pending){.log = *log, .load = *load, .batches = batches, .token = token};
     *load = hark_buf_init(load->max);
     return 0;
+}
+
+static inline void fake_ask(struct fake_asked *asked, struct hark_buf *body, uint64_t token)
+{
+    *asked = (struct fake_asked){.body = *body, .token = token};
+    *body = hark_buf_init(body->max);
+}
+
+static inline int fake_submit(void *arg, const struct hark_key *peer, const struct hark_hash *space,
+                              struct hark_buf *body, uint64_t token, struct hark_err *err)
+{
+    struct fake_node *node = arg;
+    (void)peer;
+    (void)err;
+    assert_true(hark_hash_equal(space, &node->log.ref.space));
+    if (node->submit_fails != 0 || node->submitted_count == FAKE_PENDING_MAX)
+        return node->submit_fails != 0 ? node->submit_fails : HARK_E_BUSY;
+    fake_ask(&node->submitted[node->submitted_count++], body, token);
+    return 0;
+}
+
+static inline void fake_accepted(void *arg, const struct hark_key *peer,
+                                 const struct hark_hash *space, const struct hark_accepted *items,
+                                 size_t count, int code)
+{
+    struct fake_node *node = arg;
+    assert_true(hark_hash_equal(space, &node->log.ref.space));
+    assert_true(count <= FAKE_ITEMS_MAX);
+    assert_int_equal(code == 0, count > 0);
+    node->accepted_calls++;
+    node->accepted_by = *peer;
+    node->accepted_code = code;
+    node->item_count = count;
+    if (count > 0)
+        memcpy(node->items, items, count * sizeof(*items));
+}
+
+static inline bool fake_may_join(void *arg, const struct hark_key *peer,
+                                 const struct hark_hash *space)
+{
+    const struct fake_node *node = arg;
+    return fake_may_have(arg, peer, space) ||
+           (node->may_join && hark_hash_equal(space, &node->log.ref.space));
+}
+
+static inline int fake_terms(void *arg, const struct hark_hash *space, struct hark_buf *out,
+                             struct hark_err *err)
+{
+    struct hark_submitted first = {.entry = hark_span_str("the first entry")};
+    (void)arg;
+    return hark_shown_encode(out, space, &first, 1, err);
+}
+
+static inline int fake_join(void *arg, const struct hark_key *peer, const struct hark_hash *space,
+                            struct hark_buf *sealed, uint64_t token, struct hark_err *err)
+{
+    struct fake_node *node = arg;
+    (void)peer;
+    (void)err;
+    assert_true(hark_hash_equal(space, &node->log.ref.space));
+    if (node->join_fails != 0 || node->join_count == FAKE_PENDING_MAX)
+        return node->join_fails != 0 ? node->join_fails : HARK_E_BUSY;
+    fake_ask(&node->joins[node->join_count++], sealed, token);
+    return 0;
+}
+
+static inline void fake_answered(void *arg, const struct hark_key *peer, uint8_t type,
+                                 const struct hark_hash *space, int code, struct hark_span body)
+{
+    struct fake_node *node = arg;
+    (void)peer;
+    assert_true(hark_hash_equal(space, &node->log.ref.space));
+    assert_int_equal(code == 0, body.size > 0);
+    node->answered_calls++;
+    node->answered_type = type;
+    node->answered_code = code;
 }
 
 static inline void fake_peer_changed(void *arg, const struct hark_key *peer,
@@ -320,6 +456,12 @@ static inline void fake_node_start(struct fake_node *node, const char *name)
         .fits = fake_fits,
         .load = fake_load,
         .append = fake_append,
+        .submit = fake_submit,
+        .accepted = fake_accepted,
+        .may_join = fake_may_join,
+        .terms = fake_terms,
+        .join = fake_join,
+        .answered = fake_answered,
         .peer_changed = fake_peer_changed,
         .synced = fake_synced,
     };
@@ -338,7 +480,7 @@ static inline struct fake_node *fake_node_new(const char *name, uint8_t key, uin
     return node;
 }
 
-/* What a crash leaves: the log. */
+/* What a crash leaves: the logs. */
 static inline void fake_node_stop(struct fake_node *node)
 {
     hark_core_free(node->core);
@@ -346,6 +488,12 @@ static inline void fake_node_stop(struct fake_node *node)
     for (size_t i = 0; i < node->pending_count; i++)
         hark_buf_free(&node->pending[i].load);
     node->pending_count = 0;
+    for (size_t i = 0; i < node->submitted_count; i++)
+        hark_buf_free(&node->submitted[i].body);
+    node->submitted_count = 0;
+    for (size_t i = 0; i < node->join_count; i++)
+        hark_buf_free(&node->joins[i].body);
+    node->join_count = 0;
     for (size_t i = 0; i < node->out_count; i++)
         fake_message_free(node->out[i]);
     node->out_count = 0;
@@ -354,6 +502,8 @@ static inline void fake_node_stop(struct fake_node *node)
 static inline void fake_node_free(struct fake_node *node)
 {
     fake_node_stop(node);
+    for (size_t i = 0; i < node->intake_count; i++)
+        free(node->intakes[i]);
     free(node);
 }
 
@@ -388,12 +538,112 @@ static inline bool fake_node_append_one(struct fake_node *node)
     node->pending_count--;
     memmove(node->pending, node->pending + 1, node->pending_count * sizeof(first));
     int rc = node->append_fails;
+    struct fake_log *log =
+        first.log.node[0] == '\0' ? &node->log : fake_node_intake(node, first.log.node);
+    size_t before = log->batches;
     if (rc == 0)
-        rc = fake_log_append(&node->log, hark_buf_span(&first.load), first.batches);
+        rc = fake_log_append(log, node->log.batches, hark_buf_span(&first.load), first.batches);
     hark_buf_free(&first.load);
     hark_core_appended(node->core, first.token, rc, rc != 0 ? "it does not check out" : "");
-    if (rc == 0)
-        hark_core_grown(node->core, &node->log.ref);
+    if (log->batches > before)
+        hark_core_grown(node->core, &log->ref);
+    return true;
+}
+
+/* ---- handing in ---- */
+
+/* An entry is nothing but its number. */
+static inline void fake_entry(uint8_t out[8], uint64_t value)
+{
+    hark_put_u64(out, value);
+}
+
+/* The body of a submit for `count` numbers. */
+static inline void fake_submit_body(struct hark_buf *out, const struct hark_hash *space,
+                                    const uint64_t *values, size_t count)
+{
+    struct hark_submitted entries[FAKE_ITEMS_MAX];
+    uint8_t bytes[FAKE_ITEMS_MAX][8];
+    assert_true(count <= FAKE_ITEMS_MAX);
+    memset(entries, 0, sizeof(entries));
+    for (size_t i = 0; i < count; i++) {
+        fake_entry(bytes[i], values[i]);
+        entries[i].entry = hark_span(bytes[i], sizeof(bytes[i]));
+    }
+    assert_int_equal(hark_submit_encode(out, space, entries, count, NULL), 0);
+}
+
+static inline bool fake_log_find(const struct fake_log *log, uint64_t value, uint64_t *position)
+{
+    for (size_t i = 0; i < log->size; i++) {
+        if (log->values[i] == value) {
+            *position = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Odd as it is, 13 may not be logged anywhere. */
+static inline void fake_judge(struct fake_node *node, uint64_t value, struct hark_accepted *out)
+{
+    struct fake_log *log =
+        node->partner != NULL ? fake_node_intake(node, node->partner) : &node->log;
+    memset(out, 0, sizeof(*out));
+    if (value == 13) {
+        out->code = HARK_E_VOID_ROLE;
+        return;
+    }
+    out->accepted_ms = 1;
+    out->status = HARK_ACCEPTED_LOGGED;
+    if (fake_log_find(&node->log, value, &out->position))
+        return;
+    if (node->partner != NULL)
+        out->status = HARK_ACCEPTED_INTAKE;
+    if (fake_log_find(log, value, &out->position))
+        return;
+    out->position = log->size;
+    fake_log_grow(log, 1, value);
+    if (node->partner != NULL)
+        log->needs[log->batches - 1] = node->log.batches;
+    hark_core_grown(node->core, &log->ref);
+}
+
+/* The writer's thread: judges the oldest that was handed in. */
+static inline bool fake_node_accept_one(struct fake_node *node)
+{
+    struct hark_accepted items[FAKE_ITEMS_MAX];
+    struct hark_submitted *entries = NULL;
+    struct hark_hash space;
+    size_t count = 0;
+    if (node->submitted_count == 0)
+        return false;
+    struct fake_asked first = node->submitted[0];
+    node->submitted_count--;
+    memmove(node->submitted, node->submitted + 1, node->submitted_count * sizeof(first));
+    assert_int_equal(hark_submit_decode(&space, &entries, &count, hark_buf_span(&first.body), NULL),
+                     0);
+    assert_true(count <= FAKE_ITEMS_MAX);
+    for (size_t i = 0; i < count; i++) {
+        assert_true(entries[i].entry.size >= 8);
+        fake_judge(node, hark_get_u64(entries[i].entry.data), &items[i]);
+    }
+    hark_core_accepted(node->core, first.token, items, count, 0);
+    free(entries);
+    hark_buf_free(&first.body);
+    return true;
+}
+
+static inline bool fake_node_join_one(struct fake_node *node, uint8_t status, int code)
+{
+    struct hark_joined joined = {.status = status, .code = code};
+    if (node->join_count == 0)
+        return false;
+    struct fake_asked first = node->joins[0];
+    node->join_count--;
+    memmove(node->joins, node->joins + 1, node->join_count * sizeof(first));
+    hark_core_joined(node->core, first.token, &joined);
+    hark_buf_free(&first.body);
     return true;
 }
 

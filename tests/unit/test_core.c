@@ -21,7 +21,7 @@
 struct pair {
     uint64_t now_ms;
     struct fake_node *a, *b;
-    size_t passed[8]; /* messages delivered, by type */
+    size_t passed[HARK_MESSAGE_JOINED + 1]; /* messages delivered, by type */
 };
 
 static struct pair *pair_new(void)
@@ -74,6 +74,8 @@ static void settle(struct pair *pair)
         more = pass_one(pair, pair->b, pair->a) || more;
         more = fake_node_append_one(pair->a) || more;
         more = fake_node_append_one(pair->b) || more;
+        more = fake_node_accept_one(pair->a) || more;
+        more = fake_node_accept_one(pair->b) || more;
     }
     assert_false(more);
 }
@@ -1175,6 +1177,877 @@ static void test_core__hello_that_nobody_asked(void **state)
     pair_free(pair);
 }
 
+/* ---- several logs ---- */
+
+static struct hark_log_ref intake_ref(const struct fake_node *node, const char *name)
+{
+    struct hark_log_ref ref = {.space = node->log.ref.space};
+    memcpy(ref.node, name, strlen(name) + 1);
+    return ref;
+}
+
+static void follow_logs(struct fake_node *follower, const struct fake_node *followed,
+                        const struct hark_log_ref *logs, size_t count)
+{
+    assert_int_equal(hark_core_follow(follower->core, &followed->key, logs, count, NULL), 0);
+}
+
+static void test_core__intakes_are_logs_like_others(void **state)
+{
+    struct pair *pair = pair_new();
+    struct hark_log_ref logs[3] = {pair->a->log.ref, intake_ref(pair->a, "x"),
+                                   intake_ref(pair->a, "y")};
+
+    (void)state;
+    fake_log_grow(&pair->b->log, 3, 1);
+    fake_log_grow(fake_node_intake(pair->b, "x"), 2, 100);
+    follow_logs(pair->a, pair->b, logs, 3);
+    settle(pair);
+    assert_equal_logs(pair);
+    assert_int_equal(fake_node_intake(pair->a, "x")->size, 2);
+    memset(pair->passed, 0, sizeof(pair->passed));
+    fake_log_grow(fake_node_intake(pair->b, "y"), 2, 200);
+    hark_core_grown(pair->b->core, &logs[2]);
+    settle(pair);
+    assert_int_equal(pair->passed[HARK_MESSAGE_NEWS], 1);
+    assert_int_equal(fake_node_intake(pair->a, "y")->size, 2);
+    /* "When nothing is new a sync is one ask and one tell", for all of them. */
+    memset(pair->passed, 0, sizeof(pair->passed));
+    pass_time(pair, 5100);
+    assert_int_equal(pair->passed[HARK_MESSAGE_ASK], 1);
+    pair_free(pair);
+}
+
+/* "A reader whose own main log does not reach it yet puts the batch off": no fault
+ * of the peer's, and it goes on as soon as the main log has come. */
+static void test_core__an_intake_ahead_of_the_main_log(void **state)
+{
+    struct pair *pair = pair_new();
+    struct hark_log_ref logs[2] = {pair->a->log.ref, intake_ref(pair->a, "x")};
+    struct fake_log *intake = fake_node_intake(pair->b, "x");
+
+    (void)state;
+    fake_log_grow(&pair->b->log, 3, 1);
+    fake_log_grow(intake, 2, 100);
+    fake_log_grow(intake, 2, 200);
+    intake->needs[1] = 2; /* of which there is one */
+    follow_logs(pair->a, pair->b, logs, 2);
+    settle(pair);
+    assert_equal_logs(pair);
+    assert_int_equal(fake_node_intake(pair->a, "x")->batches, 1);
+    assert_int_equal(pair->a->state, HARK_PEER_LIVE);
+    assert_int_equal(pair->a->report.code, 0);
+    pass_time(pair, 300000);
+    assert_int_equal(pair->a->state, HARK_PEER_LIVE);
+    assert_in_range(pair->passed[HARK_MESSAGE_FETCH], 8, 14);
+    fake_log_grow(&pair->b->log, 3, 50);
+    hark_core_grown(pair->b->core, &pair->b->log.ref);
+    settle(pair);
+    pass_time(pair, 200);
+    assert_equal_logs(pair);
+    assert_int_equal(fake_node_intake(pair->a, "x")->batches, 2);
+    pair_free(pair);
+}
+
+/* The node says the same again after every batch: whatever is under way goes on. */
+static void test_core__following_the_same_again_disturbs_nothing(void **state)
+{
+    struct pair *pair = pair_new();
+    struct hark_cursor more;
+
+    (void)state;
+    fake_log_grow(&pair->b->log, 3, 1);
+    more = fake_log_cursor(&pair->b->log);
+    uint64_t id = ask_id_of(pair);
+    follow(pair->a, pair->b);
+    (void)hark_core_tick(pair->a->core);
+    assert_int_equal(pair->a->out_count, 0);
+    inject_tell(pair->a, pair->b, id, HARK_TELL_MORE, &more);
+    struct fake_message *fetch = expect(pair->a, HARK_MESSAGE_FETCH);
+    follow(pair->a, pair->b);
+    (void)hark_core_tick(pair->a->core);
+    assert_int_equal(pair->a->out_count, 0);
+    fake_deliver(pair->b, fetch);
+    fake_message_free(fetch);
+    assert_true(pass_one(pair, pair->b, pair->a));
+    assert_int_equal(pair->a->pending_count, 1);
+    follow(pair->a, pair->b);
+    settle(pair);
+    assert_equal_logs(pair);
+    assert_int_equal(pair->passed[HARK_MESSAGE_FETCH], 0);
+    pair_free(pair);
+}
+
+/* "in the order asked": the order of the ask, not of the list as it is now. */
+static void test_core__the_list_changes_while_asking(void **state)
+{
+    struct pair *pair = pair_new();
+    struct hark_log_ref logs[4] = {intake_ref(pair->a, "x"), intake_ref(pair->a, "y"),
+                                   pair->a->log.ref, intake_ref(pair->a, "z")};
+    struct hark_log_ref later[3] = {intake_ref(pair->a, "w"), logs[2], logs[1]};
+    struct hark_told told[4];
+    struct hark_buf body = hark_buf_init(HARK_BODY_MAX);
+
+    (void)state;
+    fake_log_grow(&pair->b->log, 3, 1);
+    follow_logs(pair->a, pair->b, logs, 4);
+    (void)hark_core_tick(pair->a->core);
+    drop(pair->a, HARK_MESSAGE_HELLO);
+    struct fake_message *ask = expect(pair->a, HARK_MESSAGE_ASK);
+    follow_logs(pair->a, pair->b, later, 3);
+    for (size_t i = 0; i < 4; i++) {
+        told[i].status = i == 2 ? HARK_TELL_MORE : HARK_TELL_SAME;
+        hark_cursor_empty(&told[i].cursor, &logs[i]);
+    }
+    told[2].cursor = fake_log_cursor(&pair->b->log);
+    assert_int_equal(hark_tell_encode(&body, told, 4, NULL), 0);
+    inject(pair->a, pair->b, HARK_MESSAGE_TELL, id_of(ask), &body, NULL);
+    assert_int_equal(pair->a->state, HARK_PEER_LIVE);
+    struct fake_message *fetch = expect(pair->a, HARK_MESSAGE_FETCH);
+    /* What is new in the list is asked for, the rest is not asked again. */
+    struct fake_message *second = expect(pair->a, HARK_MESSAGE_ASK);
+    struct hark_cursor *cursors = NULL;
+    size_t count = 0;
+    assert_int_equal(hark_ask_decode(&cursors, &count, hark_buf_span(&second->frames[1]), NULL), 0);
+    assert_int_equal(count, 1);
+    free(cursors);
+    fake_message_free(ask);
+    fake_message_free(fetch);
+    fake_message_free(second);
+    hark_buf_free(&body);
+    pair_free(pair);
+}
+
+/* A peer that only it can connect from: it is followed as soon as it is heard. */
+static void test_core__follows_who_connected_to_us(void **state)
+{
+    struct pair *pair = pair_new();
+    struct hark_cursor cursor = fake_log_cursor(&pair->a->log);
+
+    (void)state;
+    fake_log_grow(&pair->b->log, 2, 1);
+    pair->a->send_fails = HARK_E_PEER_UNREACHABLE;
+    follow(pair->a, pair->b);
+    for (size_t i = 0; i < 60; i++) {
+        /* Trying costs little: no more than once in some seconds. */
+        assert_true(hark_core_tick(pair->a->core) >= 500 || i < 4);
+        pair->now_ms += 10000;
+    }
+    pair->a->send_fails = 0;
+    inject_ask(pair->a, pair->b, 5, &cursor);
+    drop(pair->a, HARK_MESSAGE_TELL);
+    drop(pair->a, HARK_MESSAGE_ASK);
+    pair_free(pair);
+}
+
+/* ---- handing in ---- */
+
+static void submit(struct fake_node *node, const struct fake_node *preferred,
+                   const uint64_t *values, size_t count)
+{
+    struct hark_buf body = hark_buf_init(HARK_BODY_MAX);
+    if (count > 0)
+        fake_submit_body(&body, &node->log.ref.space, values, count);
+    assert_int_equal(hark_core_submit(node->core, &node->log.ref.space, hark_buf_span(&body),
+                                      preferred != NULL ? &preferred->key : NULL, NULL),
+                     0);
+    hark_buf_free(&body);
+}
+
+static void test_core__handed_in_and_answered(void **state)
+{
+    struct pair *pair = pair_new();
+    static const uint64_t values[] = {5, 13, 1};
+
+    (void)state;
+    fake_log_grow(&pair->b->log, 1, 1);
+    follow(pair->a, pair->b);
+    submit(pair->a, pair->b, values, 3);
+    settle(pair);
+    assert_int_equal(pair->a->accepted_calls, 1);
+    assert_int_equal(pair->a->accepted_code, 0);
+    assert_true(hark_key_equal(&pair->a->accepted_by, &pair->b->key));
+    assert_int_equal(pair->a->item_count, 3);
+    assert_int_equal(pair->a->items[0].status, HARK_ACCEPTED_LOGGED);
+    assert_int_equal(pair->a->items[0].position, 1);
+    assert_int_equal(pair->a->items[1].status, HARK_ACCEPTED_REFUSED);
+    assert_int_equal(pair->a->items[1].code, HARK_E_VOID_ROLE);
+    assert_int_equal(pair->a->items[2].position, 0); /* it was there already */
+    assert_equal_logs(pair);
+    pass_time(pair, 120000);
+    assert_int_equal(pair->passed[HARK_MESSAGE_SUBMIT], 1);
+    /* Only when it is said again. */
+    submit(pair->a, pair->b, values, 1);
+    settle(pair);
+    assert_int_equal(pair->passed[HARK_MESSAGE_SUBMIT], 2);
+    assert_int_equal(pair->a->accepted_calls, 2);
+    assert_int_equal(pair->b->log.size, 2);
+    pair_free(pair);
+}
+
+static void make_live(struct fake_node *node, struct fake_node *peer)
+{
+    struct hark_cursor cursor = fake_log_cursor(&peer->log);
+    inject_ask(node, peer, 5, &cursor);
+    while (node->out_count > 0)
+        fake_message_free(fake_node_next(node));
+}
+
+/* The next submit of a node; other messages are dropped. */
+static struct fake_message *next_submit(struct fake_node *node)
+{
+    struct fake_message *message = NULL;
+    (void)hark_core_tick(node->core);
+    while ((message = fake_node_next(node)) != NULL) {
+        if (type_of(message) == HARK_MESSAGE_SUBMIT)
+            return message;
+        fake_message_free(message);
+    }
+    return NULL;
+}
+
+static bool submits_to(struct fake_node *node, const struct fake_node *to)
+{
+    struct fake_message *message = next_submit(node);
+    bool is = message != NULL && hark_key_equal(&message->to, &to->key);
+    if (message != NULL)
+        fake_message_free(message);
+    return is;
+}
+
+static void test_core__handed_in_to_the_preferred(void **state)
+{
+    struct pair *pair = pair_new();
+    struct fake_node *c = fake_node_new("c", 3, SPACE, &pair->now_ms);
+    static const uint64_t values[] = {5};
+
+    (void)state;
+    follow(pair->a, pair->b);
+    follow(pair->a, c);
+    submit(pair->a, c, values, 1);
+    /* Nobody is there yet; then another than the preferred, which is given a while. */
+    assert_null(next_submit(pair->a));
+    make_live(pair->a, pair->b);
+    assert_null(next_submit(pair->a));
+    make_live(pair->a, c);
+    assert_true(submits_to(pair->a, c));
+    fake_node_free(c);
+    pair_free(pair);
+}
+
+static void test_core__handed_in_to_another(void **state)
+{
+    struct pair *pair = pair_new();
+    struct fake_node *c = fake_node_new("c", 3, SPACE, &pair->now_ms);
+    static const uint64_t values[] = {5};
+
+    (void)state;
+    follow(pair->a, pair->b);
+    follow(pair->a, c);
+    make_live(pair->a, pair->b);
+    submit(pair->a, c, values, 1);
+    assert_null(next_submit(pair->a));
+    pair->now_ms += 3000;
+    assert_true(submits_to(pair->a, pair->b));
+    /* It does not say a word: another one gets it, who now is there. */
+    make_live(pair->a, c);
+    pair->now_ms += 14000;
+    assert_null(next_submit(pair->a));
+    assert_int_equal(pair->a->accepted_calls, 0);
+    pair->now_ms += 1500;
+    assert_true(submits_to(pair->a, c));
+    assert_int_equal(pair->a->accepted_calls, 1);
+    assert_int_equal(pair->a->accepted_code, HARK_E_PEER_UNREACHABLE);
+    assert_true(hark_key_equal(&pair->a->accepted_by, &pair->b->key));
+    fake_node_free(c);
+    pair_free(pair);
+}
+
+/* Who refuses as a whole is passed over: for a moment when it is busy, for long when
+ * it takes no entries at all. */
+static void test_core__passes_over_who_refuses(void **state)
+{
+    struct pair *pair = pair_new();
+    struct fake_node *c = fake_node_new("c", 3, SPACE, &pair->now_ms);
+    static const uint64_t values[] = {5};
+
+    (void)state;
+    follow(pair->a, pair->b);
+    follow(pair->a, c);
+    make_live(pair->a, pair->b);
+    make_live(pair->a, c);
+    submit(pair->a, pair->b, values, 1);
+    struct fake_message *message = next_submit(pair->a);
+    assert_true(hark_key_equal(&message->to, &pair->b->key));
+    inject_error(pair->a, pair->b, id_of(message), HARK_E_ACCEPT_NOT_HERE);
+    assert_int_equal(pair->a->accepted_code, HARK_E_ACCEPT_NOT_HERE);
+    fake_message_free(message);
+    message = next_submit(pair->a);
+    assert_true(hark_key_equal(&message->to, &c->key));
+    inject_error(pair->a, c, id_of(message), HARK_E_BUSY);
+    assert_int_equal(pair->a->accepted_code, HARK_E_BUSY);
+    fake_message_free(message);
+    assert_null(next_submit(pair->a));
+    pair->now_ms += 1000;
+    message = next_submit(pair->a);
+    assert_true(hark_key_equal(&message->to, &c->key));
+    inject_error(pair->a, c, id_of(message), HARK_E_BUSY);
+    fake_message_free(message);
+    pair->now_ms += 1000; /* longer with each time */
+    assert_null(next_submit(pair->a));
+    pair->now_ms += 1000;
+    assert_true(submits_to(pair->a, c));
+    fake_node_free(c);
+    pair_free(pair);
+}
+
+/* All of them refused one by one, for a reason that is the node's: the same. */
+static void test_core__passes_over_who_takes_none(void **state)
+{
+    struct pair *pair = pair_new();
+    struct fake_node *c = fake_node_new("c", 3, SPACE, &pair->now_ms);
+    static const uint64_t values[] = {5};
+    struct hark_accepted item = {.status = HARK_ACCEPTED_REFUSED, .code = HARK_E_ACCEPT_NOT_HERE};
+    struct hark_buf body = hark_buf_init(HARK_BODY_MAX);
+    uint8_t entry[8] = {0};
+
+    (void)state;
+    follow(pair->a, pair->b);
+    follow(pair->a, c);
+    make_live(pair->a, pair->b);
+    make_live(pair->a, c);
+    submit(pair->a, pair->b, values, 1);
+    struct fake_message *message = next_submit(pair->a);
+    fake_entry(entry, 5);
+    item.id = hark_sha256(hark_span(entry, sizeof(entry)));
+    assert_int_equal(hark_accepted_encode(&body, &pair->a->log.ref.space, &item, 1, NULL), 0);
+    inject(pair->a, pair->b, HARK_MESSAGE_ACCEPTED, id_of(message), &body, NULL);
+    assert_int_equal(pair->a->item_count, 1);
+    assert_null(next_submit(pair->a));
+    submit(pair->a, pair->b, values, 1);
+    assert_true(submits_to(pair->a, c));
+    fake_message_free(message);
+    hark_buf_free(&body);
+    fake_node_free(c);
+    pair_free(pair);
+}
+
+/* The answer is lost: the same bytes are handed in again, and stand there once. */
+static void test_core__a_lost_answer_is_handed_in_again(void **state)
+{
+    struct pair *pair = pair_new();
+    static const uint64_t values[] = {5, 6};
+
+    (void)state;
+    follow(pair->a, pair->b);
+    make_live(pair->a, pair->b);
+    submit(pair->a, pair->b, values, 2);
+    struct fake_message *message = next_submit(pair->a);
+    fake_deliver(pair->b, message);
+    assert_true(fake_node_accept_one(pair->b));
+    drop(pair->b, HARK_MESSAGE_ACCEPTED);
+    fake_message_free(message);
+    pass_time(pair, 21000);
+    assert_int_equal(pair->b->log.size, 2);
+    assert_int_equal(pair->a->accepted_calls, 2);
+    assert_int_equal(pair->a->accepted_code, 0);
+    assert_int_equal(pair->a->items[1].position, 1);
+    pair_free(pair);
+}
+
+static void test_core__what_is_handed_in_is_replaced(void **state)
+{
+    struct pair *pair = pair_new();
+    static const uint64_t values[] = {5, 6, 7};
+
+    (void)state;
+    follow(pair->a, pair->b);
+    submit(pair->a, pair->b, values, 1);
+    submit(pair->a, pair->b, values, 0); /* nothing any more */
+    make_live(pair->a, pair->b);
+    assert_null(next_submit(pair->a));
+    submit(pair->a, pair->b, values, 1);
+    struct fake_message *first = next_submit(pair->a);
+    submit(pair->a, pair->b, values, 1); /* which is under way already */
+    assert_null(next_submit(pair->a));
+    submit(pair->a, pair->b, values + 1, 2); /* one at a time */
+    assert_null(next_submit(pair->a));
+    fake_deliver(pair->b, first);
+    assert_true(fake_node_accept_one(pair->b));
+    assert_true(pass_one(pair, pair->b, pair->a));
+    assert_int_equal(pair->a->item_count, 1);
+    struct fake_message *second = next_submit(pair->a);
+    assert_non_null(second);
+    fake_deliver(pair->b, second);
+    assert_true(fake_node_accept_one(pair->b));
+    fake_deliver(pair->b, second); /* doubled: answered twice, noticed once */
+    assert_true(fake_node_accept_one(pair->b));
+    assert_true(pass_one(pair, pair->b, pair->a));
+    assert_true(pass_one(pair, pair->b, pair->a));
+    assert_int_equal(pair->a->item_count, 2);
+    assert_int_equal(pair->a->accepted_calls, 2);
+    assert_int_equal(pair->b->log.size, 3);
+    assert_null(next_submit(pair->a));
+    fake_message_free(first);
+    fake_message_free(second);
+    pair_free(pair);
+}
+
+/* "as many and in the order submitted": whatever else comes is no answer, and who
+ * sends it is not asked again for a while. */
+static void test_core__accepted_that_does_not_answer(void **state)
+{
+    static const uint64_t values[] = {5, 6};
+
+    (void)state;
+    for (size_t bad = 0; bad < 5; bad++) {
+        struct pair *pair = pair_new();
+        struct hark_accepted items[3];
+        struct hark_hash space = pair->a->log.ref.space;
+        struct hark_buf body = hark_buf_init(HARK_BODY_MAX);
+        uint8_t entry[8] = {0};
+        follow(pair->a, pair->b);
+        make_live(pair->a, pair->b);
+        submit(pair->a, pair->b, values, 2);
+        struct fake_message *message = next_submit(pair->a);
+        memset(items, 0, sizeof(items));
+        for (size_t i = 0; i < 3; i++) {
+            items[i].status = HARK_ACCEPTED_LOGGED;
+            fake_entry(entry, 5 + (bad == 0 ? 1 - i : i)); /* 0: turned round */
+            items[i].id = hark_sha256(hark_span(entry, sizeof(entry)));
+        }
+        if (bad == 1)
+            items[1].id = items[0].id;
+        if (bad == 4)
+            space.bytes[0] ^= 1;
+        size_t count = bad == 2 ? 1 : bad == 3 ? 3 : 2;
+        assert_int_equal(hark_accepted_encode(&body, &space, items, count, NULL), 0);
+        inject(pair->a, pair->b, HARK_MESSAGE_ACCEPTED, id_of(message), &body, NULL);
+        assert_malformed(pair);
+        assert_int_equal(pair->a->accepted_calls, 1);
+        assert_int_equal(pair->a->accepted_code, HARK_E_PEER_FORM);
+        fake_message_free(message);
+        hark_buf_free(&body);
+        pair_free(pair);
+    }
+}
+
+static void inject_accepted(struct fake_node *to, const struct fake_node *from, uint64_t id)
+{
+    struct hark_accepted item = {.status = HARK_ACCEPTED_LOGGED};
+    struct hark_buf body = hark_buf_init(HARK_BODY_MAX);
+    assert_int_equal(hark_accepted_encode(&body, &to->log.ref.space, &item, 1, NULL), 0);
+    inject(to, from, HARK_MESSAGE_ACCEPTED, id, &body, NULL);
+    hark_buf_free(&body);
+}
+
+static void inject_joined(struct fake_node *to, const struct fake_node *from, uint64_t id,
+                          uint8_t status)
+{
+    struct hark_joined joined = {.space = to->log.ref.space, .status = status};
+    struct hark_buf body = hark_buf_init(HARK_BODY_MAX);
+    assert_int_equal(hark_joined_encode(&body, &joined, NULL), 0);
+    inject(to, from, HARK_MESSAGE_JOINED, id, &body, NULL);
+    hark_buf_free(&body);
+}
+
+static void inject_shown(struct fake_node *to, const struct fake_node *from, uint64_t id)
+{
+    struct hark_buf body = hark_buf_init(HARK_BODY_MAX);
+    assert_int_equal(fake_terms(NULL, &to->log.ref.space, &body, NULL), 0);
+    inject(to, from, HARK_MESSAGE_SHOWN, id, &body, NULL);
+    hark_buf_free(&body);
+}
+
+/* Answers that nobody asked for, or of somebody else's questions, say nothing. */
+static void test_core__unsolicited_answers(void **state)
+{
+    struct pair *pair = pair_new();
+    struct fake_node *c = fake_node_new("c", 3, SPACE, &pair->now_ms);
+    static const uint64_t values[] = {5};
+
+    (void)state;
+    follow(pair->a, pair->b);
+    make_live(pair->a, pair->b);
+    submit(pair->a, pair->b, values, 1);
+    struct fake_message *message = next_submit(pair->a);
+    for (uint64_t id = 1; id < 4; id++) {
+        inject_accepted(pair->a, pair->b, id);
+        inject_joined(pair->a, pair->b, id, HARK_JOINED_ADMITTED);
+        inject_shown(pair->a, pair->b, id);
+    }
+    inject_accepted(pair->a, c, id_of(message));
+    inject_joined(pair->a, pair->b, id_of(message), HARK_JOINED_ADMITTED);
+    assert_int_equal(pair->a->accepted_calls, 0);
+    assert_int_equal(pair->a->answered_calls, 0);
+    assert_int_equal(pair->a->out_count, 0);
+    assert_int_equal(pair->a->code, 0);
+    fake_message_free(message);
+    fake_node_free(c);
+    pair_free(pair);
+}
+
+static void test_core__what_cannot_be_handed_in(void **state)
+{
+    struct pair *pair = pair_new();
+    struct hark_hash other = {{7}};
+    struct hark_buf body = hark_buf_init(2 * HARK_BODY_MAX);
+    static const uint64_t values[] = {5};
+
+    (void)state;
+    fake_submit_body(&body, &pair->a->log.ref.space, values, 1);
+    assert_int_equal(hark_core_submit(pair->a->core, &other, hark_buf_span(&body), NULL, NULL),
+                     HARK_E_PEER_FORM);
+    body.size--;
+    assert_int_equal(
+        hark_core_submit(pair->a->core, &pair->a->log.ref.space, hark_buf_span(&body), NULL, NULL),
+        HARK_E_PEER_FORM);
+    assert_int_equal(hark_core_submit(pair->a->core, &other, hark_span(NULL, 0), NULL, NULL), 0);
+    hark_buf_free(&body);
+    pair_free(pair);
+}
+
+/* ---- taking entries ---- */
+
+static void inject_submit(struct fake_node *to, const struct fake_node *from, uint64_t id,
+                          uint64_t value)
+{
+    struct hark_buf body = hark_buf_init(HARK_BODY_MAX);
+    fake_submit_body(&body, &to->log.ref.space, &value, 1);
+    inject(to, from, HARK_MESSAGE_SUBMIT, id, &body, NULL);
+    hark_buf_free(&body);
+}
+
+static void inject_join(struct fake_node *to, const struct fake_node *from, uint64_t id)
+{
+    struct hark_buf body = hark_buf_init(HARK_BODY_MAX);
+    assert_int_equal(hark_join_encode(&body, &to->log.ref.space, hark_span_str("sealed"), NULL), 0);
+    inject(to, from, HARK_MESSAGE_JOIN, id, &body, NULL);
+    hark_buf_free(&body);
+}
+
+static void inject_terms(struct fake_node *to, const struct fake_node *from, uint64_t id,
+                         const struct hark_hash *space)
+{
+    struct hark_buf body = hark_buf_init(HARK_BODY_MAX);
+    assert_int_equal(hark_terms_encode(&body, space, NULL), 0);
+    inject(to, from, HARK_MESSAGE_TERMS, id, &body, NULL);
+    hark_buf_free(&body);
+}
+
+static void test_core__answers_to_what_is_handed_in(void **state)
+{
+    struct pair *pair = pair_new();
+    struct hark_accepted *items = NULL;
+    struct hark_hash space;
+    size_t count = 0;
+
+    (void)state;
+    pair->b->partner = "b";
+    inject_submit(pair->b, pair->a, 9, 5);
+    assert_int_equal(pair->b->out_count, 0);
+    assert_true(fake_node_accept_one(pair->b));
+    struct fake_message *message = expect(pair->b, HARK_MESSAGE_ACCEPTED);
+    assert_int_equal(id_of(message), 9);
+    assert_int_equal(message->via, HARK_VIA_THEIRS + 5);
+    assert_int_equal(
+        hark_accepted_decode(&space, &items, &count, hark_buf_span(&message->frames[1]), NULL), 0);
+    assert_int_equal(count, 1);
+    assert_int_equal(items[0].status, HARK_ACCEPTED_INTAKE);
+    free(items);
+    fake_message_free(message);
+    pair->b->submit_fails = HARK_E_ACCEPT_NOT_HERE;
+    inject_submit(pair->b, pair->a, 10, 5);
+    expect_error(pair->b, 10, "accept-not-here");
+    pair->b->submit_fails = HARK_E_DISK_FULL; /* is nobody's business there */
+    inject_submit(pair->b, pair->a, 11, 5);
+    expect_error(pair->b, 11, "busy");
+    pair->b->submit_fails = 0;
+    inject_submit(pair->b, pair->a, 12, 5);
+    hark_core_accepted(pair->b->core, pair->b->submitted[0].token, NULL, 0, HARK_E_IO);
+    expect_error(pair->b, 12, "busy");
+    /* Once answered it is answered. */
+    hark_core_accepted(pair->b->core, pair->b->submitted[0].token, NULL, 0, HARK_E_IO);
+    assert_int_equal(pair->b->out_count, 0);
+    pair_free(pair);
+}
+
+/* "a space that it may not have and one that does not exist are answered alike" */
+static void test_core__no_handing_in_or_joining_without_right(void **state)
+{
+    struct pair *pair = pair_new();
+    struct hark_hash nowhere = {{9}};
+
+    (void)state;
+    pair->b->denies = true;
+    inject_submit(pair->b, pair->a, 1, 5);
+    expect_error(pair->b, 1, "peer-space");
+    inject_terms(pair->b, pair->a, 2, &pair->b->log.ref.space);
+    inject_terms(pair->b, pair->a, 2, &nowhere);
+    struct fake_message *one = expect(pair->b, HARK_MESSAGE_ERROR);
+    struct fake_message *two = expect(pair->b, HARK_MESSAGE_ERROR);
+    assert_true(hark_span_equal(hark_buf_span(&one->frames[1]), hark_buf_span(&two->frames[1])));
+    fake_message_free(one);
+    fake_message_free(two);
+    inject_join(pair->b, pair->a, 3);
+    expect_error(pair->b, 3, "peer-space");
+    assert_int_equal(pair->b->submitted_count, 0);
+    assert_int_equal(pair->b->join_count, 0);
+    pair_free(pair);
+}
+
+/* What may wait here is bounded: 4 of a peer, 64 in all; of each kind. */
+static void test_core__what_may_wait(void **state)
+{
+    struct pair *pair = pair_new();
+    size_t busy = 0;
+
+    (void)state;
+    for (uint64_t id = 1; id <= 5; id++) {
+        inject_submit(pair->b, pair->a, id, id);
+        inject_submit(pair->b, pair->a, id, id); /* the network doubles */
+        inject_join(pair->b, pair->a, 10 + id);
+        inject_join(pair->b, pair->a, 10 + id);
+    }
+    assert_int_equal(pair->b->submitted_count, 4);
+    assert_int_equal(pair->b->join_count, 4);
+    expect_error(pair->b, 5, "busy");
+    expect_error(pair->b, 5, "busy");
+    expect_error(pair->b, 15, "busy");
+    expect_error(pair->b, 15, "busy");
+    for (unsigned i = 0; i < 100; i++) {
+        struct fake_node stranger = {.key = {{(uint8_t)i, 7, 7}}};
+        pair->b->submitted_count = 0; /* the writer has them, and says nothing yet */
+        inject_submit(pair->b, &stranger, 1, 5);
+        while (pair->b->out_count > 0) {
+            fake_message_free(fake_node_next(pair->b));
+            busy++;
+        }
+        for (size_t k = 0; k < pair->b->submitted_count; k++)
+            hark_buf_free(&pair->b->submitted[k].body);
+    }
+    pair->b->submitted_count = 0;
+    assert_int_equal(busy, 40);
+    /* An outcome that never comes does not keep its place for ever. */
+    pair->now_ms += 121000;
+    (void)hark_core_tick(pair->b->core);
+    inject_submit(pair->b, pair->a, 77, 5);
+    assert_int_equal(pair->b->submitted_count, 1);
+    pair_free(pair);
+}
+
+static void test_core__malformed_submit(void **state)
+{
+    struct pair *pair = pair_new();
+    static const uint8_t types[] = {HARK_MESSAGE_SUBMIT, HARK_MESSAGE_TERMS, HARK_MESSAGE_JOIN};
+    struct hark_buf body = hark_buf_init(HARK_BODY_MAX);
+
+    (void)state;
+    assert_int_equal(hark_buf_append(&body, "x", 1, NULL), 0);
+    for (size_t i = 0; i < 3; i++) {
+        inject(pair->b, pair->a, types[i], 3, &body, NULL);
+        expect_error(pair->b, 3, "peer-form");
+        pair->now_ms += 61000;
+    }
+    hark_buf_free(&body);
+    pair_free(pair);
+}
+
+/* ---- joining ---- */
+
+static void request(struct fake_node *node, const struct fake_node *peer, uint8_t type,
+                    uint64_t patience_ms)
+{
+    struct hark_buf body = hark_buf_init(HARK_BODY_MAX);
+    assert_int_equal(
+        type == HARK_MESSAGE_TERMS
+            ? hark_terms_encode(&body, &node->log.ref.space, NULL)
+            : hark_join_encode(&body, &node->log.ref.space, hark_span_str("sealed"), NULL),
+        0);
+    assert_int_equal(
+        hark_core_request(node->core, &peer->key, type, hark_buf_span(&body), patience_ms, NULL),
+        0);
+    hark_buf_free(&body);
+}
+
+/* One with a ticket: it may ask about joining, and for nothing else. */
+static void test_core__asks_to_join(void **state)
+{
+    struct pair *pair = pair_new();
+    struct hark_cursor cursor = fake_log_cursor(&pair->a->log);
+
+    (void)state;
+    pair->b->denies = true;
+    pair->b->may_join = true;
+    request(pair->a, pair->b, HARK_MESSAGE_TERMS, 60000);
+    settle(pair);
+    assert_int_equal(pair->a->answered_calls, 1);
+    assert_int_equal(pair->a->answered_type, HARK_MESSAGE_SHOWN);
+    assert_int_equal(pair->a->answered_code, 0);
+    request(pair->a, pair->b, HARK_MESSAGE_JOIN, 60000);
+    settle(pair);
+    assert_int_equal(pair->a->answered_calls, 1);
+    assert_true(fake_node_join_one(pair->b, HARK_JOINED_WAITING, 0));
+    settle(pair);
+    assert_int_equal(pair->a->answered_calls, 2);
+    assert_int_equal(pair->a->answered_type, HARK_MESSAGE_JOINED);
+    assert_int_equal(pair->a->answered_code, 0);
+    /* Answered once, asked once, and nobody is talked to any more. */
+    memset(pair->passed, 0, sizeof(pair->passed));
+    pass_time(pair, 300000);
+    assert_int_equal(pair->passed[HARK_MESSAGE_HELLO], 0);
+    assert_int_equal(pair->a->answered_calls, 2);
+    inject_ask(pair->b, pair->a, 5, &cursor);
+    assert_int_equal(told_by(pair->b).status, HARK_TELL_REFUSED);
+    pair_free(pair);
+}
+
+static void test_core__nobody_there_to_join(void **state)
+{
+    struct pair *pair = pair_new();
+
+    (void)state;
+    pair->a->send_fails = HARK_E_PEER_UNREACHABLE;
+    request(pair->a, pair->b, HARK_MESSAGE_TERMS, 8000);
+    pass_time(pair, 7900);
+    assert_int_equal(pair->a->answered_calls, 0);
+    pass_time(pair, 200);
+    assert_int_equal(pair->a->answered_calls, 1);
+    assert_int_equal(pair->a->answered_code, HARK_E_PEER_UNREACHABLE);
+    assert_int_equal(pair->a->answered_type, HARK_MESSAGE_SHOWN);
+    /* And when somebody is, in time. */
+    request(pair->a, pair->b, HARK_MESSAGE_TERMS, 8000);
+    pass_time(pair, 1000);
+    pair->a->send_fails = 0;
+    pass_time(pair, 6000);
+    assert_int_equal(pair->a->answered_calls, 2);
+    assert_int_equal(pair->a->answered_code, 0);
+    pair_free(pair);
+}
+
+/* Busy is asked again while there is patience; a refusal is one at once. */
+static void test_core__joining_who_is_busy(void **state)
+{
+    struct pair *pair = pair_new();
+
+    (void)state;
+    pair->b->join_fails = HARK_E_BUSY;
+    request(pair->a, pair->b, HARK_MESSAGE_JOIN, 8000);
+    pass_time(pair, 7000);
+    assert_in_range(pair->passed[HARK_MESSAGE_JOIN], 5, 8);
+    assert_int_equal(pair->a->answered_calls, 0);
+    pass_time(pair, 2000);
+    assert_int_equal(pair->a->answered_calls, 1);
+    assert_int_equal(pair->a->answered_code, HARK_E_BUSY);
+    pair->b->denies = true;
+    request(pair->a, pair->b, HARK_MESSAGE_JOIN, 8000);
+    settle(pair);
+    assert_int_equal(pair->a->answered_calls, 2);
+    assert_int_equal(pair->a->answered_code, HARK_E_PEER_SPACE);
+    pair_free(pair);
+}
+
+/* The answer is lost, or late: the same is asked again, and answered once. */
+static void test_core__a_lost_answer_to_a_join(void **state)
+{
+    struct pair *pair = pair_new();
+
+    (void)state;
+    request(pair->a, pair->b, HARK_MESSAGE_JOIN, 60000);
+    request(pair->a, pair->b, HARK_MESSAGE_JOIN, 60000); /* replaces the first */
+    settle(pair);
+    assert_int_equal(pair->passed[HARK_MESSAGE_JOIN], 1);
+    pass_time(pair, 16000);
+    assert_int_equal(pair->passed[HARK_MESSAGE_JOIN], 2);
+    assert_int_equal(pair->b->join_count, 2);
+    assert_true(fake_node_join_one(pair->b, HARK_JOINED_ADMITTED, 0)); /* too late */
+    settle(pair);
+    assert_int_equal(pair->a->answered_calls, 0);
+    assert_true(fake_node_join_one(pair->b, HARK_JOINED_ADMITTED, 0));
+    settle(pair);
+    pass_time(pair, 60000);
+    assert_int_equal(pair->a->answered_calls, 1);
+    assert_int_equal(pair->a->answered_code, 0);
+    pair_free(pair);
+}
+
+static void test_core__an_answer_to_another_question(void **state)
+{
+    (void)state;
+    for (size_t bad = 0; bad < 2; bad++) {
+        struct pair *pair = pair_new();
+        make_live(pair->a, pair->b);
+        request(pair->a, pair->b, HARK_MESSAGE_TERMS, 60000);
+        (void)hark_core_tick(pair->a->core);
+        while (pair->a->out_count > 1)
+            fake_message_free(fake_node_next(pair->a));
+        struct fake_message *message = expect(pair->a, HARK_MESSAGE_TERMS);
+        struct fake_node other = {.log.ref.space = {{7}}};
+        if (bad == 0) {
+            inject_joined(pair->a, pair->b, id_of(message), HARK_JOINED_ADMITTED);
+        } else {
+            struct hark_buf body = hark_buf_init(HARK_BODY_MAX);
+            assert_int_equal(fake_terms(NULL, &other.log.ref.space, &body, NULL), 0);
+            inject(pair->a, pair->b, HARK_MESSAGE_SHOWN, id_of(message), &body, NULL);
+            hark_buf_free(&body);
+        }
+        assert_malformed(pair);
+        assert_int_equal(pair->a->answered_calls, 1);
+        assert_int_equal(pair->a->answered_code, HARK_E_PEER_FORM);
+        fake_message_free(message);
+        pair_free(pair);
+    }
+}
+
+/* Whoever is forgotten answers nothing any more, and that is said. */
+static void test_core__forgotten_while_asked(void **state)
+{
+    struct pair *pair = pair_new();
+    static const uint64_t values[] = {5};
+
+    (void)state;
+    follow(pair->a, pair->b);
+    make_live(pair->a, pair->b);
+    submit(pair->a, pair->b, values, 1);
+    request(pair->a, pair->b, HARK_MESSAGE_TERMS, 60000);
+    fake_message_free(next_submit(pair->a));
+    hark_core_forget(pair->a->core, &pair->b->key);
+    assert_int_equal(pair->a->accepted_calls, 1);
+    assert_int_equal(pair->a->accepted_code, HARK_E_PEER_UNREACHABLE);
+    assert_int_equal(pair->a->answered_calls, 1);
+    assert_int_equal(pair->a->answered_code, HARK_E_PEER_UNREACHABLE);
+    follow(pair->a, pair->b); /* and here it is again */
+    settle(pair);
+    assert_int_equal(pair->b->log.size, 1);
+    pair_free(pair);
+}
+
+static void test_core__limits_of_asking(void **state)
+{
+    struct pair *pair = pair_new();
+    struct hark_buf body = hark_buf_init(HARK_BODY_MAX);
+
+    (void)state;
+    assert_int_equal(hark_terms_encode(&body, &pair->a->log.ref.space, NULL), 0);
+    assert_int_equal(hark_core_request(pair->a->core, &pair->b->key, HARK_MESSAGE_JOIN,
+                                       hark_buf_span(&body), 1000, NULL),
+                     HARK_E_PEER_FORM);
+    assert_int_equal(hark_core_request(pair->a->core, &pair->b->key, HARK_MESSAGE_ASK,
+                                       hark_buf_span(&body), 1000, NULL),
+                     HARK_E_PEER_FORM);
+    for (unsigned i = 0; i < 257; i++) {
+        struct hark_key peer = {{(uint8_t)(i >> 8), (uint8_t)i, 9}};
+        assert_int_equal(hark_core_request(pair->a->core, &peer, HARK_MESSAGE_TERMS,
+                                           hark_buf_span(&body), 1000, NULL),
+                         i < 256 ? 0 : HARK_E_LIMIT);
+    }
+    hark_buf_free(&body);
+    pair->now_ms += 1000;
+    (void)hark_core_tick(pair->a->core);
+    assert_int_equal(pair->a->answered_calls, 256);
+    pair_free(pair);
+}
+
 /* ---- bounds of what is known ---- */
 
 static void test_core__more_peers_than_there_is_room_for(void **state)
@@ -1304,6 +2177,32 @@ int main(void)
         cmocka_unit_test(test_core__fetching_without_end),
         cmocka_unit_test(test_core__hellos_end),
         cmocka_unit_test(test_core__hello_that_nobody_asked),
+        cmocka_unit_test(test_core__intakes_are_logs_like_others),
+        cmocka_unit_test(test_core__an_intake_ahead_of_the_main_log),
+        cmocka_unit_test(test_core__following_the_same_again_disturbs_nothing),
+        cmocka_unit_test(test_core__the_list_changes_while_asking),
+        cmocka_unit_test(test_core__follows_who_connected_to_us),
+        cmocka_unit_test(test_core__handed_in_and_answered),
+        cmocka_unit_test(test_core__handed_in_to_the_preferred),
+        cmocka_unit_test(test_core__handed_in_to_another),
+        cmocka_unit_test(test_core__passes_over_who_refuses),
+        cmocka_unit_test(test_core__passes_over_who_takes_none),
+        cmocka_unit_test(test_core__a_lost_answer_is_handed_in_again),
+        cmocka_unit_test(test_core__what_is_handed_in_is_replaced),
+        cmocka_unit_test(test_core__accepted_that_does_not_answer),
+        cmocka_unit_test(test_core__unsolicited_answers),
+        cmocka_unit_test(test_core__what_cannot_be_handed_in),
+        cmocka_unit_test(test_core__answers_to_what_is_handed_in),
+        cmocka_unit_test(test_core__no_handing_in_or_joining_without_right),
+        cmocka_unit_test(test_core__what_may_wait),
+        cmocka_unit_test(test_core__malformed_submit),
+        cmocka_unit_test(test_core__asks_to_join),
+        cmocka_unit_test(test_core__nobody_there_to_join),
+        cmocka_unit_test(test_core__joining_who_is_busy),
+        cmocka_unit_test(test_core__a_lost_answer_to_a_join),
+        cmocka_unit_test(test_core__an_answer_to_another_question),
+        cmocka_unit_test(test_core__forgotten_while_asked),
+        cmocka_unit_test(test_core__limits_of_asking),
         cmocka_unit_test(test_core__more_peers_than_there_is_room_for),
         cmocka_unit_test(test_core__limits_of_following),
         cmocka_unit_test(test_core__following_twice_is_once),
