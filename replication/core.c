@@ -341,7 +341,7 @@ static void dispatch(struct hark_core *core, struct hark_peer *peer, uint64_t vi
         hark_submit_answer(core, peer, via, message);
         break;
     case HARK_MESSAGE_TERMS:
-        hark_join_terms(core, peer, via, message);
+        hark_join_show(core, peer, via, message);
         break;
     case HARK_MESSAGE_JOIN:
         hark_join_join(core, peer, via, message);

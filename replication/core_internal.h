@@ -286,8 +286,8 @@ int hark_owed_code(int code);
 
 /* ---- core_join.c ---- */
 
-void hark_join_terms(struct hark_core *core, struct hark_peer *peer, uint64_t via,
-                     const struct hark_message *message);
+void hark_join_show(struct hark_core *core, struct hark_peer *peer, uint64_t via,
+                    const struct hark_message *message);
 void hark_join_join(struct hark_core *core, struct hark_peer *peer, uint64_t via,
                     const struct hark_message *message);
 void hark_join_answer(struct hark_core *core, struct hark_peer *peer, uint64_t via,

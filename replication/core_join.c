@@ -277,8 +277,8 @@ static void refuse(struct hark_core *core, struct hark_peer *peer, uint64_t via,
                          code == HARK_E_PEER_SPACE ? "no such space" : "not now");
 }
 
-void hark_join_terms(struct hark_core *core, struct hark_peer *peer, uint64_t via,
-                     const struct hark_message *message)
+void hark_join_show(struct hark_core *core, struct hark_peer *peer, uint64_t via,
+                    const struct hark_message *message)
 {
     struct hark_buf body = hark_buf_init(HARK_BODY_MAX);
     struct hark_hash space;
