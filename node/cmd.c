@@ -21,8 +21,8 @@ static const struct hark_verb verbs[] = {
      "invite [--role R] [--cohort K=V] [--uses N] [--until D] [--source S] | ls | "
      "revoke KEY | funnel",
      "give out a ticket to the space", HARK_VERB_NODE, hark_cmd_invite},
-    {"join", "join TICKET --name N [--answers FILE]", "become a member with a ticket",
-     HARK_VERB_NODE, hark_cmd_join},
+    {"join", "join TICKET --name N [--answers FILE] [--timeout S]", "become a member with a ticket",
+     HARK_VERB_MAKES, hark_cmd_join},
     {"member", "member ls | show ID | role ID member|staff | remove ID [--reason R]",
      "who belongs, and as what", HARK_VERB_NODE, hark_cmd_members},
     {"device", "device add [--label L] | rm KEY", "another key for a person", HARK_VERB_NODE,

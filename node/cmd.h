@@ -51,6 +51,7 @@ struct hark_verb {
         HARK_VERB_NO_NODE, /* makes or needs none (init, version) */
         HARK_VERB_NODE,    /* runs over an open node */
         HARK_VERB_NETWORK, /* needs the network: the daemon's, or one of its own (sync) */
+        HARK_VERB_MAKES,   /* the same; makes a node where there is none (cmd->node NULL) */
     } needs;
     /* 0 or an error code; "no" answers are HARK_E_NO with nothing more to say
      * when the message is empty. */

@@ -34,12 +34,22 @@ static int try_daemon(const struct hark_cmd *cmd, int argc, const char *const *a
     return hark_local_call(fd, argc, argv, cmd->cwd, cmd->input, cmd->progress, exit_code, err);
 }
 
+/* No file `version`: no node, or none that was finished. */
+static bool no_node(const char *dir)
+{
+    char path[HARK_PATH_MAX];
+
+    return hark_path_join(path, dir, "version", NULL) == 0 && access(path, F_OK) != 0 &&
+           errno == ENOENT;
+}
+
 static int run_here(struct hark_cmd *cmd, const struct hark_verb *verb)
 {
     struct hark_err err = {0};
     int exit_code;
 
     if (verb->needs != HARK_VERB_NO_NODE &&
+        !(verb->needs == HARK_VERB_MAKES && no_node(cmd->globals.dir)) &&
         hark_node_open(&cmd->node, cmd->globals.dir, true, &err) < 0)
         return hark_cmd_fail(cmd->err, cmd->globals.json, &err);
     exit_code = hark_cmd_run(cmd, verb);
