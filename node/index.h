@@ -22,7 +22,7 @@
 #include "schemas/payload.h"
 #include "schemas/state.h"
 
-#define HARK_INDEX_VERSION 1
+#define HARK_INDEX_VERSION 2
 
 struct hark_index;
 
@@ -101,13 +101,13 @@ HARK_CHECK int hark_index_batch_nth(struct hark_index *index, uint64_t number,
                                     struct hark_index_batch *out, struct hark_err *err);
 
 /* What is still to be erased from disk: positions marked erased whose blob is
- * still known. After the repository has dropped them, hark_index_erased removes
- * blob ids, words, choices, names, and every trace in free pages (search
+ * still known, in the main log and in intakes. After the repository has dropped them,
+ * hark_index_erased removes blob ids, words, choices, names, and every trace in free pages (search
  * optimised, VACUUM, WAL truncated); needs to be outside a transaction. All of the
  * file is rewritten: erasures are better gathered. Error busy: a reader holds on to
  * an old state; until it succeeds the items stay pending. */
 struct hark_pending_erasure {
-    uint64_t position;
+    uint64_t position; /* HARK_NONE: in an intake */
     struct hark_git_id blob;
     struct hark_hash payload_hash;
 };
@@ -120,6 +120,86 @@ HARK_CHECK int hark_index_erased(struct hark_index *index, const struct hark_pen
 HARK_CHECK int hark_index_payload_came(struct hark_index *index, uint64_t position,
                                        const struct hark_git_id *blob, enum hark_says says,
                                        json_t *payload, struct hark_err *err);
+
+/* --- intake logs (index_intake.c) ---------------------------------------------
+ * Where they stand, their batches, and a row an entry, kept when it is in the main
+ * log, too: it says where its payload lies, and rules ask what was in an intake
+ * before. A log goes by a number that the index gives its node's name. */
+
+/* *found false: nothing of it is here. `head` has no origin, and the log key that
+ * was given with its first batch. */
+struct hark_intake {
+    uint32_t number;
+    uint64_t batches;
+    struct hark_log_head head;
+};
+HARK_CHECK int hark_index_intake(struct hark_index *index, const char *node, bool *found,
+                                 struct hark_intake *out, struct hark_err *err);
+/* Makes an empty one, in a transaction. */
+HARK_CHECK int hark_index_intake_new(struct hark_index *index, const char *node,
+                                     const struct hark_key *log_key, struct hark_intake *out,
+                                     struct hark_err *err);
+/* In byte order; *names is allocated (free()). */
+HARK_CHECK int hark_index_intakes(struct hark_index *index, char (**names)[HARK_NODE_NAME_MAX + 1],
+                                  size_t *count, struct hark_err *err);
+
+struct hark_intake_batch {
+    uint64_t number; /* counted from 0 */
+    uint64_t first, count;
+    uint64_t time_ms, main_size;
+    struct hark_git_id git_id;
+    struct hark_hash hash; /* SHA-256 of the commit object */
+    struct hark_hash root; /* after it */
+};
+/* Adds the next batch: `intake` as read, head already after the batch; batches is
+ * counted up. After its entries, in the same transaction. */
+HARK_CHECK int hark_index_intake_add_batch(struct hark_index *index, struct hark_intake *intake,
+                                           const struct hark_intake_batch *batch,
+                                           struct hark_err *err);
+/* Error: not-found. */
+HARK_CHECK int hark_index_intake_batch(struct hark_index *index, uint32_t intake, uint64_t number,
+                                       struct hark_intake_batch *out, struct hark_err *err);
+/* The batch that ends at this size. Error: not-found. */
+HARK_CHECK int hark_index_intake_end(struct hark_index *index, uint32_t intake, uint64_t size,
+                                     struct hark_intake_batch *out, struct hark_err *err);
+
+struct hark_intake_row {
+    uint64_t position;
+    uint64_t accepted_ms;
+    uint64_t seq;
+    struct hark_key author;
+    struct hark_hash id;
+    struct hark_git_id git_id;
+    bool has_payload;
+    struct hark_hash payload_hash;
+    bool has_blob;
+    struct hark_git_id blob;
+    bool erased; /* the blob is still to go */
+};
+HARK_CHECK int hark_index_intake_add(struct hark_index *index, uint32_t intake,
+                                     const struct hark_intake_row *row, struct hark_err *err);
+/* Error: not-found. */
+HARK_CHECK int hark_index_intake_row(struct hark_index *index, uint32_t intake, uint64_t position,
+                                     struct hark_intake_row *out, struct hark_err *err);
+HARK_CHECK int hark_index_intake_find(struct hark_index *index, uint32_t intake,
+                                      const struct hark_hash *id, bool *found, uint64_t *position,
+                                      struct hark_err *err);
+/* By author and seq. */
+HARK_CHECK int hark_index_intake_nth(struct hark_index *index, uint32_t intake,
+                                     const struct hark_key *author, uint64_t seq, bool *found,
+                                     uint64_t *position, struct hark_err *err);
+/* What else the rules have to remember of an intake: a number under a letter and up
+ * to 40 bytes. */
+HARK_CHECK int hark_index_intake_note(struct hark_index *index, uint32_t intake, char letter,
+                                      struct hark_span key, uint64_t number, struct hark_err *err);
+HARK_CHECK int hark_index_intake_noted(struct hark_index *index, uint32_t intake, char letter,
+                                       struct hark_span key, bool *found, uint64_t *number,
+                                       struct hark_err *err);
+/* The main log's entry of that author and seq, by a walk over the author's entries:
+ * for the rare case that it is not the feed's last. */
+HARK_CHECK int hark_index_nth_of(struct hark_index *index, const struct hark_key *author,
+                                 uint64_t seq, bool *found, uint64_t *position,
+                                 struct hark_err *err);
 
 /* Size of the log as indexed. */
 HARK_CHECK int hark_index_size(struct hark_index *index, uint64_t *size, struct hark_err *err);

@@ -120,6 +120,8 @@ static int insert_row(struct hark_index *index, const struct hark_index_entry *i
         rc = batch_number(index, &item->batch_id, &batch, err);
     if (rc == 0 && about->says == HARK_SAYS_ERASED && entry->has_payload)
         rc = hark_index_eraser(index, about->position, &entry->payload_hash, &erased_by, err);
+    if (rc == 0 && about->says == HARK_SAYS_ERASED && entry->has_payload)
+        rc = hark_index_intake_erase(index, &entry->payload_hash, err);
     if (rc != 0)
         return rc;
     return hark_index_run(

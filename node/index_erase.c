@@ -106,6 +106,8 @@ static int mark_row(struct hark_index *index, uint64_t position, uint64_t by, st
         rc = hark_index_words_drop(index, position, true, err);
     if (rc == 0)
         rc = hark_index_cohort_drop(index, position, err);
+    if (rc == 0 && about.has_payload)
+        rc = hark_index_intake_erase(index, &about.payload_hash, err);
     return rc != 0 ? rc
                    : hark_index_run(index, err, "DELETE FROM name WHERE position = ?1",
                                     V_ARGS(V_INT(position)));
@@ -284,7 +286,9 @@ int hark_index_pending_erasures(struct hark_index *index, struct hark_pending_er
     bool row = false;
     int rc = hark_index_select(index, err, &statement, &row,
                                "SELECT position, blob, payload_hash FROM entry"
-                               " WHERE says = 4 AND blob IS NOT NULL ORDER BY position",
+                               " WHERE says = 4 AND blob IS NOT NULL UNION ALL"
+                               " SELECT -1, blob, payload_hash FROM intake_entry"
+                               " WHERE erased = 1 AND blob IS NOT NULL",
                                NULL, 0);
 
     *out = NULL;
@@ -342,10 +346,14 @@ int hark_index_erased(struct hark_index *index, const struct hark_pending_erasur
         return rc;
     /* The blobs' names go last: as long as they are there it is done again. */
     rc = hark_index_begin(index, err);
-    for (size_t i = 0; rc == 0 && i < count; i++)
-        rc = hark_index_run(index, err,
-                            "UPDATE entry SET blob = NULL WHERE position = ?1 AND says = 4",
-                            V_ARGS(V_INT(items[i].position)));
+    for (size_t i = 0; rc == 0 && i < count; i++) {
+        if (items[i].position != HARK_NONE)
+            rc = hark_index_run(index, err,
+                                "UPDATE entry SET blob = NULL WHERE position = ?1 AND says = 4",
+                                V_ARGS(V_INT(items[i].position)));
+        if (rc == 0)
+            rc = hark_index_intake_erased(index, &items[i].payload_hash, err);
+    }
     if (rc == 0)
         rc = hark_index_commit(index, err);
     else

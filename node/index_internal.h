@@ -127,7 +127,8 @@ HARK_CHECK int hark_index_store_flush(struct hark_index *index, struct hark_err 
 HARK_CHECK int hark_index_section_count(struct hark_index *index, enum hark_section section,
                                         uint64_t *count, struct hark_err *err);
 /* Look-ups in the same table, under one more class. */
-#define HARK_LOOKUP_GIT 64u
+#define HARK_LOOKUP_GIT    64u
+#define HARK_LOOKUP_INTAKE 65u /* u32 intake, a letter, what follows it (index_intake.c) */
 HARK_CHECK int hark_index_lookup_bind(struct hark_index *index, unsigned lookup,
                                       struct hark_span key, uint64_t number, struct hark_err *err);
 HARK_CHECK int hark_index_lookup_find(struct hark_index *index, unsigned lookup,
@@ -233,6 +234,15 @@ HARK_CHECK int hark_index_words_drop(struct hark_index *index, uint64_t position
  * (may be NULL) tells that the last run is one character and was cut there. */
 HARK_CHECK int hark_index_normalise(struct hark_buf *out, struct hark_span text, bool ends,
                                     bool *single, struct hark_err *err);
+
+/* ---- index_intake.c ---- */
+
+/* A payload is erased: what intakes hold of it is to go as well. */
+HARK_CHECK int hark_index_intake_erase(struct hark_index *index, const struct hark_hash *hash,
+                                       struct hark_err *err);
+/* It has gone. */
+HARK_CHECK int hark_index_intake_erased(struct hark_index *index, const struct hark_hash *hash,
+                                        struct hark_err *err);
 
 /* ---- index_erase.c ---- */
 HARK_CHECK int hark_index_hide(struct hark_index *index, uint64_t subject, uint64_t by,

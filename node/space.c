@@ -300,6 +300,7 @@ int hark_space_tend(struct hark_space *space, struct hark_err *err)
 {
     uint64_t size = hark_state_size(space->state);
     uint64_t covered = 0;
+    bool more = false;
     int rc;
 
     if (size == 0 || space->read_only || space->pending.open)
@@ -312,10 +313,13 @@ int hark_space_tend(struct hark_space *space, struct hark_err *err)
         if (rc < 0)
             return hark_err_wrap(err, "the payload ref");
     }
+    rc = hark_space_tend_intakes(space, &more, err);
+    if (rc < 0)
+        return hark_err_wrap(err, "the intakes' payload refs");
     rc = carry_out_erasures(space, err);
     if (rc < 0)
         return hark_err_wrap(err, "carrying out erasures");
-    if (covered < size)
+    if (covered < size || more)
         rc = hark_repo_merge_packs(space->repo, NULL, err);
     return rc;
 }

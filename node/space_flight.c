@@ -247,17 +247,6 @@ static int judge(struct hark_state *state, struct space_item *item, int *code, s
     return *code != 0 ? 0 : rc;
 }
 
-/* Nothing waits as long as intake logs are not copied: goes when they are. */
-int hark_space_each_waiting(struct hark_space *space, hark_waiting_fn *fn, void *arg,
-                            struct hark_err *err)
-{
-    (void)space;
-    (void)fn;
-    (void)arg;
-    (void)err;
-    return 0;
-}
-
 /* --- those waiting in intakes ----------------------------------------------------- */
 
 static int name_number(struct space_flight *flight, const char *name, uint16_t *number,

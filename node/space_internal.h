@@ -154,11 +154,11 @@ HARK_CHECK int hark_space_adopt(struct hark_space *space, const struct hark_raw_
 /* Brings index and state up to the log in git. */
 HARK_CHECK int hark_space_catch_up(struct hark_space *space, struct hark_err *err);
 
-/* The git ids of the main log's batch commits after `stop` (NULL: all), oldest
+/* The git ids of a log's batch commits after `stop` (NULL: all), oldest
  * first; *ids is allocated (free()). */
-HARK_CHECK int hark_space_batches_after(struct hark_space *space, const struct hark_git_id *stop,
-                                        struct hark_git_id **ids, size_t *count,
-                                        struct hark_err *err);
+HARK_CHECK int hark_space_batches_after(struct hark_space *space, const char *log,
+                                        const struct hark_git_id *stop, struct hark_git_id **ids,
+                                        size_t *count, struct hark_err *err);
 
 /* Reads a batch by its commit's id. find gives the payload blob of an entry, if
  * it is here: */
@@ -172,6 +172,7 @@ HARK_CHECK int hark_space_load_batch(struct hark_space *space, const struct hark
  * SHA-256 among all payloads (the list is made on first need). */
 struct space_blobs {
     struct hark_space *space;
+    const char *log; /* NULL: "main" */
     bool listed;
     size_t count, capacity;
     struct space_blob *list; /* sorted by hash */
@@ -179,6 +180,57 @@ struct space_blobs {
 int hark_space_find_blob_in_git(void *arg, uint64_t position, const struct hark_hash *hash,
                                 bool *present, struct hark_git_id *blob, struct hark_err *err);
 void hark_space_blobs_free(struct space_blobs *blobs);
+
+/* --- intakes (space_intake.c) --- */
+
+/* "main" for "", else "intake/<node>": as repo.h names logs. Error: usage. */
+#define HARK_LOG_NAME_MAX 80u
+HARK_CHECK int hark_space_log_name(char out[HARK_LOG_NAME_MAX], const char *node,
+                                   struct hark_err *err);
+/* What space.h says of log, fits and read_batch, for a node's intake. */
+HARK_CHECK int hark_space_intake_log(struct hark_space *space, const char *node,
+                                     struct hark_log_head *head, uint64_t *batches,
+                                     struct hark_err *err);
+HARK_CHECK int hark_space_intake_fits(struct hark_space *space, const char *node, uint64_t batches,
+                                      uint64_t size, const struct hark_hash *root, bool *fits,
+                                      struct hark_err *err);
+HARK_CHECK int hark_space_intake_read(struct hark_space *space, const char *node, uint64_t number,
+                                      struct hark_space_batch *out, struct hark_err *err);
+/* As hark_space_adopt. */
+HARK_CHECK int hark_space_adopt_intake(struct hark_space *space, const char *node,
+                                       const struct hark_raw_batch *raw, uint64_t now_ms,
+                                       bool store, struct hark_err *err);
+/* B13, as far as it hangs on intakes that are here. */
+HARK_CHECK int hark_space_check_taken(struct hark_space *space, const struct hark_batch *batch,
+                                      struct hark_err *err);
+/* Payloads that a batch of the main log comes without and an intake has: fills them
+ * in. items: raw's, to be changed; what they point to then is in `bytes`. */
+HARK_CHECK int hark_space_fill_payloads(struct hark_space *space, const struct hark_raw_batch *raw,
+                                        struct hark_raw_entry *items, struct hark_buf *bytes,
+                                        struct hark_err *err);
+/* Their payload refs; *covered is set when one moved. */
+HARK_CHECK int hark_space_tend_intakes(struct hark_space *space, bool *covered,
+                                       struct hark_err *err);
+HARK_CHECK int hark_space_catch_up_intakes(struct hark_space *space, struct hark_err *err);
+
+/* --- shared by the two kinds of logs (space_take.c) --- */
+
+/* Prepares a batch's entries on the pool. */
+void hark_space_prepare_all(struct hark_pool *pool, const struct hark_raw_batch *raw,
+                            struct space_item *items);
+/* B6 and B8: what the SHA-1 names point to is what came. */
+HARK_CHECK int hark_space_check_git_ids(const struct hark_raw_batch *raw,
+                                        const struct space_item *items,
+                                        const struct hark_git_id *tree,
+                                        const struct hark_git_id *entry_ids, struct hark_err *err);
+/* The entries by themselves: the first that could not be prepared. */
+HARK_CHECK int hark_space_check_prepared(const struct space_item *items, size_t count,
+                                         uint64_t first_position, struct hark_err *err);
+/* The node of an intake's origin that hark_batch_check has let through. */
+HARK_CHECK int hark_space_taken_name(char out[HARK_NODE_NAME_MAX + 1], const char *origin,
+                                     struct hark_err *err);
+/* Rolls the index's transaction back, and the state with it. */
+void hark_space_undo(struct hark_space *space);
 
 /* Opens (makes) the index and the state over it. */
 HARK_CHECK int hark_space_open_index(struct hark_space *space, struct hark_err *err);

@@ -453,6 +453,8 @@ int hark_space_commit(struct hark_space *space, const struct hark_signer *log_ke
     if (rc == 0)
         rc = hark_space_apply_taken(space->state, &space->store, &w.batch, err);
     if (rc == 0)
+        rc = hark_space_check_taken(space, &w.batch, err);
+    if (rc == 0)
         rc = index_pending(space, &w, err);
     if (rc == 0)
         rc = store_batch(space, &w, err);

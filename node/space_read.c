@@ -35,8 +35,9 @@ static int first_parent(struct hark_space *space, const struct hark_git_id *id, 
     return rc;
 }
 
-int hark_space_batches_after(struct hark_space *space, const struct hark_git_id *stop,
-                             struct hark_git_id **ids, size_t *count, struct hark_err *err)
+int hark_space_batches_after(struct hark_space *space, const char *log,
+                             const struct hark_git_id *stop, struct hark_git_id **ids,
+                             size_t *count, struct hark_err *err)
 {
     struct hark_git_id *list = NULL;
     size_t used = 0, capacity = 0;
@@ -46,7 +47,7 @@ int hark_space_batches_after(struct hark_space *space, const struct hark_git_id 
 
     *ids = NULL;
     *count = 0;
-    rc = hark_repo_head(space->repo, "main", &more, &at, err);
+    rc = hark_repo_head(space->repo, log, &more, &at, err);
     while (rc == 0 && more && (stop == NULL || !hark_git_id_equal(&at, stop))) {
         if (used == capacity) {
             size_t bigger = capacity == 0 ? 64 : 2 * capacity;
@@ -259,14 +260,15 @@ int hark_space_find_blob_in_git(void *arg, uint64_t position, const struct hark_
 {
     struct space_blobs *blobs = arg;
     struct space_blob key = {.hash = *hash}, *found = NULL;
+    const char *log = blobs->log != NULL ? blobs->log : "main";
     uint64_t covered = 0;
     int rc;
 
-    rc = hark_repo_payload_at(blobs->space->repo, "main", position, present, blob, err);
+    rc = hark_repo_payload_at(blobs->space->repo, log, position, present, blob, err);
     if (rc < 0 || *present)
         return rc;
     /* What the ref covers and does not have is not here. */
-    rc = hark_repo_payloads_covered(blobs->space->repo, "main", &covered, err);
+    rc = hark_repo_payloads_covered(blobs->space->repo, log, &covered, err);
     if (rc < 0 || position < covered)
         return rc;
     if (!blobs->listed) {
@@ -311,7 +313,7 @@ int hark_space_read_batch(struct hark_space *space, const char *node, uint64_t n
 
     memset(out, 0, sizeof(*out));
     if (node[0] != '\0')
-        return hark_err_set(err, HARK_E_NOT_FOUND, "there is no intake of %s here", node);
+        return hark_space_intake_read(space, node, number, out, err);
     rc = hark_index_batch_nth(space->index, number, &row, err);
     if (rc < 0)
         return rc;
@@ -325,7 +327,7 @@ int hark_space_log(struct hark_space *space, const char *node, struct hark_log_h
 {
     *batches = 0;
     if (node[0] != '\0')
-        return hark_err_set(err, HARK_E_NOT_FOUND, "there is no intake of %s here", node);
+        return hark_space_intake_log(space, node, head, batches, err);
     if (!space->head.has_batch)
         return hark_err_set(err, HARK_E_NOT_FOUND, "the log is empty");
     *head = space->head;
@@ -342,7 +344,7 @@ int hark_space_fits(struct hark_space *space, const char *node, uint64_t batches
 
     *fits = false;
     if (node[0] != '\0')
-        return 0;
+        return hark_space_intake_fits(space, node, batches, size, root, fits, err);
     if (batches > 0)
         rc = hark_index_batch_nth(space->index, batches - 1, &last, err);
     if (rc == HARK_E_NOT_FOUND)
@@ -491,7 +493,7 @@ int hark_space_verify(struct hark_space *space, uint64_t now_ms, struct hark_ver
     store = hark_memstore_store(mem);
     rc = hark_state_open(&state, &space->id, &store, err);
     if (rc == 0)
-        rc = hark_space_batches_after(space, NULL, &ids, &count, err);
+        rc = hark_space_batches_after(space, "main", NULL, &ids, &count, err);
     for (size_t i = 0; i < count && rc == 0; i++)
         rc = verify_batch(space, state, &store, &blobs, &ids[i], now_ms, &head, out, err);
     if (rc == 0)

@@ -117,8 +117,8 @@ static void prepare_nth(void *arg, size_t i)
     hark_space_item_prepare(&items[i], false);
 }
 
-static void prepare_all(struct hark_pool *pool, const struct hark_raw_batch *raw,
-                        struct space_item *items)
+void hark_space_prepare_all(struct hark_pool *pool, const struct hark_raw_batch *raw,
+                            struct space_item *items)
 {
     for (size_t i = 0; i < raw->count; i++) {
         items[i].object = raw->items[i].object;
@@ -130,8 +130,8 @@ static void prepare_all(struct hark_pool *pool, const struct hark_raw_batch *raw
 }
 
 /* The entries by themselves: B14 comes last in its table. */
-static int check_prepared(const struct space_item *items, size_t count, uint64_t first_position,
-                          struct hark_err *err)
+int hark_space_check_prepared(const struct space_item *items, size_t count, uint64_t first_position,
+                              struct hark_err *err)
 {
     for (size_t i = 0; i < count; i++) {
         if (items[i].code == 0)
@@ -144,9 +144,9 @@ static int check_prepared(const struct space_item *items, size_t count, uint64_t
 }
 
 /* B6 and B8: what the SHA-1 names point to is what came. */
-static int check_git_ids(const struct hark_raw_batch *raw, const struct space_item *items,
-                         const struct hark_git_id *tree, const struct hark_git_id *entry_ids,
-                         struct hark_err *err)
+int hark_space_check_git_ids(const struct hark_raw_batch *raw, const struct space_item *items,
+                             const struct hark_git_id *tree, const struct hark_git_id *entry_ids,
+                             struct hark_err *err)
 {
     struct hark_buf bytes = hark_buf_init(4096);
     struct hark_git_id id;
@@ -228,7 +228,8 @@ static int taken_put(const struct hark_store *store, const char *name, uint64_t 
 }
 
 /* Of an origin that hark_batch_check has let through. */
-static int taken_name(char out[HARK_NODE_NAME_MAX + 1], const char *origin, struct hark_err *err)
+int hark_space_taken_name(char out[HARK_NODE_NAME_MAX + 1], const char *origin,
+                          struct hark_err *err)
 {
     size_t length = strcspn(origin, "/");
 
@@ -245,7 +246,7 @@ int hark_space_taken_advances(const struct hark_store *store, const struct hark_
     char name[HARK_NODE_NAME_MAX + 1];
     struct hark_hash root;
     uint64_t size = 0;
-    int rc = taken_name(name, taken->origin, err);
+    int rc = hark_space_taken_name(name, taken->origin, err);
 
     if (rc == 0)
         rc = hark_space_taken_find(store, name, &size, &root, err);
@@ -261,7 +262,7 @@ static int take_one(struct hark_state *state, const struct hark_store *store,
     struct hark_hash root;
     uint64_t before = 0;
     bool found = false;
-    int rc = taken_name(name, taken->origin, err);
+    int rc = hark_space_taken_name(name, taken->origin, err);
 
     if (rc == 0)
         rc = hark_space_node_called(state, name, &node, &found, err);
@@ -374,16 +375,16 @@ int hark_space_judge_batch(struct hark_state *state, const struct hark_store *st
 
     *lines = NULL;
     if (raw->count > 0 && items[0].code != 0 && hark_state_size(state) == 0)
-        return check_prepared(items, 1, 0, err); /* it alone says whose log this is */
+        return hark_space_check_prepared(items, 1, 0, err); /* it alone says whose log this is */
     rc = expect_batch(state, items, raw->count, raw->commit, &expected, err);
     if (rc == 0)
         rc = hark_batch_check(next, batch, lines, &tree, &entry_ids, &expected, raw, now_ms, err);
     if (rc == 0)
-        rc = check_git_ids(raw, items, &tree, entry_ids, err);
+        rc = hark_space_check_git_ids(raw, items, &tree, entry_ids, err);
     if (rc == 0)
         rc = hark_space_apply_taken(state, store, batch, err);
     if (rc == 0)
-        rc = check_prepared(items, raw->count, hark_state_size(state), err);
+        rc = hark_space_check_prepared(items, raw->count, hark_state_size(state), err);
     if (rc == 0)
         rc = hark_git_hash(&next->batch_id, HARK_GIT_COMMIT, raw->commit, err);
     if (rc == 0)
@@ -404,7 +405,7 @@ int hark_space_check_batch(struct hark_state *state, const struct hark_store *st
                            struct space_item *items, struct hark_log_head *next,
                            struct hark_batch *batch, struct hark_line **lines, struct hark_err *err)
 {
-    prepare_all(pool, raw, items);
+    hark_space_prepare_all(pool, raw, items);
     return hark_space_judge_batch(state, store, head, raw, now_ms, items, next, batch, lines, err);
 }
 
@@ -428,54 +429,32 @@ static int adopt_index(struct hark_space *space, const struct space_item *items,
     return rc;
 }
 
-static void undo(struct hark_space *space)
+void hark_space_undo(struct hark_space *space)
 {
     hark_index_rollback(space->index);
     if (hark_state_reload(space->state, NULL) < 0)
         space->damaged = true;
 }
 
-int hark_space_adopt(struct hark_space *space, const struct hark_raw_batch *raw, uint64_t now_ms,
-                     bool store, struct hark_err *err)
+/* Checks and indexes, in a transaction. */
+static int judge_and_index(struct hark_space *space, const struct hark_raw_batch *raw,
+                           uint64_t now_ms, struct hark_log_head *next, struct hark_err *err)
 {
-    struct space_item *items = NULL;
+    struct space_item *items = calloc(raw->count + 1, sizeof(*items));
+    struct hark_batch *batch = calloc(1, sizeof(*batch));
     struct hark_line *lines = NULL;
-    struct hark_batch *batch = NULL;
-    struct hark_log_head next;
-    struct hark_git_id id;
     int rc;
 
-    space->flight_stale = true;
-    if (raw->count > HARK_BATCH_ENTRIES_MAX)
-        return hark_err_set(err, HARK_E_BATCH_FORM, "a batch of %zu entries", raw->count);
-    items = calloc(raw->count > 0 ? raw->count : 1, sizeof(*items));
-    batch = calloc(1, sizeof(*batch));
     if (items == NULL || batch == NULL) {
         rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a batch");
         goto out;
     }
-    rc = hark_index_begin(space->index, err);
-    if (rc < 0)
-        goto out;
     rc = hark_space_check_batch(space->state, &space->store, space->pool, &space->head, raw, now_ms,
-                                items, &next, batch, &lines, err);
+                                items, next, batch, &lines, err);
     if (rc == 0)
-        rc = adopt_index(space, items, lines, batch, &next, err);
-    if (rc == 0 && store)
-        rc = hark_repo_store(space->repo, "main", raw,
-                             space->head.has_batch ? &space->head.batch_id : NULL, &id, NULL, err);
-    if (rc < 0) {
-        undo(space);
-        goto out;
-    }
-    rc = hark_index_commit(space->index, err);
-    if (rc < 0) {
-        space->damaged = true;
-        undo(space);
-        goto out;
-    }
-    space->head = next;
-    space->batches++;
+        rc = hark_space_check_taken(space, batch, err);
+    if (rc == 0)
+        rc = adopt_index(space, items, lines, batch, next, err);
 out:
     for (size_t i = 0; items != NULL && i < raw->count; i++)
         hark_space_item_clear(&items[i]);
@@ -483,6 +462,71 @@ out:
     free(lines);
     free(batch);
     return rc;
+}
+
+int hark_space_adopt(struct hark_space *space, const struct hark_raw_batch *raw, uint64_t now_ms,
+                     bool store, struct hark_err *err)
+{
+    struct hark_log_head next;
+    struct hark_git_id id;
+    int rc;
+
+    space->flight_stale = true;
+    if (raw->count > HARK_BATCH_ENTRIES_MAX)
+        return hark_err_set(err, HARK_E_BATCH_FORM, "a batch of %zu entries", raw->count);
+    rc = hark_index_begin(space->index, err);
+    if (rc < 0)
+        return rc;
+    rc = judge_and_index(space, raw, now_ms, &next, err);
+    if (rc == 0 && store)
+        rc = hark_repo_store(space->repo, "main", raw,
+                             space->head.has_batch ? &space->head.batch_id : NULL, &id, NULL, err);
+    if (rc < 0) {
+        hark_space_undo(space);
+        return rc;
+    }
+    rc = hark_index_commit(space->index, err);
+    if (rc < 0) {
+        space->damaged = true;
+        hark_space_undo(space);
+        return rc;
+    }
+    space->head = next;
+    space->batches++;
+    return 0;
+}
+
+/* A batch of the main log that comes without payloads which intakes here have. */
+static int take_filled(struct hark_space *space, const struct hark_raw_batch *raw, uint64_t now_ms,
+                       struct hark_err *err)
+{
+    struct hark_buf bytes = hark_buf_init(HARK_BATCH_ENTRIES_MAX * (size_t)HARK_PAYLOAD_MAX);
+    struct hark_raw_batch filled = *raw;
+    struct hark_raw_entry *items;
+    int rc;
+
+    if (raw->count > HARK_BATCH_ENTRIES_MAX)
+        return hark_err_set(err, HARK_E_BATCH_FORM, "a batch of %zu entries", raw->count);
+    items = calloc(raw->count + 1, sizeof(*items));
+    if (items == NULL)
+        return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a batch");
+    if (raw->count > 0)
+        memcpy(items, raw->items, raw->count * sizeof(*items));
+    filled.items = items;
+    rc = hark_space_fill_payloads(space, raw, items, &bytes, err);
+    if (rc == 0)
+        rc = hark_space_adopt(space, &filled, now_ms, true, err);
+    hark_buf_free(&bytes);
+    free(items);
+    return rc;
+}
+
+static bool lacks_payloads(const struct hark_raw_batch *raw)
+{
+    for (size_t i = 0; i < raw->count && i < HARK_BATCH_ENTRIES_MAX; i++)
+        if (raw->items[i].payload_state == 2)
+            return true;
+    return false;
 }
 
 int hark_space_take(struct hark_space *space, const char *node, const struct hark_raw_batch *raw,
@@ -493,8 +537,9 @@ int hark_space_take(struct hark_space *space, const char *node, const struct har
     if (rc < 0)
         return rc;
     if (node[0] != '\0')
-        return hark_err_set(err, HARK_E_UNSUPPORTED, "intake logs are not copied yet");
-    return hark_space_adopt(space, raw, now_ms, true, err);
+        return hark_space_adopt_intake(space, node, raw, now_ms, true, err);
+    return lacks_payloads(raw) ? take_filled(space, raw, now_ms, err)
+                               : hark_space_adopt(space, raw, now_ms, true, err);
 }
 
 /* --- catching up ----------------------------------------------------------- */
@@ -506,8 +551,8 @@ int hark_space_catch_up(struct hark_space *space, struct hark_err *err)
     size_t count = 0;
     int rc;
 
-    rc = hark_space_batches_after(space, space->head.has_batch ? &space->head.batch_id : NULL, &ids,
-                                  &count, err);
+    rc = hark_space_batches_after(
+        space, "main", space->head.has_batch ? &space->head.batch_id : NULL, &ids, &count, err);
     if (rc < 0)
         return rc;
     for (size_t i = 0; i < count && rc == 0; i++) {
@@ -523,5 +568,5 @@ int hark_space_catch_up(struct hark_space *space, struct hark_err *err)
     }
     hark_space_blobs_free(&blobs);
     free(ids);
-    return rc;
+    return rc < 0 ? rc : hark_space_catch_up_intakes(space, err);
 }

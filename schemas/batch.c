@@ -666,8 +666,12 @@ static int check_entries(struct hark_line **lines, const struct hark_batch *batc
 
 /* B9. */
 static int check_arrivals(const struct hark_batch *batch, const struct hark_line *lines,
-                          uint64_t last_ms, struct hark_err *err)
+                          const struct hark_log_head *head, struct hark_err *err)
 {
+    uint64_t last_ms = head->last_arrival_ms;
+    if (batch->time_ms < head->last_time_ms) {
+        return hark_err_set(err, HARK_E_BATCH_ARRIVAL, "its time is before the last batch's");
+    }
     for (size_t i = 0; i < batch->count; i++) {
         const struct hark_line *line = &lines[i];
         bool first_hand = line->intake[0] == '\0';
@@ -752,6 +756,19 @@ static void advance(struct hark_log_head *head, const struct hark_batch *batch,
     head->batch = hark_sha256(commit);
     memset(&head->batch_id, 0, sizeof(head->batch_id));
     head->last_time_ms = batch->time_ms;
+    head->main_size = batch->main_size;
+}
+
+/* B15, as far as the batch before shows it. */
+static int check_main(const struct hark_batch *batch, const struct hark_log_head *head,
+                      struct hark_err *err)
+{
+    if (batch->has_main && batch->main_size < head->main_size) {
+        return hark_err_set(err, HARK_E_BATCH_MAIN, "its Main goes back from %llu to %llu",
+                            (unsigned long long)head->main_size,
+                            (unsigned long long)batch->main_size);
+    }
+    return 0;
 }
 
 /* B1 to B5: what can be said without reading the entries file. */
@@ -789,7 +806,7 @@ int hark_batch_check(struct hark_log_head *next, struct hark_batch *batch, struc
         rc = check_entries(&read, batch, raw, err);
     }
     if (rc == 0) {
-        rc = check_arrivals(batch, read, head->last_arrival_ms, err);
+        rc = check_arrivals(batch, read, head, err);
     }
     if (rc == 0) {
         rc = check_ahead(batch, now_ms, err);
@@ -800,6 +817,9 @@ int hark_batch_check(struct hark_log_head *next, struct hark_batch *batch, struc
     }
     if (rc == 0) {
         rc = check_taken(batch, err);
+    }
+    if (rc == 0) {
+        rc = check_main(batch, head, err);
     }
     if (rc == 0) {
         rc = give_ids(batch, tree, entry_ids, &commit, err);

@@ -99,6 +99,7 @@ struct hark_log_head {
     struct hark_git_id batch_id; /* its git id */
     uint64_t last_arrival_ms;
     uint64_t last_time_ms; /* of the last batch */
+    uint64_t main_size;    /* an intake log's: in the last batch's Main */
 };
 
 /* A whole batch as it travels or lies in git, borrowed. Payload state: 0 none,
@@ -117,8 +118,8 @@ struct hark_raw_batch {
 };
 
 /* Everything of B1 to B5, B7 (all but the git ids of B6 and B8, which only git
- * can compute), B9 to B12 for `raw` as the next batch after `head`, at the
- * reader's time now_ms. Does not look into the entries beyond their SHA-256.
+ * can compute), B9 to B12, and B13 and B15 as far as the two show them, for `raw` as the next batch
+ * after `head`, at the reader's time now_ms. Does not look into the entries beyond their SHA-256.
  * On success *next is the head after it (its batch_id still zero: node/ fills it
  * in), and *batch, *lines are filled (lines: free()). */
 HARK_CHECK int hark_batch_check(struct hark_log_head *next, struct hark_batch *batch,
