@@ -45,6 +45,7 @@ struct hark_outbox {
     sqlite3 *db;
     char *path;
     bool in_transaction;
+    uint64_t changes;
 };
 
 /* --- SQLite ------------------------------------------------------------------ */
@@ -416,6 +417,7 @@ void hark_outbox_rollback(struct hark_outbox *outbox)
 {
     if (outbox == NULL || !outbox->in_transaction)
         return;
+    outbox->changes++;
     if (sqlite3_get_autocommit(outbox->db) == 0)
         (void)sqlite3_exec(outbox->db, "ROLLBACK", NULL, NULL, NULL);
     outbox->in_transaction = false;
@@ -473,20 +475,33 @@ static int read_row(struct hark_outbox *outbox, sqlite3_stmt *statement, struct 
     return 0;
 }
 
+uint64_t hark_outbox_changes(const struct hark_outbox *outbox)
+{
+    return outbox->changes;
+}
+
 int hark_outbox_each(struct hark_outbox *outbox, unsigned states, hark_out_fn *fn, void *arg,
                      struct hark_err *err)
+{
+    return hark_outbox_each_after(outbox, 0, states, fn, arg, err);
+}
+
+int hark_outbox_each_after(struct hark_outbox *outbox, uint64_t number, unsigned states,
+                           hark_out_fn *fn, void *arg, struct hark_err *err)
 {
     sqlite3_stmt *statement = NULL;
     int bound = SQLITE_OK;
     bool more = false;
-    int rc = prepare(outbox, &statement,
-                     "SELECT number, id, state, as_void, since, node, position, error, message,"
-                     " object, payload FROM entry WHERE (1 << state) & ?1 ORDER BY number",
-                     err);
+    int rc = prepare(
+        outbox, &statement,
+        "SELECT number, id, state, as_void, since, node, position, error, message,"
+        " object, payload FROM entry WHERE (1 << state) & ?1 AND number > ?2 ORDER BY number",
+        err);
 
     if (rc < 0)
         return rc;
     bind_number(statement, 1, states & STATE_BITS, &bound);
+    bind_number(statement, 2, number, &bound);
     rc = bound == SQLITE_OK ? step(outbox, statement, &more, err) : fail(outbox, bound, err);
     while (rc == 0 && more) {
         struct hark_out_row row = {0};
@@ -538,6 +553,7 @@ int hark_outbox_set(struct hark_outbox *outbox, const struct hark_out_row *row, 
 
     if (rc < 0)
         return rc;
+    outbox->changes++;
     bind_hash(statement, 1, &row->id, &bound);
     bind_number(statement, 2, row->state, &bound);
     bind_number(statement, 3, now_ms, &bound);
@@ -560,6 +576,7 @@ int hark_outbox_as_void(struct hark_outbox *outbox, const struct hark_hash *id, 
 
     if (rc < 0)
         return rc;
+    outbox->changes++;
     bind_hash(statement, 1, id, &bound);
     bind_number(statement, 2, now_ms, &bound);
     rc = finish(outbox, statement, bound, NULL, err);
@@ -576,6 +593,7 @@ int hark_outbox_forget(struct hark_outbox *outbox, uint64_t before_ms, struct ha
 
     if (rc < 0)
         return rc;
+    outbox->changes++;
     bind_number(statement, 1, before_ms, &bound);
     return finish(outbox, statement, bound, NULL, err);
 }

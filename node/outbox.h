@@ -52,6 +52,12 @@ void hark_outbox_rollback(struct hark_outbox *outbox);
 typedef int hark_out_fn(void *arg, const struct hark_out_row *row, struct hark_err *err);
 HARK_CHECK int hark_outbox_each(struct hark_outbox *outbox, unsigned states, hark_out_fn *fn,
                                 void *arg, struct hark_err *err);
+/* Only those that came after the one of that number. */
+HARK_CHECK int hark_outbox_each_after(struct hark_outbox *outbox, uint64_t number, unsigned states,
+                                      hark_out_fn *fn, void *arg, struct hark_err *err);
+/* How often what was in it changed or went, by this connection: as long as that stays
+ * the same, entries have only come, each after those before it. */
+uint64_t hark_outbox_changes(const struct hark_outbox *outbox);
 HARK_CHECK int hark_outbox_counts(struct hark_outbox *outbox, uint64_t counts[4],
                                   struct hark_err *err);
 /* Sets what became of an entry: state, node, position, code and message of `row`.

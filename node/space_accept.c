@@ -101,7 +101,9 @@ struct accepting {
     struct hark_outcome *outcomes;
     uint64_t per_minute;
     uint64_t now_ms, at_ms; /* of taking: not before the intake's last */
-    uint64_t base;          /* size of the own intake before */
+    bool has_intake;
+    struct hark_intake intake; /* the own, before */
+    uint64_t base;             /* its size */
     struct space_item *queue;
     size_t queued, room;
     uint32_t *picked; /* what is to be copied in before the entry at hand */
@@ -199,38 +201,24 @@ static int pick_all(struct accepting *a, const struct hark_entry *entry, struct 
  * way, and an entry of the feed as it is elsewhere does not fit. */
 static int check_own_feed(struct accepting *a, const struct hark_entry *entry, struct hark_err *err)
 {
-    struct hark_feed_object feed = {.seq = 0};
-    uint32_t number = 0;
+    uint64_t position = 0;
     bool found = false;
-    int rc = hark_state_find_key(a->space->state, &entry->author, &found, &number, err);
+    int rc = hark_index_intake_nth(a->space->index, a->intake.number, &entry->author, entry->seq,
+                                   &found, &position, err);
 
     if (rc == 0 && found)
-        rc = hark_state_feed(a->space->state, number, &feed, err);
-    if (rc == HARK_E_NOT_FOUND) {
-        feed.seq = 0;
-        rc = 0;
-    }
-    for (size_t i = 0; rc == 0 && i < a->flight->late_count; i++) {
-        const struct hark_flight_entry *late = &a->flight->entries[a->flight->late[i]];
-
-        if (a->flight->more[a->flight->late[i]].own != HARK_NONE && late->entry.seq > feed.seq &&
-            hark_key_equal(&late->entry.author, &entry->author))
-            return hark_err_set(err, HARK_E_ENTRY_TWIN,
-                                "this node has taken in another entry %llu of this feed",
-                                (unsigned long long)late->entry.seq);
-    }
+        rc = hark_err_set(err, HARK_E_ENTRY_TWIN,
+                          "this node has taken in another entry %llu of this feed",
+                          (unsigned long long)entry->seq);
     return rc;
 }
 
 static int check_own_feeds(struct accepting *a, const struct hark_entry *entry,
                            struct hark_err *err)
 {
-    int rc;
+    int rc = a->has_intake ? check_own_feed(a, entry, err) : 0;
 
-    if (a->flight->late_count == 0)
-        return 0;
-    rc = check_own_feed(a, entry, err);
-    for (size_t i = 0; rc == 0 && i < a->picked_count; i++)
+    for (size_t i = 0; rc == 0 && a->has_intake && i < a->picked_count; i++)
         rc = check_own_feed(a, &a->flight->entries[a->picked[i]].entry, err);
     return rc;
 }
@@ -405,23 +393,11 @@ static int write_queue(struct accepting *a, const struct hark_signer *log_key, s
     return rc;
 }
 
-static int own_head(struct accepting *a, struct hark_log_head *head, struct hark_err *err)
-{
-    uint64_t batches = 0;
-    int rc;
-
-    memset(head, 0, sizeof(*head));
-    rc = hark_space_log(a->space, a->self, head, &batches, err);
-    if (rc != HARK_E_NOT_FOUND)
-        return rc;
-    memset(head, 0, sizeof(*head));
-    return 0;
-}
-
 static int check_written(struct accepting *a, struct hark_err *err)
 {
     struct hark_log_head head;
-    int rc = own_head(a, &head, err);
+    uint64_t batches = 0;
+    int rc = hark_space_log(a->space, a->self, &head, &batches, err);
 
     if (rc == 0 && (head.tree.size != a->base + a->queued || head.last_arrival_ms != a->at_ms))
         rc = hark_err_set(err, HARK_E_INTERNAL, "the intake is not where it should be");
@@ -464,15 +440,15 @@ static void prepare_nth(void *arg, size_t i)
 static int begin(struct accepting *a, size_t count, struct hark_err *err)
 {
     struct preparing preparing = {.offers = a->offers};
-    struct hark_log_head head;
-    int rc = own_head(a, &head, err);
+    const struct hark_log_head *head = &a->intake.head;
+    int rc = hark_index_intake(a->space->index, a->self, &a->has_intake, &a->intake, err);
 
     if (rc < 0)
         return rc;
-    a->base = head.tree.size;
+    a->base = head->tree.size; /* nothing where there is none */
     for (size_t i = 0; i < count; i++)
         a->now_ms = a->offers[i].now_ms > a->now_ms ? a->offers[i].now_ms : a->now_ms;
-    a->at_ms = a->now_ms > head.last_arrival_ms ? a->now_ms : head.last_arrival_ms;
+    a->at_ms = a->now_ms > head->last_arrival_ms ? a->now_ms : head->last_arrival_ms;
     a->items = preparing.items = calloc(count > 0 ? count : 1, sizeof(*a->items));
     if (a->items == NULL)
         return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for %zu entries", count);

@@ -121,7 +121,7 @@ static void shorten(struct space_flight *flight, size_t count)
 static void forget_outbox(struct space_flight *flight)
 {
     shorten(flight, flight->waiting_count);
-    clear_ids(&flight->outbox_ids);
+    flight->outbox_last = 0;
     flight->applied_count = flight->applied_waiting;
     flight->outbox_fresh = false;
 }
@@ -130,11 +130,10 @@ static void forget(struct space_flight *flight)
 {
     forget_outbox(flight);
     shorten(flight, 0);
-    clear_ids(&flight->waiting_ids);
+    clear_ids(&flight->ids);
     flight->waiting_count = 0;
     flight->applied_count = flight->applied_waiting = 0;
     flight->place_count = 0;
-    flight->late_count = 0;
     flight->name_count = 0;
     flight->own_of[0] = '\0';
     flight->full = false;
@@ -157,7 +156,6 @@ void hark_space_flight_free(struct hark_space *space)
     free(flight->applied);
     free(flight->names);
     free(flight->places);
-    free(flight->late);
     free(flight);
     space->flight = NULL;
 }
@@ -314,7 +312,7 @@ void hark_space_flight_own(struct space_flight *flight, const char *self)
 
 uint32_t hark_space_flight_find(const struct space_flight *flight, const struct hark_hash *id)
 {
-    return find_id(&flight->waiting_ids, flight->entries, id);
+    return find_id(&flight->ids, flight->entries, id);
 }
 
 uint32_t hark_space_flight_at(const struct space_flight *flight, uint64_t position)
@@ -338,15 +336,7 @@ int hark_space_flight_add(struct space_flight *flight, struct space_item *item, 
     flight->applied_waiting = flight->applied_count;
     (void)snprintf(flight->entries[place].node, sizeof(flight->entries[place].node), "%s", node);
     flight->entries[place].position = position;
-    rc = add_id(&flight->waiting_ids, flight->entries, place, err);
-    if (rc == 0 && code != 0) {
-        void *late = flight->late;
-
-        rc = grow(&late, &flight->late_room, flight->late_count, sizeof(place), err);
-        flight->late = late;
-        if (rc == 0)
-            flight->late[flight->late_count++] = place;
-    }
+    rc = add_id(&flight->ids, flight->entries, place, err);
     if (rc == 0)
         rc = hark_space_flight_also(flight, place, node, position, item->arrival.accepted_ms, err);
     return rc;
@@ -452,6 +442,8 @@ static int take_out(void *arg, const struct hark_out_row *row, struct hark_err *
     int code = 0;
     int rc = hark_state_find_entry(flight->waiting, &row->id, &found, &position, err);
 
+    if (rc == 0 && !is_full(flight))
+        flight->outbox_last = row->number;
     if (rc < 0 || found || hark_space_flight_find(flight, &row->id) != FLIGHT_NOWHERE)
         return rc;
     if (bringing->at < flight->count) {
@@ -466,8 +458,6 @@ static int take_out(void *arg, const struct hark_out_row *row, struct hark_err *
     if (rc == 0)
         rc = push(flight, &item, code, err);
     if (rc == 0)
-        rc = add_id(&flight->outbox_ids, flight->entries, (uint32_t)bringing->at, err);
-    if (rc == 0) /* an id that stands twice has no second place */
         bringing->at++;
     hark_space_item_clear(&item);
     return rc;
@@ -478,34 +468,50 @@ static bool outbox_there(const struct hark_space *space)
     return space->outbox != NULL || access(space->outbox_path, F_OK) == 0;
 }
 
+/* All of it, beside what is in the list; *changed when that is not its beginning. */
+static int walk_outbox(struct hark_space *space, struct hark_outbox *outbox, bool *changed,
+                       struct hark_err *err)
+{
+    struct space_flight *flight = space->flight;
+    struct bringing bringing = {.space = space, .at = flight->waiting_count};
+    int rc = hark_outbox_each(outbox, OUT_UNDER_WAY, take_out, &bringing, err);
+
+    *changed = bringing.changed || bringing.at < flight->count;
+    return rc;
+}
+
 static int bring_outbox(struct hark_space *space, struct hark_err *err)
 {
     struct space_flight *flight = space->flight;
-    struct bringing bringing = {.space = space};
     struct hark_outbox *outbox = NULL;
+    bool fresh = flight->outbox_fresh;
+    bool changed = !fresh;
     int rc = 0;
 
-    if (flight->outbox_fresh && !space->outbox_stale)
+    if (fresh && !space->outbox_stale)
         return 0;
-    bringing.changed = !flight->outbox_fresh;
     flight->outbox_fresh = false; /* until all has gone well */
     if (outbox_there(space))
         rc = hark_space_outbox(space, &outbox, err);
-    for (bool again = true; rc == 0 && again;) {
-        if (bringing.changed) {
-            forget_outbox(flight);
-            hark_overlay_clear(flight->outbox_over);
-            rc = hark_state_reload(flight->provisional, err);
-        }
-        bringing.at = flight->waiting_count;
-        bringing.changed = false;
+    if (rc == 0 && fresh && outbox != NULL) {
+        struct bringing more = {.space = space, .at = flight->count};
+
+        if (!space->read_only && flight->outbox_changes == hark_outbox_changes(outbox))
+            rc = hark_outbox_each_after(outbox, flight->outbox_last, OUT_UNDER_WAY, take_out, &more,
+                                        err);
+        else
+            rc = walk_outbox(space, outbox, &changed, err);
+    }
+    if (rc == 0 && changed) {
+        forget_outbox(flight);
+        hark_overlay_clear(flight->outbox_over);
+        rc = hark_state_reload(flight->provisional, err);
         if (rc == 0 && outbox != NULL)
-            rc = hark_outbox_each(outbox, OUT_UNDER_WAY, take_out, &bringing, err);
-        bringing.changed = bringing.changed || bringing.at < flight->count;
-        again = bringing.changed;
+            rc = walk_outbox(space, outbox, &changed, err);
     }
     if (rc < 0)
         return hark_err_wrap(err, "what is under way");
+    flight->outbox_changes = outbox != NULL ? hark_outbox_changes(outbox) : 0;
     space->outbox_stale = false;
     flight->outbox_fresh = true;
     return 0;

@@ -43,7 +43,8 @@ struct space_flight {
     struct hark_state *waiting, *provisional;
     uint64_t base; /* size of the main log below */
     bool waiting_fresh, outbox_fresh;
-    bool full; /* there is more than is here */
+    uint64_t outbox_last, outbox_changes; /* the outbox as it was then (outbox.h) */
+    bool full;                            /* there is more than is here */
     size_t bytes;
     struct hark_flight_entry *entries;
     struct flight_more *more;
@@ -51,11 +52,9 @@ struct space_flight {
     size_t waiting_count;                  /* the first so many are in intakes */
     uint32_t *applied;                     /* by position from `base`: which entry stands there */
     size_t applied_count, applied_waiting; /* of them in intakes */
-    struct flight_ids waiting_ids, outbox_ids;
+    struct flight_ids ids;                 /* of those waiting */
     hark_node_name *names;
     size_t name_count;
-    uint32_t *late; /* those waiting that could not be logged after the others */
-    size_t late_count, late_room;
     struct flight_place *places;
     size_t place_count, place_capacity;
     hark_node_name own_of; /* whose own positions stand in `more`; empty: nobody's */

@@ -115,6 +115,132 @@ static inline const struct hark_hash *party_id(const struct party *p, uint64_t n
     return &p->world->log[number]->entry.id;
 }
 
+/* Hands an entry in at a node; what became of it, and how many batches it took. */
+static inline struct hark_outcome party_hand_in(struct party *p, unsigned node, uint64_t number,
+                                                bool accept)
+{
+    struct hark_offer offer = stage_offer(p->world->log[number], accept);
+    struct hark_outcome outcome;
+
+    offer.now_ms = party_now(p, node);
+    OK(hark_space_accept(p->nodes[node], party_names[node], world_signer(p->logs[node]), &offer, 1,
+                         0, &outcome, &err));
+    return outcome;
+}
+
+/* It is taken in, or was: its position there. */
+static inline uint64_t party_accept(struct party *p, unsigned node, uint64_t number)
+{
+    struct hark_outcome outcome = party_hand_in(p, node, number, true);
+
+    if (outcome.code != 0)
+        fail_msg("%s: %llu is not taken in: %s (%s)", at_case, (unsigned long long)number,
+                 hark_err_name(outcome.code), outcome.message);
+    assert_true(hark_hash_equal(&outcome.id, party_id(p, number)));
+    return outcome.position;
+}
+
+/* The next position of the log of `log` ("": the main one) and its batches at a node. */
+static inline uint64_t party_size(struct party *p, unsigned node, const char *log,
+                                  uint64_t *batches)
+{
+    struct hark_log_head head;
+    int rc = hark_space_log(p->nodes[node], log, &head, batches, &err);
+
+    if (rc == HARK_E_NOT_FOUND) {
+        *batches = 0;
+        return 0;
+    }
+    OK(rc);
+    return head.tree.size;
+}
+
+/* Carries what is new of one log from one node to another; false when the other has to
+ * have more of the main log first. */
+static inline bool party_carry(struct party *p, unsigned from, unsigned to, const char *log)
+{
+    uint64_t theirs = 0, ours = 0;
+
+    (void)party_size(p, from, log, &theirs);
+    (void)party_size(p, to, log, &ours);
+    for (; ours < theirs; ours++) {
+        struct hark_space_batch batch;
+        int rc;
+
+        OK(hark_space_read_batch(p->nodes[from], log, ours, &batch, &err));
+        rc = hark_space_take(p->nodes[to], log, &batch.raw, party_now(p, to), &err);
+        hark_space_batch_free(&batch);
+        if (rc == HARK_E_BEHIND)
+            return false;
+        OK(rc);
+    }
+    return true;
+}
+
+/* Everything everywhere: main log first, whose intakes were judged against it. */
+static inline void party_carry_all(struct party *p)
+{
+    for (unsigned to = 0; to < NODES; to++) {
+        if (to != HOME)
+            assert_true(party_carry(p, HOME, to, ""));
+        for (unsigned from = P; from < NODES; from++)
+            if (from != to)
+                assert_true(party_carry(p, from, to, party_names[from]));
+    }
+}
+
+static inline bool party_take_over(struct party *p)
+{
+    bool changed = false;
+
+    OK(hark_space_take_over(p->nodes[HOME], world_signer(WORLD_LOG), party_now(p, HOME), &changed,
+                            &err));
+    return changed;
+}
+
+static inline struct hark_hash party_state(struct hark_space *space)
+{
+    struct hark_hash hash;
+
+    OK(hark_state_hash(hark_space_state(space), &hash, &err));
+    return hash;
+}
+
+/* The home takes everything over, and all nodes come to the same. */
+static inline void party_settle(struct party *p)
+{
+    struct hark_hash home, other;
+    const struct hark_flight_entry *entries;
+    size_t count;
+
+    party_carry_all(p);
+    (void)party_take_over(p);
+    assert_false(party_take_over(p)); /* there is nothing more */
+    party_carry_all(p);
+    home = party_state(p->nodes[HOME]);
+    for (unsigned i = 0; i < NODES; i++) {
+        other = party_state(p->nodes[i]);
+        assert_true(hark_hash_equal(&home, &other));
+        OK(hark_space_flight(p->nodes[i], &entries, &count, &err));
+        if (count > 0)
+            fail_msg("%s: at %s %zu entries are still under way", at_case, party_names[i], count);
+        assert_sound(p->nodes[i]);
+    }
+}
+
+/* Its row in a node's main log; false when it is not there. */
+static inline bool party_find(struct party *p, unsigned node, uint64_t number, struct hark_row *row)
+{
+    uint64_t position = 0;
+    bool found = false;
+
+    OK(hark_state_find_entry(hark_space_state(p->nodes[node]), party_id(p, number), &found,
+                             &position, &err));
+    if (found)
+        OK(hark_index_row(hark_space_index(p->nodes[node]), position, row, &err));
+    return found;
+}
+
 /* Puts it into a node's outbox. */
 static inline void party_put(struct party *p, unsigned node, uint64_t number)
 {
@@ -124,14 +250,6 @@ static inline void party_put(struct party *p, unsigned node, uint64_t number)
     OK(hark_space_outbox(p->nodes[node], &outbox, &err));
     OK(hark_outbox_put(outbox, &e->entry.id, e->object, e->payload, party_now(p, node), &err));
     hark_space_outbox_changed(p->nodes[node]);
-}
-
-static inline struct hark_hash party_state(struct hark_space *space)
-{
-    struct hark_hash hash;
-
-    OK(hark_state_hash(hark_space_state(space), &hash, &err));
-    return hash;
 }
 
 /* The flight of a node is these entries of the world, in this order. */
