@@ -627,11 +627,68 @@ static int teardown(void **state)
     return 0;
 }
 
+/* Main of an intake's batches may stand still and go on, and goes not back. */
+static void test_batch__main_never_goes_back(void **state)
+{
+    (void)state;
+    struct hark_signer *signer = signer_number(6);
+    struct hark_hash space = {{0}};
+    struct hark_log_head head = {.log_key = *hark_signer_key(signer)};
+    const uint64_t sizes[] = {4, 4, 9, 8, 9};
+    struct hark_git_id entry = {{1}}, tree = {{2}};
+    hark_origin(head.origin, "a", &space, 0);
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        struct hark_span object = hark_span_str(i == 0 ? "a" : i == 1 ? "b" : i == 2 ? "c" : "d");
+        struct hark_raw_entry item = {.object = object};
+        struct hark_line line = {.position = head.tree.size,
+                                 .arrival_ms = 1000,
+                                 .accepted_ms = 1000,
+                                 .id = hark_sha256(object)};
+        struct hark_buf entries = hark_buf_init(HARK_BATCH_FILE_MAX);
+        struct hark_buf note = hark_buf_init(HARK_BATCH_CHECKPOINT_MAX);
+        struct hark_buf commit = hark_buf_init(HARK_BATCH_COMMIT_MAX);
+        struct hark_merkle after = head.tree;
+        struct hark_hash leaf = hark_line_leaf(&line);
+        struct hark_line *lines = NULL;
+        struct hark_batch read;
+        assert_int_equal(hark_lines_encode(&entries, &line, 1, NULL), 0);
+        hark_merkle_append(&after, &leaf);
+        struct hark_checkpoint cp = {.size = after.size, .root = hark_merkle_root(&after)};
+        memcpy(cp.origin, head.origin, sizeof(cp.origin));
+        assert_int_equal(hark_checkpoint_sign(&note, &cp, signer, NULL, NULL), 0);
+        struct hark_batch batch = {.first = head.tree.size,
+                                   .count = 1,
+                                   .time_ms = 2000,
+                                   .has_previous = head.has_batch,
+                                   .previous = head.batch,
+                                   .previous_id = head.batch_id,
+                                   .entries = hark_sha256(hark_buf_span(&entries)),
+                                   .has_main = true,
+                                   .main_size = sizes[i]};
+        memcpy(batch.origin, head.origin, sizeof(batch.origin));
+        assert_int_equal(hark_batch_build(&commit, &batch, &tree, &entry, signer, NULL), 0);
+        struct hark_raw_batch raw = {.commit = hark_buf_span(&commit),
+                                     .entries = hark_buf_span(&entries),
+                                     .checkpoint = hark_buf_span(&note),
+                                     .count = 1,
+                                     .items = &item};
+        int rc = hark_batch_check(&head, &read, &lines, NULL, NULL, &head, &raw, 5000, NULL);
+        assert_int_equal(rc, i == 3 ? HARK_E_BATCH_MAIN : 0);
+        assert_int_equal(head.main_size, i == 3 ? 9 : sizes[i]);
+        free(lines);
+        hark_buf_free(&entries);
+        hark_buf_free(&note);
+        hark_buf_free(&commit);
+    }
+    hark_signer_free(signer);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_batch__valid_vectors_lead_from_head_to_head),
         cmocka_unit_test(test_batch__next_may_be_the_head_itself),
+        cmocka_unit_test(test_batch__main_never_goes_back),
         cmocka_unit_test(test_batch__may_be_300_seconds_ahead),
         cmocka_unit_test(test_batch__each_rule_broken_alone_is_named),
         cmocka_unit_test(test_batch__there_is_a_vector_for_every_rule),

@@ -342,6 +342,8 @@ static const struct recipe recipes[] = {
      .lines = {ONE("1795256131002 1795256130050", "1795256131002 1795256131003")}},
     {"B9", "batch-arrival", "first-hand-and-accepted-before", 1,
      .lines = {ONE("3 1795256131003 1795256131003", "3 1795256131003 1795256131002")}},
+    {"B9", "batch-arrival", "its-time-before-the-last-batchs", 2,
+     .commit = {ONE("10:15:33.000Z", "10:15:31.999Z"), ALL(" 1795256133 ", " 1795256131 ")}},
 
     {"B10", "batch-ahead", "by-a-millisecond", 1, .now_ms = T0 + 2000 - HARK_AHEAD_MAX_MS - 1},
 
