@@ -489,7 +489,10 @@ int hark_space_accept(struct hark_space *space, const char *self, const struct h
     if (rc == 0 && a.queued > 0)
         rc = check_written(&a, err);
     /* What waits is what was noted on the way; or nobody knows. */
-    space->flight_stale = rc < 0;
+    if (rc < 0)
+        space->flight_stale = true;
+    else
+        space->intake_stale = false;
     for (size_t i = 0; a.items != NULL && i < count; i++)
         hark_space_item_clear(&a.items[i]);
     free(a.items);

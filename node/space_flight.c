@@ -3,7 +3,7 @@
  * in the order in which the home takes them over, and what only this node's outbox
  * holds over a second one on top. Made when it is asked for and something has changed;
  * what only came at the end of either part is added to it, so that thousands of
- * entries taken while the home is away cost each of them once.
+ * entries taken while the home is away cost each of them a few times at most.
  *
  * Signatures are not checked again: an intake was checked before it was stored, and
  * the outbox holds what was signed here.
@@ -134,7 +134,10 @@ static void forget(struct space_flight *flight)
     flight->waiting_count = 0;
     flight->applied_count = flight->applied_waiting = 0;
     flight->place_count = 0;
-    flight->name_count = 0;
+    flight->seen_count = 0;
+    flight->last_ms = 0;
+    flight->added = 0;
+    flight->disordered = false;
     flight->own_of[0] = '\0';
     flight->full = false;
     flight->waiting_fresh = false;
@@ -154,7 +157,7 @@ void hark_space_flight_free(struct hark_space *space)
     free(flight->entries);
     free(flight->more);
     free(flight->applied);
-    free(flight->names);
+    free(flight->seen);
     free(flight->places);
     free(flight);
     space->flight = NULL;
@@ -247,24 +250,25 @@ static int judge(struct hark_state *state, struct space_item *item, int *code, s
 
 /* --- those waiting in intakes ----------------------------------------------------- */
 
-static int name_number(struct space_flight *flight, const char *name, uint16_t *number,
+static int seen_number(struct space_flight *flight, const char *name, uint16_t *number,
                        struct hark_err *err)
 {
-    hark_node_name *bigger;
+    struct space_from *bigger;
     size_t i;
 
-    for (i = 0; i < flight->name_count; i++) {
-        if (strcmp(flight->names[i], name) == 0) {
+    for (i = 0; i < flight->seen_count; i++) {
+        if (strcmp(flight->seen[i].node, name) == 0) {
             *number = (uint16_t)i;
             return 0;
         }
     }
-    bigger = i >= UINT16_MAX ? NULL : realloc(flight->names, (i + 1) * sizeof(*bigger));
+    bigger = i >= UINT16_MAX ? NULL : realloc(flight->seen, (i + 1) * sizeof(*bigger));
     if (bigger == NULL)
         return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for what is under way");
-    flight->names = bigger;
-    (void)snprintf(bigger[i], sizeof(bigger[i]), "%s", name);
-    flight->name_count++;
+    flight->seen = bigger;
+    bigger[i].position = 0;
+    (void)snprintf(bigger[i].node, sizeof(bigger[i].node), "%s", name);
+    flight->seen_count++;
     *number = (uint16_t)i;
     return 0;
 }
@@ -284,7 +288,7 @@ int hark_space_flight_also(struct space_flight *flight, uint32_t entry, const ch
 {
     struct flight_place place = {.entry = entry, .position = position, .accepted_ms = accepted_ms};
     void *places = flight->places;
-    int rc = name_number(flight, node, &place.node, err);
+    int rc = seen_number(flight, node, &place.node, err);
 
     if (rc == 0)
         rc = grow(&places, &flight->place_capacity, flight->place_count, sizeof(place), err);
@@ -292,6 +296,7 @@ int hark_space_flight_also(struct space_flight *flight, uint32_t entry, const ch
     if (rc < 0)
         return rc;
     flight->places[flight->place_count++] = place;
+    flight->seen[place.node].position = position + 1;
     if (flight->own_of[0] != '\0' && strcmp(flight->own_of, node) == 0)
         note_own(flight, &place);
     return 0;
@@ -305,7 +310,7 @@ void hark_space_flight_own(struct space_flight *flight, const char *self)
     for (size_t i = 0; i < flight->waiting_count; i++)
         flight->more[i].own = HARK_NONE;
     for (size_t i = 0; i < flight->place_count; i++) {
-        if (strcmp(flight->names[flight->places[i].node], self) == 0)
+        if (strcmp(flight->seen[flight->places[i].node].node, self) == 0)
             note_own(flight, &flight->places[i]);
     }
 }
@@ -336,6 +341,9 @@ int hark_space_flight_add(struct space_flight *flight, struct space_item *item, 
     flight->applied_waiting = flight->applied_count;
     (void)snprintf(flight->entries[place].node, sizeof(flight->entries[place].node), "%s", node);
     flight->entries[place].position = position;
+    if (item->arrival.accepted_ms > flight->last_ms)
+        flight->last_ms = item->arrival.accepted_ms;
+    flight->added++;
     rc = add_id(&flight->ids, flight->entries, place, err);
     if (rc == 0)
         rc = hark_space_flight_also(flight, place, node, position, item->arrival.accepted_ms, err);
@@ -359,6 +367,7 @@ static int take_waiting(void *arg, const struct hark_waiting *waiting, struct ha
     flight->full = is_full(flight);
     if (flight->full)
         return HARK_STOP;
+    flight->disordered = flight->disordered || waiting->accepted_ms < flight->last_ms;
     rc = judge(flight->waiting, &item, &code, err);
     item.entry.id = waiting->id; /* whatever could be read of it */
     if (rc == 0)
@@ -393,6 +402,40 @@ static int open_states(struct hark_space *space, struct space_flight *flight, st
     return hark_state_open(&flight->provisional, &space->id, &store, err);
 }
 
+/* All of them, in their order. */
+static int order_waiting(struct hark_space *space, struct space_flight *flight,
+                         struct hark_err *err)
+{
+    int rc;
+
+    forget(flight);
+    rc = open_states(space, flight, err);
+    if (rc < 0)
+        return rc;
+    flight->base = hark_state_size(flight->waiting);
+    rc = hark_space_each_waiting(space, take_waiting, flight, err);
+    flight->added = 0;
+    return rc;
+}
+
+/* What has come to intakes since, behind those that were there. Where some of it was
+ * accepted before others of them all is put in order again, but not before as much has
+ * come as makes that cheap: two nodes whose clocks differ would have it done for each
+ * entry. */
+static int extend_waiting(struct hark_space *space, struct space_flight *flight,
+                          struct hark_err *err)
+{
+    int rc = 0;
+
+    if (!flight->full)
+        rc = hark_space_each_waiting_from(space, flight->seen, flight->seen_count, take_waiting,
+                                          flight, err);
+    if (rc == 0 && flight->disordered &&
+        (flight->waiting_count < 256 || flight->added > flight->waiting_count / 8))
+        rc = order_waiting(space, flight, err);
+    return rc;
+}
+
 static int bring_waiting(struct hark_space *space, struct hark_err *err)
 {
     struct space_flight *flight = space->flight;
@@ -404,17 +447,15 @@ static int bring_waiting(struct hark_space *space, struct hark_err *err)
             return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for what is under way");
     }
     /* In an open batch the main log moves without a word. */
-    if (flight->waiting_fresh && !space->flight_stale && !space->pending.open)
+    if (!flight->waiting_fresh || space->flight_stale || space->pending.open)
+        rc = order_waiting(space, flight, err);
+    else if (space->intake_stale)
+        rc = extend_waiting(space, flight, err);
+    else
         return 0;
-    forget(flight);
-    rc = open_states(space, flight, err);
-    if (rc < 0)
-        return rc;
-    flight->base = hark_state_size(flight->waiting);
-    rc = hark_space_each_waiting(space, take_waiting, flight, err);
     if (rc < 0)
         return hark_err_wrap(err, "what is under way");
-    space->flight_stale = false;
+    space->flight_stale = space->intake_stale = false;
     flight->waiting_fresh = true;
     return 0;
 }

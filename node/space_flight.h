@@ -25,7 +25,7 @@ struct flight_ids {
 /* Where a waiting entry stands: it may be in several intakes. */
 struct flight_place {
     uint32_t entry;
-    uint16_t node; /* into `names` */
+    uint16_t node; /* into `seen` */
     uint64_t position, accepted_ms;
 };
 
@@ -53,8 +53,11 @@ struct space_flight {
     uint32_t *applied;                     /* by position from `base`: which entry stands there */
     size_t applied_count, applied_waiting; /* of them in intakes */
     struct flight_ids ids;                 /* of those waiting */
-    hark_node_name *names;
-    size_t name_count;
+    struct space_from *seen;               /* the intakes, and how far each is in the list */
+    size_t seen_count;
+    uint64_t last_ms; /* the latest acceptance */
+    size_t added;     /* since all was put in order */
+    bool disordered;  /* something came that belongs before others */
     struct flight_place *places;
     size_t place_count, place_capacity;
     hark_node_name own_of; /* whose own positions stand in `more`; empty: nobody's */

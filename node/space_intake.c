@@ -599,7 +599,7 @@ static int adopt(struct hark_space *space, const char *node, const struct hark_r
     char log[HARK_LOG_NAME_MAX];
     int rc = hark_space_log_name(log, node, err);
 
-    space->flight_stale = true;
+    space->intake_stale = true;
     if (rc == 0 && kept == NULL)
         rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a batch");
     if (rc == 0)
@@ -822,8 +822,35 @@ static int settle(struct hark_space *space, struct walk *w, struct hark_err *err
     return rc;
 }
 
-static int show(struct hark_space *space, const char *node, const struct walk *w,
-                hark_waiting_fn *fn, void *arg, struct hark_err *err)
+/* Which intake holds the payload of an entry that came without it? */
+static int find_copy(struct hark_space *space, hark_node_name *names, size_t count,
+                     const struct hark_hash *id, bool *found, struct hark_git_id *blob,
+                     struct hark_err *err)
+{
+    int rc = 0;
+
+    *found = false;
+    for (size_t i = 0; rc == 0 && !*found && i < count; i++) {
+        struct hark_intake_row row;
+        struct hark_intake intake;
+        uint64_t position = 0;
+        bool here = false;
+
+        rc = hark_index_intake(space->index, names[i], &here, &intake, err);
+        if (rc == 0 && here)
+            rc = hark_index_intake_find(space->index, intake.number, id, &here, &position, err);
+        if (rc == 0 && here)
+            rc = hark_index_intake_row(space->index, intake.number, position, &row, err);
+        *found = rc == 0 && here && row.has_blob && !row.erased;
+        if (*found)
+            *blob = row.blob;
+    }
+    return rc;
+}
+
+/* Who withholds a payload does not take it away from what others have taken in. */
+static int show(struct hark_space *space, hark_node_name *names, size_t count, const char *node,
+                const struct walk *w, hark_waiting_fn *fn, void *arg, struct hark_err *err)
 {
     struct hark_buf object = hark_buf_init(HARK_ENTRY_MAX);
     struct hark_buf payload = hark_buf_init(HARK_PAYLOAD_MAX);
@@ -833,10 +860,14 @@ static int show(struct hark_space *space, const char *node, const struct walk *w
                                    .id = w->row.id,
                                    .git_id = w->row.git_id,
                                    .payload_state = w->row.has_payload ? 2 : 0};
+    struct hark_git_id blob = w->row.blob;
+    bool found = w->row.has_blob && !w->row.erased;
     int rc = hark_repo_read(space->repo, HARK_GIT_COMMIT, &w->row.git_id, &object, err);
 
-    if (rc == 0 && w->row.has_blob && !w->row.erased) {
-        rc = hark_repo_read(space->repo, HARK_GIT_BLOB, &w->row.blob, &payload, err);
+    if (rc == 0 && w->row.has_payload && !w->row.has_blob && !w->row.erased)
+        rc = find_copy(space, names, count, &w->row.id, &found, &blob, err);
+    if (rc == 0 && found) {
+        rc = hark_repo_read(space->repo, HARK_GIT_BLOB, &blob, &payload, err);
         waiting.payload = hark_buf_span(&payload);
         waiting.payload_state = 1;
     }
@@ -849,7 +880,8 @@ static int show(struct hark_space *space, const char *node, const struct walk *w
 }
 
 static int begin_walks(struct hark_space *space, hark_node_name *names, size_t count,
-                       struct walk *walks, struct hark_err *err)
+                       const struct space_from *from, size_t from_count, struct walk *walks,
+                       struct hark_err *err)
 {
     int rc = 0;
 
@@ -860,6 +892,9 @@ static int begin_walks(struct hark_space *space, hark_node_name *names, size_t c
         rc = hark_index_intake(space->index, names[i], &found, &intake, err);
         if (rc == 0)
             rc = hark_space_taken(space, names[i], &walks[i].at, err);
+        for (size_t k = 0; k < from_count; k++)
+            if (strcmp(from[k].node, names[i]) == 0 && from[k].position > walks[i].at)
+                walks[i].at = from[k].position;
         walks[i].number = intake.number;
         walks[i].end = intake.head.tree.size;
         if (rc == 0)
@@ -870,6 +905,13 @@ static int begin_walks(struct hark_space *space, hark_node_name *names, size_t c
 
 int hark_space_each_waiting(struct hark_space *space, hark_waiting_fn *fn, void *arg,
                             struct hark_err *err)
+{
+    return hark_space_each_waiting_from(space, NULL, 0, fn, arg, err);
+}
+
+int hark_space_each_waiting_from(struct hark_space *space, const struct space_from *from,
+                                 size_t from_count, hark_waiting_fn *fn, void *arg,
+                                 struct hark_err *err)
 {
     hark_node_name *names = NULL;
     struct walk *walks = NULL;
@@ -883,7 +925,7 @@ int hark_space_each_waiting(struct hark_space *space, hark_waiting_fn *fn, void 
         rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for %zu intakes", count);
         goto out;
     }
-    rc = begin_walks(space, names, count, walks, err);
+    rc = begin_walks(space, names, count, from, from_count, walks, err);
     while (rc == 0) {
         size_t least = count;
 
@@ -897,7 +939,7 @@ int hark_space_each_waiting(struct hark_space *space, hark_waiting_fn *fn, void 
         rc = settle(space, &walks[least], err);
         if (rc < 0 || !walks[least].has)
             continue;
-        rc = show(space, names[least], &walks[least], fn, arg, err);
+        rc = show(space, names, count, names[least], &walks[least], fn, arg, err);
         walks[least].at++;
         if (rc == 0)
             rc = settle(space, &walks[least], err);
@@ -933,32 +975,6 @@ int hark_space_check_taken(struct hark_space *space, const struct hark_batch *ba
                               "what it takes from %s is no end of a batch of that intake", name);
         else if (rc < 0)
             rc = hark_err_set(err, rc, "the intake of %s", name);
-    }
-    return rc;
-}
-
-/* In which intake's payload is what the main log's source no longer had? */
-static int find_copy(struct hark_space *space, hark_node_name *names, size_t count,
-                     const struct hark_hash *id, bool *found, struct hark_git_id *blob,
-                     struct hark_err *err)
-{
-    int rc = 0;
-
-    *found = false;
-    for (size_t i = 0; rc == 0 && !*found && i < count; i++) {
-        struct hark_intake_row row;
-        struct hark_intake intake;
-        uint64_t position = 0;
-        bool here = false;
-
-        rc = hark_index_intake(space->index, names[i], &here, &intake, err);
-        if (rc == 0 && here)
-            rc = hark_index_intake_find(space->index, intake.number, id, &here, &position, err);
-        if (rc == 0 && here)
-            rc = hark_index_intake_row(space->index, intake.number, position, &row, err);
-        *found = rc == 0 && here && row.has_blob && !row.erased;
-        if (*found)
-            *blob = row.blob;
     }
     return rc;
 }

@@ -53,9 +53,10 @@ struct hark_space {
     uint64_t batches; /* of the main log, as of head */
     struct space_pending pending;
     /* What is under way (space_flight.h), made when it is asked for. Whatever changes
-     * the main log or an intake sets flight_stale, the outbox's changes outbox_stale. */
+     * the main log sets flight_stale, an intake that grows intake_stale, the outbox's
+     * changes outbox_stale. */
     struct space_flight *flight;
-    bool flight_stale, outbox_stale;
+    bool flight_stale, intake_stale, outbox_stale;
     struct space_recent *recent; /* space_accept.c: how often keys were taken from */
 };
 
@@ -78,6 +79,16 @@ HARK_CHECK int hark_space_add_from(struct hark_space *space, const struct hark_o
  * HARK_BATCH_TAKEN_MAX). */
 HARK_CHECK int hark_space_pending_taken(struct hark_space *space, const struct hark_taken *taken,
                                         size_t count, struct hark_err *err);
+
+/* hark_space_each_waiting for what comes at `position` or later in the intakes that are
+ * named; in the others all of it. */
+struct space_from {
+    hark_node_name node;
+    uint64_t position;
+};
+HARK_CHECK int hark_space_each_waiting_from(struct hark_space *space, const struct space_from *from,
+                                            size_t from_count, hark_waiting_fn *fn, void *arg,
+                                            struct hark_err *err);
 
 /* Parses the entry, checks its signature unless trusted, and what is at hand of
  * its payload against the header (size and hash); computes the git ids. Runs on

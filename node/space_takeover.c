@@ -15,12 +15,6 @@
 
 #define DEFAULT_DELAY_S UINT64_C(86400)
 
-/* How far each intake has been gone through in this call. */
-struct passed {
-    hark_node_name node;
-    uint64_t below; /* everything before that position */
-};
-
 struct gathered {
     uint32_t passed; /* whose intake */
     uint64_t position, accepted_ms;
@@ -30,8 +24,8 @@ struct gathered {
 
 struct takeover {
     struct hark_space *space;
-    bool moved; /* the space moves to another home with what comes next */
-    struct passed *passed;
+    bool moved;                /* the space moves to another home with what comes next */
+    struct space_from *passed; /* how far each intake has been gone through */
     size_t passed_count;
     struct gathered items[HARK_BATCH_ENTRIES_MAX];
     size_t count, bytes;
@@ -39,7 +33,7 @@ struct takeover {
 
 static int find_passed(struct takeover *t, const char *node, uint32_t *at, struct hark_err *err)
 {
-    struct passed *bigger;
+    struct space_from *bigger;
 
     for (size_t i = 0; i < t->passed_count; i++) {
         if (strcmp(t->passed[i].node, node) == 0) {
@@ -72,7 +66,7 @@ static int gather(void *arg, const struct hark_waiting *waiting, struct hark_err
     size_t size = waiting->object.size + waiting->payload.size;
     int rc = find_passed(t, waiting->node, &item->passed, err);
 
-    if (rc < 0 || waiting->position < t->passed[item->passed].below)
+    if (rc < 0)
         return rc;
     item->bytes = malloc(size + 1);
     if (item->bytes == NULL)
@@ -141,7 +135,7 @@ static int add_gathered(struct takeover *t, const struct hark_signer *log_key, u
 {
     for (size_t i = 0; i < t->count && !t->moved; i++) {
         const struct gathered *item = &t->items[i];
-        struct passed *passed = &t->passed[item->passed];
+        struct space_from *passed = &t->passed[item->passed];
         struct hark_offer offer = {.bytes = item->object,
                                    .payload = item->payload,
                                    .trusted = true, /* checked before it was stored */
@@ -157,7 +151,7 @@ static int add_gathered(struct takeover *t, const struct hark_signer *log_key, u
             return hark_err_set(err, rc, "position %llu of the intake of %s: %.400s",
                                 (unsigned long long)item->position, passed->node, why.message);
         *changed = *changed || rc == 0;
-        passed->below = item->position + 1;
+        passed->position = item->position + 1;
     }
     return 0;
 }
@@ -166,7 +160,7 @@ static int add_gathered(struct takeover *t, const struct hark_signer *log_key, u
 static int take_round(struct takeover *t, const struct hark_signer *log_key, uint64_t now_ms,
                       bool *more, bool *changed, struct hark_err *err)
 {
-    int rc = hark_space_each_waiting(t->space, gather, t, err);
+    int rc = hark_space_each_waiting_from(t->space, t->passed, t->passed_count, gather, t, err);
 
     *more = t->count == HARK_BATCH_ENTRIES_MAX || t->bytes >= BATCH_BYTES_FULL;
     if (rc == 0 && t->count > 0) {
