@@ -1815,6 +1815,8 @@ static void test_core__what_may_wait(void **state)
     expect_error(pair->b, 5, "busy");
     expect_error(pair->b, 15, "busy");
     expect_error(pair->b, 15, "busy");
+    for (size_t i = 0; i < 4; i++)
+        hark_buf_free(&pair->b->submitted[i].body);
     for (unsigned i = 0; i < 100; i++) {
         struct fake_node stranger = {.key = {{(uint8_t)i, 7, 7}}};
         pair->b->submitted_count = 0; /* the writer has them, and says nothing yet */
