@@ -1,6 +1,7 @@
 /*
  * See author.h. Entries are made here and signed here; whether they may be
- * logged and stand is decided by the space they are handed to.
+ * logged and stand is decided by the space they are handed to: at the home by its
+ * log, elsewhere by what is known of it and of what is under way.
  */
 #include "node/author.h"
 
@@ -8,9 +9,71 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "node/outbox.h"
+
 #define SEEN_AGE_MS    UINT64_C(3600000) /* PROTOCOL.md 3: Seen when the last is an hour old */
 #define RATE_WINDOW_MS UINT64_C(60000)
 #define SEEN_LOOKBACK  64u /* entries looked at for it */
+
+/* --- where it goes -------------------------------------------------------------- */
+
+int hark_author_state(const struct hark_node *node, struct hark_space *space,
+                      struct hark_state **out, struct hark_err *err)
+{
+    *out = hark_space_state(space);
+    return hark_node_is_home(node, space) ? 0 : hark_space_provisional(space, out, err);
+}
+
+int hark_author_begin(struct hark_node *node, struct hark_space *space, struct hark_err *err)
+{
+    struct hark_outbox *outbox = NULL;
+    int rc;
+
+    if (hark_node_is_home(node, space))
+        return hark_space_begin(space, err);
+    rc = hark_space_outbox(space, &outbox, err);
+    return rc < 0 ? rc : hark_outbox_begin(outbox, err);
+}
+
+int hark_author_commit(struct hark_node *node, struct hark_space *space, struct hark_err *err)
+{
+    struct hark_outbox *outbox = NULL;
+    int rc;
+
+    if (hark_node_is_home(node, space))
+        return hark_space_commit(space, node->identity.log, hark_now_ms(), err);
+    rc = hark_space_outbox(space, &outbox, err);
+    return rc < 0 ? rc : hark_outbox_commit(outbox, err);
+}
+
+int hark_author_hand_in(struct hark_node *node, struct hark_space *space, struct hark_err *err)
+{
+    struct hark_node_object named;
+    int rc;
+
+    if (hark_node_is_home(node, space))
+        return 0;
+    rc = hark_node_named(node, space, &named, err);
+    if (rc == HARK_E_NOT_FOUND)
+        return 0;
+    if (rc == 0)
+        rc = hark_space_outbox_take_in(space, named.name, node->identity.log,
+                                       node->config->accept_per_minute, hark_now_ms(), err);
+    return rc;
+}
+
+void hark_author_rollback(struct hark_node *node, struct hark_space *space)
+{
+    struct hark_outbox *outbox = NULL;
+
+    if (hark_node_is_home(node, space)) {
+        hark_space_rollback(space);
+        return;
+    }
+    if (hark_space_outbox(space, &outbox, NULL) == 0)
+        hark_outbox_rollback(outbox);
+    hark_space_outbox_changed(space);
+}
 
 /* --- Seen -------------------------------------------------------------------- */
 
@@ -69,8 +132,27 @@ static int fill_seen(struct hark_space *space, struct hark_entry *entry, struct 
     return rc;
 }
 
+/* Is there one among what the author has written that is not logged yet? */
+static int seen_in_flight(struct hark_space *space, struct seen_search *search,
+                          const struct hark_key *author, struct hark_err *err)
+{
+    const struct hark_flight_entry *flight = NULL;
+    size_t count = 0;
+    int rc = hark_space_flight(space, &flight, &count, err);
+
+    for (size_t i = 0; i < count && rc == 0; i++) {
+        const struct hark_entry *entry = &flight[i].entry;
+
+        if (entry->has_seen && entry->time_ms >= search->oldest_ms &&
+            hark_key_equal(&entry->author, author))
+            search->recent = true;
+    }
+    return rc;
+}
+
 /* Adds Seen when none of the author's entries of the last hour has one. */
-static int maybe_seen(struct hark_space *space, struct hark_entry *entry, struct hark_err *err)
+static int maybe_seen(const struct hark_node *node, struct hark_space *space,
+                      struct hark_entry *entry, struct hark_err *err)
 {
     struct hark_log_query query = {.author = &entry->author,
                                    .after = HARK_NONE,
@@ -84,6 +166,8 @@ static int maybe_seen(struct hark_space *space, struct hark_entry *entry, struct
         return 0;
     search.oldest_ms = entry->time_ms > SEEN_AGE_MS ? entry->time_ms - SEEN_AGE_MS : 0;
     rc = hark_index_log(hark_space_index(space), &query, look_for_seen, &search, err);
+    if (rc == 0 && !search.recent && !hark_node_is_home(node, space))
+        rc = seen_in_flight(space, &search, &entry->author, err);
     if (rc < 0 || search.recent)
         return rc;
     return fill_seen(space, entry, err);
@@ -117,8 +201,12 @@ int hark_author_rate(const struct hark_node *node, struct hark_space *space,
                                    .backwards = true,
                                    .limit = limit};
     struct rate rate = {.since_ms = now > RATE_WINDOW_MS ? now - RATE_WINDOW_MS : 0};
-    int rc = hark_index_log(hark_space_index(space), &query, count_recent, &rate, err);
+    int rc;
 
+    /* Elsewhere it is asked by the node that takes the entry in. */
+    if (!hark_node_is_home(node, space))
+        return 0;
+    rc = hark_index_log(hark_space_index(space), &query, count_recent, &rate, err);
     if (rc < 0 || limit == 0 || rate.count < limit)
         return rc;
     rc = hark_err_set(err, HARK_E_ACCEPT_RATE, "%llu entries of this key within a minute",
@@ -130,9 +218,8 @@ int hark_author_rate(const struct hark_node *node, struct hark_space *space,
 /* --- one entry ----------------------------------------------------------------- */
 
 /* Seq, Previous, parent and a time that does not go back. */
-static int continue_feed(struct hark_space *space, struct hark_entry *entry, struct hark_err *err)
+static int continue_feed(struct hark_state *state, struct hark_entry *entry, struct hark_err *err)
 {
-    struct hark_state *state = hark_space_state(space);
     struct hark_feed_object feed;
     bool found = false;
     uint32_t number = 0;
@@ -157,10 +244,10 @@ static int continue_feed(struct hark_space *space, struct hark_entry *entry, str
     return 0;
 }
 
-static int build_payload(struct hark_space *space, const struct hark_draft *draft,
+static int build_payload(struct hark_state *state, const struct hark_draft *draft,
                          struct hark_entry *entry, struct hark_buf *payload, struct hark_err *err)
 {
-    const struct hark_kinds *kinds = hark_state_kinds(hark_space_state(space));
+    const struct hark_kinds *kinds = hark_state_kinds(state);
     int number = hark_kinds_find(kinds, draft->kind);
     uint8_t salt[HARK_SALT_SIZE];
     int rc;
@@ -188,6 +275,7 @@ int hark_author_add(struct hark_node *node, struct hark_space *space,
     struct hark_buf bytes = hark_buf_init(HARK_ENTRY_MAX);
     struct hark_entry *entry = calloc(1, sizeof(*entry));
     struct hark_offer offer = {.accept = true, .trusted = true, .now_ms = hark_now_ms()};
+    struct hark_state *state = NULL;
     int rc;
 
     if (entry == NULL)
@@ -199,18 +287,22 @@ int hark_author_add(struct hark_node *node, struct hark_space *space,
     (void)snprintf(entry->kind, sizeof(entry->kind), "%s", draft->kind);
     entry->re_count = draft->re_count;
     memcpy(entry->re, draft->re, draft->re_count * sizeof(draft->re[0]));
-    rc = continue_feed(space, entry, err);
-    if (rc == 0 && draft->with_seen)
-        rc = maybe_seen(space, entry, err);
+    rc = hark_author_state(node, space, &state, err);
     if (rc == 0)
-        rc = build_payload(space, draft, entry, &payload, err);
+        rc = continue_feed(state, entry, err);
+    if (rc == 0 && draft->with_seen)
+        rc = maybe_seen(node, space, entry, err);
+    if (rc == 0)
+        rc = build_payload(state, draft, entry, &payload, err);
     if (rc == 0)
         rc = hark_entry_build(&bytes, entry, author->sign, err);
     if (rc == 0) {
         offer.bytes = hark_buf_span(&bytes);
         if (entry->has_payload)
             offer.payload = hark_buf_span(&payload);
-        rc = hark_space_add(space, &offer, node->identity.log, out, err);
+        rc = hark_node_is_home(node, space)
+                 ? hark_space_add(space, &offer, node->identity.log, out, err)
+                 : hark_space_outbox_add(space, &offer, out, err);
     }
     hark_buf_free(&payload);
     hark_buf_free(&bytes);
@@ -222,15 +314,15 @@ int hark_author_write(struct hark_node *node, struct hark_space *space,
                       const struct hark_author *author, const struct hark_draft *draft,
                       struct hark_logged *out, struct hark_err *err)
 {
-    int rc = hark_space_begin(space, err);
+    int rc = hark_author_begin(node, space, err);
 
     if (rc < 0)
         return rc;
     rc = hark_author_add(node, space, author, draft, out, err);
     if (rc == 0)
-        rc = hark_space_commit(space, node->identity.log, hark_now_ms(), err);
+        rc = hark_author_commit(node, space, err);
     if (rc < 0)
-        hark_space_rollback(space);
+        hark_author_rollback(node, space);
     return rc;
 }
 
@@ -305,6 +397,18 @@ int hark_join_fields(struct hark_space *space, const struct hark_author *joiner,
 
 /* --- the steward --------------------------------------------------------------- */
 
+static int no_steward_here(struct hark_space *space, struct hark_err *err)
+{
+    struct hark_node_object home;
+    int rc = hark_space_home(space, &home, err);
+
+    if (rc < 0)
+        return rc;
+    rc = hark_err_set(err, HARK_E_ACCEPT_NOT_HERE, "this node does not hold the steward's key");
+    hark_err_hint(err, "ask for it at %s, the space's home", home.name);
+    return rc;
+}
+
 int hark_steward_act(struct hark_node *node, struct hark_space *space,
                      const struct hark_author *staff, const char *action, const char *kind,
                      json_t *fields, struct hark_logged *out, struct hark_err *err)
@@ -313,6 +417,8 @@ int hark_steward_act(struct hark_node *node, struct hark_space *space,
     struct hark_author steward = {0};
     int rc = hark_node_steward(node, hark_space_id(space), &steward, err);
 
+    if (rc == HARK_E_NOT_FOUND)
+        rc = no_steward_here(space, err);
     if (rc == 0 && staff != NULL) {
         struct hark_draft request = {.kind = "request", .with_seen = true};
         struct hark_logged asked;

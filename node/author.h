@@ -1,6 +1,7 @@
 /*
  * Writing: from a kind, its fields and its subjects to a signed entry, handed to
- * the space's log. What a member's or the steward's client does.
+ * the space's log at its home, to the outbox anywhere else. What a member's or the
+ * steward's client does.
  */
 #ifndef HARK_NODE_AUTHOR_H
 #define HARK_NODE_AUTHOR_H
@@ -16,19 +17,39 @@ struct hark_draft {
     bool with_seen;      /* add Seen when the author's last one is an hour old */
 };
 
-/* Builds, signs and adds one entry to the space's open batch (between
- * hark_space_begin and hark_space_commit). Refusals name their rule. */
+/* The state that a new entry is judged against and continues: at the home the log's,
+ * elsewhere the provisional one. Borrowed until the space changes. */
+HARK_CHECK int hark_author_state(const struct hark_node *node, struct hark_space *space,
+                                 struct hark_state **out, struct hark_err *err);
+
+/* Several entries as one: begin, add as often as wanted, commit. At the home that is a
+ * batch of the log (hark_space_begin and what follows it); elsewhere a transaction of the
+ * outbox. rollback after any error; it does nothing where nothing is open. */
+HARK_CHECK int hark_author_begin(struct hark_node *node, struct hark_space *space,
+                                 struct hark_err *err);
+HARK_CHECK int hark_author_commit(struct hark_node *node, struct hark_space *space,
+                                  struct hark_err *err);
+void hark_author_rollback(struct hark_node *node, struct hark_space *space);
+/* What follows a commit away from the home: a node named in the space takes what is in its
+ * outbox into its own intake log. Elsewhere nothing. */
+HARK_CHECK int hark_author_hand_in(struct hark_node *node, struct hark_space *space,
+                                   struct hark_err *err);
+
+/* Builds, signs and adds one entry (between hark_author_begin and hark_author_commit).
+ * What would be void or invalid is refused, and nothing of it is kept. Refusals name
+ * their rule. */
 HARK_CHECK int hark_author_add(struct hark_node *node, struct hark_space *space,
                                const struct hark_author *author, const struct hark_draft *draft,
                                struct hark_logged *out, struct hark_err *err);
 
 /* PROTOCOL.md 6.4: accept-rate when this author has had as many entries logged
  * within the last minute as the node's configuration allows. To be asked before a
- * person's entry is added; the steward's work and imports are not bounded. */
+ * person's entry is added; the steward's work and imports are not bounded. Never an
+ * error where this node is not the home. */
 HARK_CHECK int hark_author_rate(const struct hark_node *node, struct hark_space *space,
                                 const struct hark_author *author, struct hark_err *err);
 
-/* hark_author_add in a batch of its own: begin, add, commit, tend. */
+/* hark_author_add by itself: begin, add, commit. */
 HARK_CHECK int hark_author_write(struct hark_node *node, struct hark_space *space,
                                  const struct hark_author *author, const struct hark_draft *draft,
                                  struct hark_logged *out, struct hark_err *err);
@@ -42,7 +63,8 @@ HARK_CHECK int hark_found(struct hark_node *node, const struct hark_founding *fo
                           struct hark_hash *space, struct hark_err *err);
 
 /* The steward acts: `fields` of a steward kind, on the request of `staff` when
- * given (a `request` entry is written first and cited). In the open batch. */
+ * given (a `request` entry is written first and cited). Between begin and commit. Error
+ * accept-not-here: the steward's key is not held here. */
 HARK_CHECK int hark_steward_act(struct hark_node *node, struct hark_space *space,
                                 const struct hark_author *staff, const char *action,
                                 const char *kind, json_t *fields, struct hark_logged *out,

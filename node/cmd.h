@@ -98,7 +98,8 @@ HARK_CHECK int hark_cmd_person(struct hark_cmd *cmd, struct hark_space *space,
  * dropped). Must be UTF-8. Appends. */
 HARK_CHECK int hark_cmd_text(struct hark_cmd *cmd, const char *argument, struct hark_buf *out,
                              struct hark_err *err);
-/* The row that an id or its prefix names. */
+/* The row that an id or its prefix names; of an entry in flight, where the log has none,
+ * with position HARK_NONE. */
 HARK_CHECK int hark_cmd_row(struct hark_space *space, const char *id, struct hark_row *out,
                             struct hark_err *err);
 

@@ -81,8 +81,6 @@ static int device_add(struct hark_cmd *cmd, struct hark_err *err)
     if (rc == 0)
         rc = hark_cmd_space(cmd, &space, err);
     if (rc == 0)
-        rc = hark_cmd_home(cmd, space, err);
-    if (rc == 0)
         rc = hark_cmd_as(cmd, space, false, &person, err);
     if (rc == 0)
         rc = make_device_key(cmd, wanted, person.label, label, err);
@@ -114,8 +112,6 @@ static int device_rm(struct hark_cmd *cmd, struct hark_err *err)
 
     if (rc == 0)
         rc = hark_cmd_space(cmd, &space, err);
-    if (rc == 0)
-        rc = hark_cmd_home(cmd, space, err);
     if (rc == 0)
         rc = hark_cmd_key(space, cmd->argv[1], &number, &key, err);
     if (rc == 0 && key.of != HARK_KEY_OF_MEMBER)

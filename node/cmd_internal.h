@@ -55,7 +55,7 @@ void hark_copy_text(char *out, size_t size, const char *text);
 
 /* --- cmd_who.c: members and authors ------------------------------------------ */
 
-/* This space's log is written here, or accept-not-here with who to turn to. */
+/* This space's log is written here (what a home alone can do), or accept-not-here. */
 HARK_CHECK int hark_cmd_home(struct hark_cmd *cmd, struct hark_space *space, struct hark_err *err);
 /* A person of this node as a member of a space. */
 struct hark_person {
@@ -116,6 +116,16 @@ HARK_CHECK int hark_cmd_print_logged(struct hark_cmd *cmd, struct hark_space *sp
 
 /* --- cmd_row.c: entries ------------------------------------------------------ */
 
+/* The entry in flight with that id: borrowed until the space changes. Error: not-found. */
+HARK_CHECK int hark_cmd_flight(struct hark_space *space, const struct hark_hash *id,
+                               const struct hark_flight_entry **out, struct hark_err *err);
+/* A row made of an entry in flight: its position is HARK_NONE, no batch and no arrival is
+ * set, accepted_ms is 0 where it is in the outbox only. */
+HARK_CHECK int hark_cmd_flight_row(struct hark_space *space, const struct hark_flight_entry *flight,
+                                   struct hark_row *out, struct hark_err *err);
+/* hark_index_title, of an entry in flight too. */
+HARK_CHECK int hark_cmd_title(struct hark_space *space, const struct hark_row *row, char *out,
+                              size_t size, struct hark_err *err);
 /* The object of `log`. A hidden entry is marked so and has its payload: what to
  * do about it is the script's business. */
 HARK_CHECK int hark_cmd_row_json(struct hark_space *space, const struct hark_row *row, json_t **out,
@@ -134,6 +144,17 @@ HARK_CHECK int hark_cmd_charter(struct hark_space *space, json_t **out, struct h
 
 HARK_CHECK int hark_cmd_tally_json(const struct hark_tally *tally, json_t **out,
                                    struct hark_err *err);
+/* The tally of an idea, which may be in flight: then nobody has voted. where and below as in
+ * hark_index_tally. */
+HARK_CHECK int hark_cmd_tally_of(struct hark_space *space, const struct hark_row *subject,
+                                 const struct hark_cohort *where, size_t where_count,
+                                 uint64_t below, struct hark_tally *out, struct hark_err *err);
+/* Votes in flight that would count, {"agree","disagree","pass"}; JSON null for none. */
+HARK_CHECK int hark_cmd_votes_in_flight(struct hark_space *space, const struct hark_row *subject,
+                                        const struct hark_cohort *where, size_t where_count,
+                                        json_t **out, struct hark_err *err);
+/* "in flight, not counted: agree 1  disagree 0  pass 0"; nothing for null. */
+void hark_cmd_print_in_flight(FILE *out, const json_t *votes);
 
 /* --- cmd_ticket.c ------------------------------------------------------------ */
 

@@ -186,8 +186,6 @@ static int invite_new(struct hark_cmd *cmd, struct hark_err *err)
     if (rc == 0)
         rc = hark_cmd_space(cmd, &space, err);
     if (rc == 0)
-        rc = hark_cmd_home(cmd, space, err);
-    if (rc == 0)
         rc = hark_cmd_as(cmd, space, true, &person, err);
     if (rc < 0)
         goto out;
@@ -329,8 +327,6 @@ static int invite_revoke(struct hark_cmd *cmd, struct hark_err *err)
 
     if (rc == 0)
         rc = hark_cmd_space(cmd, &space, err);
-    if (rc == 0)
-        rc = hark_cmd_home(cmd, space, err);
     if (rc < 0)
         return rc;
     search.prefix = cmd->argv[1];

@@ -47,8 +47,6 @@ static int keep_begin(struct hark_cmd *cmd, struct keep *keep, const char *kind,
     int rc = hark_cmd_space(cmd, &keep->space, err);
 
     if (rc == 0)
-        rc = hark_cmd_home(cmd, keep->space, err);
-    if (rc == 0)
         rc = hark_cmd_as(cmd, keep->space, staff, &keep->person, err);
     keep->draft.kind = kind;
     keep->draft.with_seen = true;

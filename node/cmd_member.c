@@ -197,8 +197,6 @@ static int change(struct hark_cmd *cmd, const char *kind, const char *field, con
     int rc = hark_cmd_space(cmd, &space, err);
 
     if (rc == 0)
-        rc = hark_cmd_home(cmd, space, err);
-    if (rc == 0)
         rc = hark_cmd_member(space, cmd->argv[1], &ordinal, err);
     if (rc == 0)
         rc = hark_cmd_as(cmd, space, true, &person, err);

@@ -264,8 +264,6 @@ static int policy_set(struct hark_cmd *cmd, struct hark_err *err)
     if (rc == 0)
         rc = hark_cmd_space(cmd, &space, err);
     if (rc == 0)
-        rc = hark_cmd_home(cmd, space, err);
-    if (rc == 0)
         rc = hark_cmd_as(cmd, space, true, &person, err);
     if (rc == 0)
         rc = policy_fields(cmd, space, &fields, err);

@@ -61,8 +61,6 @@ static int talk_begin(struct hark_cmd *cmd, struct talk *talk, const char *kind,
     int rc = hark_cmd_space(cmd, &talk->space, err);
 
     if (rc == 0)
-        rc = hark_cmd_home(cmd, talk->space, err);
-    if (rc == 0)
         rc = hark_cmd_as(cmd, talk->space, staff, &talk->person, err);
     talk->draft.kind = kind;
     talk->draft.with_seen = true;
@@ -151,6 +149,20 @@ int hark_cmd_revise(struct hark_cmd *cmd, struct hark_err *err)
     return titled(cmd, "revision", true, err);
 }
 
+static int votes_in_flight(const struct talk *talk, size_t *votes, struct hark_err *err)
+{
+    const struct hark_flight_entry *flight = NULL;
+    size_t count = 0;
+    int rc = hark_space_flight(talk->space, &flight, &count, err);
+
+    for (size_t i = 0; i < count && rc == 0; i++) {
+        if (strcmp(flight[i].entry.kind, "vote") == 0 &&
+            hark_key_equal(&flight[i].entry.author, hark_signer_key(talk->person.author.sign)))
+            (*votes)++;
+    }
+    return rc;
+}
+
 /* PROTOCOL.md 14: told before the first vote. */
 static int tell_before_first_vote(struct hark_cmd *cmd, const struct talk *talk,
                                   struct hark_err *err)
@@ -169,6 +181,8 @@ static int tell_before_first_vote(struct hark_cmd *cmd, const struct talk *talk,
         return 0;
     rc = hark_cmd_positions(talk->space, &query, &positions, &count, err);
     free(positions);
+    if (rc == 0 && count == 0)
+        rc = votes_in_flight(talk, &count, err);
     if (rc == 0 && count == 0)
         (void)fputs("note: votes are visible to the other members. That you voted, when, and on\n"
                     "what, is signed by you and stays for ever; the choice itself you can erase.\n",

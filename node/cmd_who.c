@@ -34,13 +34,6 @@ int hark_cmd_text(struct hark_cmd *cmd, const char *argument, struct hark_buf *o
     return hark_buf_append_span(out, text, err);
 }
 
-int hark_cmd_row(struct hark_space *space, const char *id, struct hark_row *out,
-                 struct hark_err *err)
-{
-    memset(out, 0, sizeof(*out));
-    return hark_index_find(hark_space_index(space), id, out, err);
-}
-
 int hark_cmd_home(struct hark_cmd *cmd, struct hark_space *space, struct hark_err *err)
 {
     struct hark_node_object home;
@@ -52,8 +45,7 @@ int hark_cmd_home(struct hark_cmd *cmd, struct hark_space *space, struct hark_er
     if (rc < 0)
         return rc;
     rc = hark_err_set(err, HARK_E_ACCEPT_NOT_HERE,
-                      "this node takes no entries for that space: its home is %s", home.name);
-    hark_err_hint(err, "write there; writing from here comes with a later version");
+                      "that is done at the space's home only, which is %s", home.name);
     return rc;
 }
 
@@ -84,15 +76,17 @@ int hark_cmd_section_count(struct hark_space *space, enum hark_section section, 
 int hark_cmd_as(struct hark_cmd *cmd, struct hark_space *space, bool staff, struct hark_person *out,
                 struct hark_err *err)
 {
-    struct hark_state *state = hark_space_state(space);
+    struct hark_state *state = NULL;
     struct hark_key_object key = {.until = HARK_NONE};
     bool found = false;
     uint32_t number = 0;
     int rc;
 
     memset(out, 0, sizeof(*out));
-    rc = hark_node_person(cmd->node, hark_space_id(space), cmd->globals.as, &out->author,
-                          out->label, err);
+    rc = hark_author_state(cmd->node, space, &state, err);
+    if (rc == 0)
+        rc = hark_node_person(cmd->node, hark_space_id(space), cmd->globals.as, &out->author,
+                              out->label, err);
     if (rc == 0)
         rc = hark_state_find_key(state, hark_signer_key(out->author.sign), &found, &number, err);
     if (rc == 0 && !found)

@@ -1,6 +1,6 @@
 /*
  * Writing, as the verbs do it: one batch, then what follows a batch, then the
- * new entry's id and place.
+ * new entry's id and place; away from the home, into the outbox instead.
  */
 #include <string.h>
 
@@ -10,12 +10,16 @@ int hark_cmd_commit(struct hark_cmd *cmd, struct hark_space *space, int rc, bool
                     struct hark_err *err)
 {
     if (rc == 0)
-        rc = hark_space_commit(space, cmd->node->identity.log, hark_now_ms(), err);
+        rc = hark_author_commit(cmd->node, space, err);
     if (rc < 0) {
-        hark_space_rollback(space);
+        hark_author_rollback(cmd->node, space);
         return rc;
     }
     cmd->changed = true;
+    if (!hark_node_is_home(cmd->node, space)) {
+        rc = hark_author_hand_in(cmd->node, space, err);
+        return rc < 0 ? hark_err_wrap(err, "it is in the outbox; taking it in here") : 0;
+    }
     /* A daemon tends by itself, within a second; what is erased must not wait. */
     if (cmd->net == NULL || at_once)
         rc = hark_space_tend(space, err);
@@ -33,14 +37,17 @@ int hark_cmd_print_logged(struct hark_cmd *cmd, struct hark_space *space, const 
         json_decref(more);
         if (cmd->globals.quiet)
             (void)fprintf(cmd->out, "%s\n", id);
+        else if (logged->in_flight)
+            (void)fprintf(cmd->out, "%s %s in flight\n", kind, id);
         else
             (void)fprintf(cmd->out, "%s %s at position %llu\n", kind, id,
                           (unsigned long long)logged->position);
         return 0;
     }
-    json = json_pack("{s:s, s:I, s:s, s:s, s:o}", "format", "hark/entry/1", "position",
-                     (json_int_t)logged->position, "id", id, "kind", kind, "space",
-                     hark_out_hex(hark_space_id(space)->bytes, HARK_HASH_SIZE));
+    json = json_pack("{s:s, s:o, s:s, s:s, s:o, s:b}", "format", "hark/entry/1", "position",
+                     hark_out_position(logged->position), "id", id, "kind", kind, "space",
+                     hark_out_hex(hark_space_id(space)->bytes, HARK_HASH_SIZE), "in_flight",
+                     logged->in_flight);
     if (json != NULL && more != NULL && json_object_update(json, more) != 0) {
         json_decref(json);
         json = NULL;
@@ -56,7 +63,7 @@ int hark_cmd_write(struct hark_cmd *cmd, struct hark_space *space, const struct 
     int rc = hark_author_rate(cmd->node, space, author, err);
 
     if (rc == 0)
-        rc = hark_space_begin(space, err);
+        rc = hark_author_begin(cmd->node, space, err);
     if (rc < 0)
         return rc;
     rc = hark_author_add(cmd->node, space, author, draft, &logged, err);
@@ -71,7 +78,7 @@ int hark_cmd_steward(struct hark_cmd *cmd, struct hark_space *space,
                      json_t *fields, struct hark_logged *out, struct hark_err *err)
 {
     int rc = fields == NULL ? hark_err_set(err, HARK_E_USAGE, "the arguments are not UTF-8")
-                            : hark_space_begin(space, err);
+                            : hark_author_begin(cmd->node, space, err);
 
     if (rc == 0) {
         rc = hark_steward_act(cmd->node, space, person, action, kind, fields, out, err);

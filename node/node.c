@@ -476,3 +476,19 @@ bool hark_node_is_home(const struct hark_node *node, struct hark_space *space)
 
     return head->has_batch && hark_key_equal(&head->log_key, hark_signer_key(node->identity.log));
 }
+
+int hark_node_named(const struct hark_node *node, struct hark_space *space,
+                    struct hark_node_object *out, struct hark_err *err)
+{
+    struct hark_state *state = hark_space_state(space);
+    uint64_t counts[HARK_SECTION_HASHED_] = {0};
+    int rc = hark_state_counts(state, counts, err);
+
+    for (uint64_t i = 0; i < counts[HARK_SECTION_NODE] && rc == 0; i++) {
+        rc = hark_state_node(state, (uint32_t)i, out, err);
+        if (rc == 0 && out->until == HARK_NONE &&
+            hark_key_equal(&out->keys.log, hark_signer_key(node->identity.log)))
+            return 0;
+    }
+    return rc < 0 ? rc : hark_err_set(err, HARK_E_NOT_FOUND, "this node is not named in the space");
+}

@@ -67,6 +67,9 @@ HARK_CHECK int hark_node_pick_space(struct hark_node *node, const char *name,
                                     struct hark_space **out, struct hark_err *err);
 /* Is this node the space's home (its log key is the one in force)? */
 bool hark_node_is_home(const struct hark_node *node, struct hark_space *space);
+/* As what this node is named in the space now. Error: not-found (it is not). */
+HARK_CHECK int hark_node_named(const struct hark_node *node, struct hark_space *space,
+                               struct hark_node_object *out, struct hark_err *err);
 
 /* Who writes: a key pair in a space. */
 struct hark_author {

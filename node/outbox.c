@@ -545,7 +545,8 @@ int hark_outbox_set(struct hark_outbox *outbox, const struct hark_out_row *row, 
     sqlite3_stmt *statement = NULL;
     int bound = SQLITE_OK;
     int rc = prepare(outbox, &statement,
-                     "UPDATE entry SET state = ?2, since = ?3, node = ?4, position = ?5,"
+                     "UPDATE entry SET state = ?2, node = ?4, position = ?5,"
+                     " since = CASE WHEN state = 0 AND ?2 = 0 THEN since ELSE ?3 END,"
                      " error = ?6, message = ?7,"
                      " payload = CASE WHEN ?2 = 2 THEN NULL ELSE payload END"
                      " WHERE id = ?1 AND state <> 2",
@@ -593,9 +594,11 @@ int hark_outbox_forget(struct hark_outbox *outbox, uint64_t before_ms, struct ha
 
     if (rc < 0)
         return rc;
-    outbox->changes++;
     bind_number(statement, 1, before_ms, &bound);
-    return finish(outbox, statement, bound, NULL, err);
+    rc = finish(outbox, statement, bound, NULL, err);
+    if (rc == 0 && sqlite3_changes(outbox->db) > 0)
+        outbox->changes++;
+    return rc;
 }
 
 /* --- requests to join, handed on ---------------------------------------------------- */

@@ -24,11 +24,14 @@ struct hark_out_row {
     uint64_t number; /* order of coming, from 1 */
     struct hark_hash id;
     enum hark_out_state state;
-    bool as_void;                      /* to be logged although it does not stand */
-    uint64_t since_ms;                 /* of this state */
-    char node[HARK_NODE_NAME_MAX + 1]; /* ACCEPTED: by whom; REFUSED: by whom last */
-    uint64_t position;                 /* ACCEPTED: in that intake; LOGGED: in the log */
-    int code;                          /* REFUSED: why */
+    bool as_void;      /* to be logged although it does not stand */
+    uint64_t since_ms; /* of this state; of ACCEPTED: of the last word */
+    /* ACCEPTED: by whom; REFUSED: by whom last; PENDING: who could not take it yet */
+    char node[HARK_NODE_NAME_MAX + 1];
+    /* ACCEPTED: in that intake, or HARK_NONE where the node says that it is logged and our
+     * copy of the log does not show it yet; LOGGED: in the log */
+    uint64_t position;
+    int code; /* REFUSED: why; PENDING: why not yet, or 0 */
     char message[200];
     struct hark_span object, payload; /* payload NULL data: none, or LOGGED: the log has it */
 };
@@ -60,8 +63,9 @@ HARK_CHECK int hark_outbox_each_after(struct hark_outbox *outbox, uint64_t numbe
 uint64_t hark_outbox_changes(const struct hark_outbox *outbox);
 HARK_CHECK int hark_outbox_counts(struct hark_outbox *outbox, uint64_t counts[4],
                                   struct hark_err *err);
-/* Sets what became of an entry: state, node, position, code and message of `row`.
- * Nothing when there is no such entry; LOGGED is never left again. */
+/* Sets what became of an entry: state, node, position, code and message of `row`. What is
+ * pending stays so since it was written. Nothing when there is no such entry; LOGGED is
+ * never left again. */
 HARK_CHECK int hark_outbox_set(struct hark_outbox *outbox, const struct hark_out_row *row,
                                uint64_t now_ms, struct hark_err *err);
 /* A refused entry is handed in again, to be logged as void. Error: not-found. */

@@ -49,9 +49,10 @@ HARK_CHECK int hark_space_home(struct hark_space *space, struct hark_node_object
  * is a refusal (exit code 3) the batch goes on without that entry; after another
  * error, and after an error of commit, everything since the last commit is undone. */
 struct hark_logged {
-    uint64_t position;
+    uint64_t position; /* HARK_NONE: in flight */
     struct hark_hash id;
-    struct hark_effect effect;
+    struct hark_effect effect; /* in flight: as of the provisional state */
+    bool in_flight;            /* written, and in no log yet that is here */
 };
 
 HARK_CHECK int hark_space_begin(struct hark_space *space, struct hark_err *err);
@@ -138,7 +139,8 @@ struct hark_flight_entry {
     hark_node_name node; /* in whose intake it is first; empty: in the outbox only */
     uint64_t position;   /* there */
     uint64_t accepted_ms;
-    int code;                  /* 0, or why it could not be logged after those before it */
+    int code;                  /* 0, or why it could not be logged after those before it, or,
+                                * in the outbox, why it was refused */
     struct hark_effect effect; /* when code is 0: as if it were logged */
     enum hark_says says;
     json_t *json; /* what it says; NULL: nothing */
@@ -178,8 +180,40 @@ HARK_CHECK int hark_space_overdue(struct hark_space *space, uint64_t now_ms, uin
 struct hark_outbox;
 HARK_CHECK int hark_space_outbox(struct hark_space *space, struct hark_outbox **out,
                                  struct hark_err *err);
+/* Has anything ever been put into it? (Asking makes none.) */
+bool hark_space_has_outbox(const struct hark_space *space);
 /* Something came into the outbox, or its fate changed: flight is made anew. */
 void hark_space_outbox_changed(struct hark_space *space);
+/* Puts an entry written here into the outbox, if it is acceptable (PROTOCOL.md 6.4) over
+ * the provisional state. In the outbox's transaction when one is open. out (may be NULL)
+ * is what was written, in flight. Errors: the refusals; those of the outbox. */
+HARK_CHECK int hark_space_outbox_add(struct hark_space *space, const struct hark_offer *offer,
+                                     struct hark_logged *out, struct hark_err *err);
+/* Looks what has become of the entries in the outbox, after the main log or an intake log
+ * here has grown: logged, seen in an intake, or never to be logged since their place in
+ * their feed is taken. Forgets what was logged more than a day ago. *changed (may be
+ * NULL): something did. */
+HARK_CHECK int hark_space_outbox_tend(struct hark_space *space, uint64_t now_ms, bool *changed,
+                                      struct hark_err *err);
+/* Appends the body of a `submit` (PROTOCOL.md 9.2) with what is to be handed in now, in the
+ * order of writing: what is pending, and what was accepted ten minutes ago and is not
+ * logged. *count 0: nothing, and nothing is appended. What follows a refused entry in its
+ * feed waits for it. */
+HARK_CHECK int hark_space_outbox_body(struct hark_space *space, uint64_t now_ms,
+                                      struct hark_buf *out, size_t *count, struct hark_err *err);
+/* What a node answered. `logged` is its word only: the entry is kept and counts as accepted
+ * until our own copy of the log has it. A refusal that time or another node may mend leaves
+ * an entry pending. *changed (may be NULL): something did. */
+struct hark_accepted;
+HARK_CHECK int hark_space_outbox_answer(struct hark_space *space, const char *node,
+                                        const struct hark_accepted *items, size_t count,
+                                        uint64_t now_ms, bool *changed, struct hark_err *err);
+/* At a named node that is not the home: takes what is pending into this node's own intake
+ * log (hark_space_accept). */
+HARK_CHECK int hark_space_outbox_take_in(struct hark_space *space, const char *self,
+                                         const struct hark_signer *log_key,
+                                         uint64_t accept_per_minute, uint64_t now_ms,
+                                         struct hark_err *err);
 
 /* --- either --------------------------------------------------------------- */
 /* Payload ref, erasures, merging: what may follow a batch a little later. */

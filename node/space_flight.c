@@ -16,7 +16,9 @@
 
 #include "node/outbox.h"
 
-#define OUT_UNDER_WAY (1u << HARK_OUT_PENDING | 1u << HARK_OUT_ACCEPTED)
+/* What was refused keeps its place in its feed: that has left the machine, and the entries
+ * after it follow it. It is applied, and listed with the refusal's code. */
+#define OUT_UNDER_WAY (1u << HARK_OUT_PENDING | 1u << HARK_OUT_ACCEPTED | 1u << HARK_OUT_REFUSED)
 
 /* Room for one more element of `size` bytes behind `count`. */
 static int grow(void **array, size_t *capacity, size_t count, size_t size, struct hark_err *err)
@@ -479,7 +481,7 @@ static int take_out(void *arg, const struct hark_out_row *row, struct hark_err *
         .payload_state = row->payload.data != NULL ? 1 : 0,
         .arrival = {.arrival_ms = row->since_ms, .accepted_ms = row->since_ms}};
     uint64_t position;
-    bool found = false;
+    bool found = false, refused = row->state == HARK_OUT_REFUSED;
     int code = 0;
     int rc = hark_state_find_entry(flight->waiting, &row->id, &found, &position, err);
 
@@ -488,7 +490,8 @@ static int take_out(void *arg, const struct hark_out_row *row, struct hark_err *
     if (rc < 0 || found || hark_space_flight_find(flight, &row->id) != FLIGHT_NOWHERE)
         return rc;
     if (bringing->at < flight->count) {
-        bringing->changed = !hark_hash_equal(&flight->entries[bringing->at].entry.id, &row->id);
+        bringing->changed = !hark_hash_equal(&flight->entries[bringing->at].entry.id, &row->id) ||
+                            flight->more[bringing->at].refused != refused;
         bringing->at++;
         return bringing->changed ? HARK_STOP : 0;
     }
@@ -497,7 +500,9 @@ static int take_out(void *arg, const struct hark_out_row *row, struct hark_err *
     rc = judge(flight->provisional, &item, &code, err);
     item.entry.id = row->id;
     if (rc == 0)
-        rc = push(flight, &item, code, err);
+        rc = push(flight, &item, code == 0 && refused ? row->code : code, err);
+    if (rc == 0)
+        flight->more[flight->count - 1].refused = refused;
     if (rc == 0)
         bringing->at++;
     hark_space_item_clear(&item);

@@ -35,7 +35,8 @@ struct flight_more {
     uint8_t payload_state;
     uint64_t own; /* its position in this node's own intake, or HARK_NONE; see `own_of` */
     uint64_t own_accepted_ms;
-    bool picked; /* space_accept.c: is to be copied into it */
+    bool picked;  /* space_accept.c: is to be copied into it */
+    bool refused; /* of the outbox's: by whoever it was handed to */
 };
 
 struct space_flight {

@@ -243,6 +243,7 @@ static int add(struct hark_space *space, const struct hark_offer *offer,
         out->position = item->effect.position;
         out->id = item->entry.id;
         out->effect = item->effect;
+        out->in_flight = false;
     }
     return 0;
 }
