@@ -13,6 +13,7 @@ struct lister {
     struct hark_cmd *cmd;
     struct hark_space *space;
     uint64_t until_ms; /* HARK_NONE: no bound */
+    uint64_t listed;
     bool with_title;
     bool who_first;
 };
@@ -27,6 +28,7 @@ static int list_row(void *arg, const struct hark_row *row, struct hark_err *err)
 
     if (row->arrival_ms > lister->until_ms)
         return HARK_STOP; /* arrivals never decrease */
+    lister->listed++;
     if (!lister->cmd->globals.json)
         return hark_cmd_row_print(lister->cmd, lister->space, row, err);
     rc = hark_cmd_row_json(lister->space, row, &json, err);
@@ -53,17 +55,79 @@ static int set_author(struct hark_space *space, const char *who, struct hark_log
     return rc;
 }
 
+/* Is it one of a comma-separated list of kinds (NULL: any)? */
+static bool kind_is_of(const char *kind, const char *list)
+{
+    size_t size = strlen(kind);
+
+    while (list != NULL && *list != '\0') {
+        size_t item = strcspn(list, ",");
+
+        if (item == size && strncmp(list, kind, size) == 0)
+            return true;
+        list += item;
+        list += *list == ',';
+        if (*list == '\0')
+            return false;
+    }
+    return list == NULL;
+}
+
+static bool is_asked_for(const struct hark_row *row, const struct hark_log_query *query,
+                         uint64_t until_ms)
+{
+    if (!kind_is_of(row->kind, query->kind) || row->time_ms < query->since_ms ||
+        row->time_ms > until_ms)
+        return false;
+    if (query->has_member && (row->author_of != HARK_KEY_OF_MEMBER || row->author != query->member))
+        return false;
+    return query->author == NULL || hark_key_equal(&row->author_key, query->author);
+}
+
+/* What is under way, after the log: in the order in which it would be logged now. */
+static int list_flight(struct lister *lister, const struct hark_log_query *query,
+                       struct hark_err *err)
+{
+    const struct hark_flight_entry *flight = NULL;
+    size_t count = 0;
+    int rc = hark_space_flight(lister->space, &flight, &count, err);
+
+    for (size_t i = 0; i < count && rc == 0; i++) {
+        struct hark_row row;
+        json_t *json = NULL;
+
+        if (query->limit != 0 && lister->listed >= query->limit)
+            break;
+        rc = hark_cmd_flight_row(lister->space, &flight[i], &row, err);
+        if (rc < 0 || !is_asked_for(&row, query, lister->until_ms))
+            continue;
+        lister->listed++;
+        if (!lister->cmd->globals.json) {
+            rc = hark_cmd_row_print(lister->cmd, lister->space, &row, err);
+            continue;
+        }
+        rc = hark_cmd_row_json(lister->space, &row, &json, err);
+        if (rc == 0)
+            rc = hark_print_json(lister->cmd->out, json, err);
+    }
+    return rc;
+}
+
 struct log_options {
-    const char *kind, *author, *since, *until, *limit, *after;
+    const char *kind, *author, *since, *until, *limit, *after, *in_flight;
 };
 
 static int parse_log(struct hark_cmd *cmd, struct log_options *log, struct hark_log_query *query,
                      uint64_t *until_ms, struct hark_err *err)
 {
     const struct hark_option options[] = {
-        {.name = "kind", .value = &log->kind},   {.name = "author", .value = &log->author},
-        {.name = "since", .value = &log->since}, {.name = "until", .value = &log->until},
-        {.name = "limit", .value = &log->limit}, {.name = "after", .value = &log->after},
+        {.name = "kind", .value = &log->kind},
+        {.name = "author", .value = &log->author},
+        {.name = "since", .value = &log->since},
+        {.name = "until", .value = &log->until},
+        {.name = "limit", .value = &log->limit},
+        {.name = "after", .value = &log->after},
+        {.name = "in-flight", .flag = true, .value = &log->in_flight},
     };
     int rc = hark_cmd_options(cmd, options, sizeof(options) / sizeof(options[0]), 0, 0, err);
 
@@ -97,7 +161,12 @@ int hark_cmd_log(struct hark_cmd *cmd, struct hark_err *err)
     if (rc < 0 || (options.limit != NULL && query.limit == 0) ||
         (cmd->globals.has_at && cmd->globals.at == 0))
         return rc;
-    return hark_index_log(hark_space_index(lister.space), &query, list_row, &lister, err);
+    rc = hark_index_log(hark_space_index(lister.space), &query, list_row, &lister, err);
+    /* Scripts count on positions, and ask for what has none. At a size there is nothing
+     * under way. */
+    if (rc == 0 && !cmd->globals.has_at && (!cmd->globals.json || options.in_flight != NULL))
+        rc = list_flight(&lister, &query, err);
+    return rc;
 }
 
 /* --- search ----------------------------------------------------------------------- */

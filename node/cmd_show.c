@@ -25,25 +25,33 @@ static const struct {
     {"erased", "erased", "erase"},
 };
 
-static int row_json_at(struct hark_space *space, uint64_t position, json_t **out, bool *stands,
-                       struct hark_err *err)
+static int row_json(struct hark_space *space, const struct hark_row *row, json_t **out,
+                    struct hark_err *err)
 {
-    struct hark_row row = {0};
     char title[HARK_TITLE_SIZE] = "";
-    int rc = hark_index_row(hark_space_index(space), position, &row, err);
+    int rc = hark_cmd_title(space, row, title, sizeof(title), err);
 
     *out = NULL;
     if (rc == 0)
-        rc = hark_index_title(hark_space_index(space), position, title, sizeof(title), err);
-    if (rc == 0)
-        rc = hark_cmd_row_json(space, &row, out, err);
+        rc = hark_cmd_row_json(space, row, out, err);
     if (rc < 0)
         return rc;
-    *stands = row.verdict == 0;
     if (json_object_set_new(*out, "title", title[0] != '\0' ? hark_out_text(title) : json_null()) !=
         0)
         return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an answer");
     return 0;
+}
+
+static int append_row(struct hark_space *space, const struct hark_row *row, json_t *list,
+                      struct hark_err *err)
+{
+    json_t *json = NULL;
+    int rc = row_json(space, row, &json, err);
+
+    if (rc == 0 && json_array_append(list, json) != 0)
+        rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an answer");
+    json_decref(json);
+    return rc;
 }
 
 /* Standing entries of `kinds` about a position, appended to a list. */
@@ -53,18 +61,45 @@ static int about_json(struct hark_space *space, uint64_t position, const char *k
     const struct hark_log_query query = {.kind = kinds, .after = HARK_NONE, .re = position};
     uint64_t *positions = NULL;
     size_t count = 0;
-    int rc = hark_cmd_positions(space, &query, &positions, &count, err);
+    int rc = 0;
 
+    if (position == HARK_NONE) /* in flight: nothing in the log is about it */
+        return 0;
+    rc = hark_cmd_positions(space, &query, &positions, &count, err);
     for (size_t i = 0; i < count && rc == 0; i++) {
-        json_t *json = NULL;
-        bool stands = false;
+        struct hark_row row = {0};
 
-        rc = row_json_at(space, positions[i], &json, &stands, err);
-        if (rc == 0 && stands && json_array_append(list, json) != 0)
-            rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an answer");
-        json_decref(json);
+        rc = hark_index_row(hark_space_index(space), positions[i], &row, err);
+        if (rc == 0 && row.verdict == 0)
+            rc = append_row(space, &row, list, err);
     }
     free(positions);
+    return rc;
+}
+
+/* Entries in flight about it that would stand, votes apart: those are counted. */
+static int flight_json(struct hark_space *space, const struct hark_row *of, json_t *list,
+                       struct hark_err *err)
+{
+    const struct hark_flight_entry *flight = NULL;
+    size_t count = 0;
+    int rc = hark_space_flight(space, &flight, &count, err);
+
+    for (size_t i = 0; i < count && rc == 0; i++) {
+        const struct hark_entry *entry = &flight[i].entry;
+        struct hark_row row;
+
+        if (flight[i].code != 0 || flight[i].effect.verdict != 0 ||
+            strcmp(entry->kind, "vote") == 0)
+            continue;
+        for (size_t r = 0; r < entry->re_count && rc == 0; r++) {
+            if (!hark_hash_equal(&entry->re[r], &of->id))
+                continue;
+            rc = hark_cmd_flight_row(space, &flight[i], &row, err);
+            if (rc == 0)
+                rc = append_row(space, &row, list, err);
+        }
+    }
     return rc;
 }
 
@@ -72,30 +107,25 @@ static int about_json(struct hark_space *space, uint64_t position, const char *k
 static int thread_json(struct hark_space *space, const struct hark_row *of, json_t *list,
                        struct hark_err *err)
 {
-    struct hark_row row = *of;
+    struct hark_row row = *of, next = {0};
     int rc = 0;
 
     for (unsigned step = 0; step < ABOUT_MAX && row.re_count > 0 && rc == 0; step++) {
         for (size_t i = 0; i < row.re_count && rc == 0; i++) {
-            bool found = false, stands = false;
-            uint64_t position = 0;
-            json_t *json = NULL;
+            char hex[HARK_HEX_SIZE];
 
-            rc = hark_state_find_entry(hark_space_state(space), &row.re[i], &found, &position, err);
-            if (rc == 0 && found)
-                rc = row_json_at(space, position, &json, &stands, err);
-            if (rc == 0 && found && json_array_append(list, json) != 0)
-                rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an answer");
-            json_decref(json);
-            if (!found)
-                return rc; /* a void entry may name anything */
+            hark_hash_hex(hex, &row.re[i]);
+            rc = hark_cmd_row(space, hex, &next, err);
+            if (rc == HARK_E_NOT_FOUND)
+                return 0; /* a void entry may name anything */
+            if (rc == 0)
+                rc = append_row(space, &next, list, err);
         }
         if (rc == 0) {
-            struct hark_row next = {0};
             char hex[HARK_HEX_SIZE];
 
             hark_hash_hex(hex, &row.re[0]);
-            rc = hark_index_find(hark_space_index(space), hex, &next, err);
+            rc = hark_cmd_row(space, hex, &next, err);
             row = next;
         }
     }
@@ -106,38 +136,49 @@ static int add_tally(struct hark_space *space, const struct hark_row *row, json_
                      struct hark_err *err)
 {
     struct hark_tally tally;
-    json_t *json = NULL;
+    json_t *json = NULL, *in_flight = NULL;
     int rc;
 
     if (strcmp(row->kind, "idea") != 0)
         return json_object_set_new(show, "tally", json_null()) != 0
                    ? hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an answer")
                    : 0;
-    rc = hark_index_tally(hark_space_index(space), row->position, NULL, 0, 0, &tally, err);
+    rc = hark_cmd_tally_of(space, row, NULL, 0, 0, &tally, err);
+    if (rc == 0)
+        rc = hark_cmd_votes_in_flight(space, row, NULL, 0, &in_flight, err);
     if (rc == 0)
         rc = hark_cmd_tally_json(&tally, &json, err);
-    if (rc == 0 && json_object_set_new(show, "tally", json) != 0)
+    if (rc < 0) {
+        json_decref(in_flight);
+        return rc;
+    }
+    if (json_object_set_new(json, "in_flight", in_flight) != 0 ||
+        json_object_set(show, "tally", json) != 0)
         rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an answer");
+    json_decref(json);
     return rc;
 }
 
 static int show_json(struct hark_space *space, const struct hark_row *row, json_t *show,
                      struct hark_err *err)
 {
-    json_t *entry = NULL, *about = json_array();
-    bool stands = false;
-    int rc = row_json_at(space, row->position, &entry, &stands, err);
+    json_t *entry = NULL, *about = json_array(), *flying = json_array();
+    int rc = row_json(space, row, &entry, err);
 
     if (rc == 0)
         rc = thread_json(space, row, about, err);
+    if (rc == 0)
+        rc = flight_json(space, row, flying, err);
     if (rc < 0) {
         json_decref(entry);
         json_decref(about);
+        json_decref(flying);
         return rc;
     }
     if (json_object_set_new(show, "format", json_string("hark/show/1")) != 0 ||
         json_object_set_new(show, "entry", entry) != 0 ||
-        json_object_set_new(show, "about", about) != 0)
+        json_object_set_new(show, "about", about) != 0 ||
+        json_object_set_new(show, "in_flight", flying) != 0)
         return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an answer");
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]) && rc == 0; i++) {
         json_t *list = json_array();
@@ -182,9 +223,7 @@ static int print_list(struct hark_cmd *cmd, struct hark_space *space, const char
         struct hark_row row = {0};
 
         if (rc == 0)
-            rc = hark_index_row(hark_space_index(space),
-                                (uint64_t)json_integer_value(json_object_get(item, "position")),
-                                &row, err);
+            rc = hark_cmd_row(space, json_string_value(json_object_get(item, "id")), &row, err);
         if (rc == 0)
             rc = hark_cmd_row_print(cmd, space, &row, err);
     }
@@ -204,8 +243,11 @@ static int print_head(struct hark_cmd *cmd, struct hark_space *space, const stru
     hark_git_id_hex(commit, &row->git_id);
     hark_key_hex(key, &row->author_key);
     hark_time_encode(time, row->time_ms);
-    (void)fprintf(cmd->out, "%s %s\ncommit   %s\nposition %" PRIu64 "\nauthor   ", row->kind, id,
-                  commit, row->position);
+    (void)fprintf(cmd->out, "%s %s\ncommit   %s\nposition ", row->kind, id, commit);
+    if (row->position != HARK_NONE)
+        (void)fprintf(cmd->out, "%" PRIu64 "\nauthor   ", row->position);
+    else
+        (void)fputs("none yet: in flight\nauthor   ", cmd->out);
     hark_print_line(cmd->out, name);
     (void)fprintf(cmd->out, ", key %.12s, entry %" PRIu64 " of that key\ntime     %s\n", key,
                   row->seq, time);
@@ -231,6 +273,7 @@ static void print_tally(struct hark_cmd *cmd, const json_t *tally)
                       json_integer_value(json_object_get(counts, names[i])));
     (void)fprintf(cmd->out, "  of %" JSON_INTEGER_FORMAT " members\n",
                   json_integer_value(json_object_get(tally, "eligible")));
+    hark_cmd_print_in_flight(cmd->out, json_object_get(tally, "in_flight"));
 }
 
 static int print_show(struct hark_cmd *cmd, struct hark_space *space, const struct hark_row *row,
@@ -251,6 +294,8 @@ static int print_show(struct hark_cmd *cmd, struct hark_space *space, const stru
     rc = print_list(cmd, space, "about", json_object_get(show, "about"), err);
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]) && rc == 0; i++)
         rc = print_list(cmd, space, parts[i].title, json_object_get(show, parts[i].key), err);
+    if (rc == 0)
+        rc = print_list(cmd, space, "in flight", json_object_get(show, "in_flight"), err);
     return rc;
 }
 
@@ -283,8 +328,6 @@ static int wordings(struct hark_space *space, struct hark_row *row, json_t *list
                     struct hark_err *err)
 {
     char hex[HARK_HEX_SIZE];
-    json_t *json = NULL;
-    bool stands = false;
     int rc = 0;
 
     if (strcmp(row->kind, "revision") == 0 && row->re_count == 1) {
@@ -292,10 +335,7 @@ static int wordings(struct hark_space *space, struct hark_row *row, json_t *list
         rc = hark_cmd_row(space, hex, row, err);
     }
     if (rc == 0)
-        rc = row_json_at(space, row->position, &json, &stands, err);
-    if (rc == 0 && json_array_append(list, json) != 0)
-        rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an answer");
-    json_decref(json);
+        rc = append_row(space, row, list, err);
     if (rc == 0)
         rc = about_json(space, row->position, "revision", list, err);
     return rc;

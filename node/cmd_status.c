@@ -1,5 +1,5 @@
 /*
- * hark status, and the small verbs of a house: outbox, reindex, gc.
+ * hark status, and the small verbs of a house: reindex, gc.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "node/cmd_internal.h"
+#include "node/outbox.h"
 
 #ifndef HARK_VERSION
 #define HARK_VERSION "unknown"
@@ -25,6 +26,8 @@ static int no_memory(struct hark_err *err)
 
 struct totals {
     uint64_t log, index;
+    uint64_t outbox[4]; /* by enum hark_out_state */
+    json_t *alerts;
 };
 
 static int role_here(struct hark_cmd *cmd, struct hark_space *space, const char **out,
@@ -76,6 +79,119 @@ static int gather(struct hark_cmd *cmd, struct hark_space *space, struct facts *
     return rc;
 }
 
+/* --- what waits ---------------------------------------------------------------------- */
+
+static int count_outbox(struct hark_space *space, struct totals *totals, struct hark_err *err)
+{
+    struct hark_outbox *outbox = NULL;
+    uint64_t counts[4];
+    int rc;
+
+    if (!hark_space_has_outbox(space))
+        return 0;
+    rc = hark_space_outbox_tend(space, hark_now_ms(), NULL, err);
+    if (rc == 0)
+        rc = hark_space_outbox(space, &outbox, err);
+    if (rc == 0)
+        rc = hark_outbox_counts(outbox, counts, err);
+    for (size_t i = 0; i < 4 && rc == 0; i++)
+        totals->outbox[i] += counts[i];
+    return rc;
+}
+
+/* Entries that wait, and then those of one intake that wait too long. */
+struct late {
+    hark_node_name node;
+    uint64_t count, oldest_ms;
+};
+struct lateness {
+    struct late *list;
+    size_t count;
+};
+
+static struct late *add_late(struct lateness *lateness)
+{
+    struct late *grown = realloc(lateness->list, (lateness->count + 1) * sizeof(*grown));
+
+    if (grown == NULL)
+        return NULL;
+    lateness->list = grown;
+    return &grown[lateness->count++];
+}
+
+static int see_waiting(void *arg, const struct hark_waiting *waiting, struct hark_err *err)
+{
+    struct late *late = add_late(arg);
+
+    if (late == NULL)
+        return no_memory(err);
+    *late = (struct late){.count = 1, .oldest_ms = waiting->accepted_ms};
+    (void)snprintf(late->node, sizeof(late->node), "%s", waiting->node);
+    return 0;
+}
+
+static int compare_late(const void *a, const void *b)
+{
+    const struct late *left = a, *right = b;
+
+    return left->oldest_ms < right->oldest_ms ? -1 : left->oldest_ms > right->oldest_ms;
+}
+
+/* Of the entries that wait, the `overdue` oldest, counted by intake. */
+static void group_late(struct lateness *lateness, uint64_t overdue)
+{
+    size_t groups = 0, count = lateness->count < overdue ? lateness->count : (size_t)overdue;
+
+    if (lateness->count > 0)
+        qsort(lateness->list, lateness->count, sizeof(*lateness->list), compare_late);
+    for (size_t i = 0; i < count; i++) {
+        size_t at = 0;
+
+        while (at < groups && strcmp(lateness->list[at].node, lateness->list[i].node) != 0)
+            at++;
+        if (at < groups)
+            lateness->list[at].count++;
+        else
+            lateness->list[groups++] = lateness->list[i];
+    }
+    lateness->count = groups;
+}
+
+static int overdue_alert(struct hark_space *space, const struct late *late, json_t *alerts,
+                         struct hark_err *err)
+{
+    char message[200], time[HARK_TIME_SIZE + 1];
+
+    hark_time_encode(time, late->oldest_ms);
+    (void)snprintf(message, sizeof(message),
+                   "overdue: %" PRIu64 " entr%s of %s not taken over since %s", late->count,
+                   late->count == 1 ? "y" : "ies", late->node, time);
+    if (json_array_append_new(
+            alerts, json_pack("{s:s, s:o, s:s, s:I, s:o, s:s}", "name", "overdue", "space",
+                              hark_out_hex(hark_space_id(space)->bytes, HARK_HASH_SIZE), "node",
+                              late->node, "count", (json_int_t)late->count, "since",
+                              hark_out_time(late->oldest_ms), "message", message)) != 0)
+        return no_memory(err);
+    return 0;
+}
+
+/* What the home should have taken over by now, intake by intake. */
+static int add_overdue(struct hark_space *space, json_t *alerts, struct hark_err *err)
+{
+    struct lateness lateness = {0};
+    uint64_t count = 0, oldest_ms = 0;
+    int rc = hark_space_overdue(space, hark_now_ms(), &count, &oldest_ms, err);
+
+    if (rc < 0 || count == 0)
+        return rc;
+    rc = hark_space_each_waiting(space, see_waiting, &lateness, err);
+    group_late(&lateness, count);
+    for (size_t i = 0; i < lateness.count && rc == 0; i++)
+        rc = overdue_alert(space, &lateness.list[i], alerts, err);
+    free(lateness.list);
+    return rc;
+}
+
 static int space_json(struct hark_cmd *cmd, const struct hark_hash *id, struct totals *totals,
                       json_t *list, struct hark_err *err)
 {
@@ -88,6 +204,10 @@ static int space_json(struct hark_cmd *cmd, const struct hark_hash *id, struct t
 
     if (rc == 0)
         rc = gather(cmd, space, &facts, err);
+    if (rc == 0)
+        rc = count_outbox(space, totals, err);
+    if (rc == 0)
+        rc = add_overdue(space, totals->alerts, err);
     if (rc < 0) {
         json_decref(facts.charter);
         return rc;
@@ -253,8 +373,8 @@ static int disk_json(struct hark_cmd *cmd, const struct totals *totals, json_t *
 static int status_json(struct hark_cmd *cmd, json_t **out, struct hark_err *err)
 {
     json_t *spaces = json_array(), *peers = json_array(), *disk = NULL;
-    struct totals totals = {0};
-    int rc = spaces_json(cmd, &totals, spaces, err);
+    struct totals totals = {.alerts = json_array()};
+    int rc = totals.alerts == NULL ? no_memory(err) : spaces_json(cmd, &totals, spaces, err);
 
     if (rc == 0)
         rc = peers_json(cmd, peers, err);
@@ -263,17 +383,20 @@ static int status_json(struct hark_cmd *cmd, json_t **out, struct hark_err *err)
     if (rc < 0) {
         json_decref(spaces);
         json_decref(peers);
+        json_decref(totals.alerts);
         return rc;
     }
-    *out = json_pack("{s:s, s:{s:s, s:o, s:s, s:o, s:o}, s:o, s:o, s:{s:i, s:i}, s:o, s:[]}",
-                     "format", "hark/status/1", "node", "name", cmd->node->config->name, "key",
-                     hark_out_hex(hark_signer_key(cmd->node->identity.log)->bytes, HARK_KEY_SIZE),
-                     "version", HARK_VERSION, "pid",
-                     cmd->net != NULL ? json_integer((json_int_t)getpid()) : json_null(), "listen",
-                     cmd->node->config->listen[0] != '\0' ? json_string(cmd->node->config->listen)
-                                                          : json_null(),
-                     "spaces", spaces, "peers", peers, "outbox", "pending", 0, "refused", 0, "disk",
-                     disk, "alerts");
+    *out = json_pack(
+        "{s:s, s:{s:s, s:o, s:s, s:o, s:o}, s:o, s:o, s:{s:I, s:I, s:I}, s:o, s:o}", "format",
+        "hark/status/1", "node", "name", cmd->node->config->name, "key",
+        hark_out_hex(hark_signer_key(cmd->node->identity.log)->bytes, HARK_KEY_SIZE), "version",
+        HARK_VERSION, "pid", cmd->net != NULL ? json_integer((json_int_t)getpid()) : json_null(),
+        "listen",
+        cmd->node->config->listen[0] != '\0' ? json_string(cmd->node->config->listen) : json_null(),
+        "spaces", spaces, "peers", peers, "outbox", "pending",
+        (json_int_t)totals.outbox[HARK_OUT_PENDING], "accepted",
+        (json_int_t)totals.outbox[HARK_OUT_ACCEPTED], "refused",
+        (json_int_t)totals.outbox[HARK_OUT_REFUSED], "disk", disk, "alerts", totals.alerts);
     return *out == NULL ? no_memory(err) : 0;
 }
 
@@ -306,6 +429,28 @@ static void print_peers(FILE *out, json_t *peers)
     }
 }
 
+static void print_waiting(FILE *out, const json_t *status)
+{
+    const json_t *outbox = json_object_get(status, "outbox");
+    json_t *alert;
+    size_t i;
+
+    if (number_of(outbox, "pending") + number_of(outbox, "accepted") +
+            number_of(outbox, "refused") >
+        0)
+        (void)fprintf(out,
+                      "outbox %" JSON_INTEGER_FORMAT " pending, %" JSON_INTEGER_FORMAT
+                      " accepted, %" JSON_INTEGER_FORMAT " refused\n",
+                      number_of(outbox, "pending"), number_of(outbox, "accepted"),
+                      number_of(outbox, "refused"));
+    json_array_foreach(json_object_get(status, "alerts"), i, alert)
+    {
+        (void)fputs("alert ", out);
+        hark_print_line(out, text_of(alert, "message"));
+        (void)fputc('\n', out);
+    }
+}
+
 static void print_status(struct hark_cmd *cmd, const json_t *status)
 {
     const json_t *node = json_object_get(status, "node"), *disk = json_object_get(status, "disk");
@@ -326,6 +471,7 @@ static void print_status(struct hark_cmd *cmd, const json_t *status)
                       number_of(space, "members"), text_of(space, "state_hash"));
     }
     print_peers(cmd->out, json_object_get(status, "peers"));
+    print_waiting(cmd->out, status);
     (void)fprintf(cmd->out,
                   "disk  log %" JSON_INTEGER_FORMAT " KiB, index %" JSON_INTEGER_FORMAT
                   " KiB, free %" JSON_INTEGER_FORMAT " MiB\n",
@@ -350,20 +496,6 @@ int hark_cmd_status(struct hark_cmd *cmd, struct hark_err *err)
 }
 
 /* --- the house ------------------------------------------------------------------------ */
-
-/* Writing from afar comes with a later version: nothing can wait here yet. */
-int hark_cmd_outbox(struct hark_cmd *cmd, struct hark_err *err)
-{
-    int rc = hark_cmd_options(cmd, NULL, 0, 0, 0, err);
-
-    if (rc < 0)
-        return rc;
-    if (cmd->globals.json)
-        return hark_print_json(cmd->out, json_array(), err);
-    if (!cmd->globals.quiet)
-        (void)fputs("nothing is pending\n", cmd->out);
-    return 0;
-}
 
 /* Over the space that -s names, or all. */
 static int each_space(struct hark_cmd *cmd,

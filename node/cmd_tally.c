@@ -17,6 +17,7 @@ struct count {
     struct hark_space *space;
     struct hark_row subject;
     uint64_t below; /* 0: now */
+    bool now;       /* no size was asked for: what is in flight is told */
     size_t by_count;
     char by[BY_MAX][33];
     size_t where_count;
@@ -40,6 +41,131 @@ int hark_cmd_tally_json(const struct hark_tally *tally, json_t **out, struct har
     return *out == NULL ? hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an answer") : 0;
 }
 
+/* --- votes in flight ---------------------------------------------------------------- */
+
+struct vote {
+    uint32_t member;
+    const char *choice; /* NULL: it says nothing */
+};
+
+/* Is the member in all these cohorts? */
+static int is_within(struct hark_space *space, uint32_t member, const struct hark_cohort *where,
+                     size_t where_count, bool *within, struct hark_err *err)
+{
+    struct hark_cohort *of = NULL;
+    size_t count = 0;
+    int rc;
+
+    *within = true;
+    if (where_count == 0)
+        return 0;
+    rc = hark_index_member_cohorts(hark_space_index(space), member, &of, &count, err);
+    for (size_t w = 0; w < where_count && rc == 0 && *within; w++) {
+        bool found = false;
+
+        for (size_t i = 0; i < count && !found; i++)
+            found = strcmp(of[i].dimension, where[w].dimension) == 0 &&
+                    strcmp(of[i].value, where[w].value) == 0;
+        *within = found;
+    }
+    free(of);
+    return rc;
+}
+
+/* Does the entry in flight vote on the subject, as things stand? */
+static bool votes_on(const struct hark_flight_entry *flight, const struct hark_hash *subject)
+{
+    return flight->code == 0 && flight->effect.verdict == 0 &&
+           flight->effect.author_of == HARK_KEY_OF_MEMBER &&
+           strcmp(flight->entry.kind, "vote") == 0 && flight->entry.re_count == 1 &&
+           hark_hash_equal(&flight->entry.re[0], subject);
+}
+
+/* A member's later vote replaces the one before. `votes` has room for one more. */
+static void set_vote(struct vote *votes, size_t *count, uint32_t member, const char *choice)
+{
+    size_t at = 0;
+
+    while (at < *count && votes[at].member != member)
+        at++;
+    votes[at] = (struct vote){member, choice};
+    if (at == *count)
+        (*count)++;
+}
+
+static json_t *votes_json(const struct vote *votes, size_t count)
+{
+    static const char *const names[3] = {"agree", "disagree", "pass"};
+    json_int_t counts[3] = {0};
+
+    for (size_t i = 0; i < count; i++) {
+        for (size_t c = 0; c < 3; c++) {
+            if (votes[i].choice != NULL && strcmp(votes[i].choice, names[c]) == 0)
+                counts[c]++;
+        }
+    }
+    if (count == 0)
+        return json_null();
+    return json_pack("{s:I, s:I, s:I}", names[0], counts[0], names[1], counts[1], names[2],
+                     counts[2]);
+}
+
+int hark_cmd_votes_in_flight(struct hark_space *space, const struct hark_row *subject,
+                             const struct hark_cohort *where, size_t where_count, json_t **out,
+                             struct hark_err *err)
+{
+    const struct hark_flight_entry *flight = NULL;
+    struct vote *votes = NULL;
+    size_t count = 0, voted = 0;
+    int rc = hark_space_flight(space, &flight, &count, err);
+
+    *out = NULL;
+    if (rc == 0 && count > 0) {
+        votes = calloc(count, sizeof(*votes));
+        if (votes == NULL)
+            rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for votes");
+    }
+    for (size_t i = 0; i < count && rc == 0 && votes != NULL; i++) {
+        bool within = false;
+
+        if (!votes_on(&flight[i], &subject->id))
+            continue;
+        rc = is_within(space, flight[i].effect.author, where, where_count, &within, err);
+        if (rc == 0 && within)
+            set_vote(votes, &voted, flight[i].effect.author,
+                     json_string_value(json_object_get(flight[i].json, "choice")));
+    }
+    if (rc == 0) {
+        *out = votes_json(votes, voted);
+        if (*out == NULL)
+            rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an answer");
+    }
+    free(votes);
+    return rc;
+}
+
+void hark_cmd_print_in_flight(FILE *out, const json_t *votes)
+{
+    if (!json_is_object(votes))
+        return;
+    (void)fprintf(out,
+                  "in flight, not counted: agree %" JSON_INTEGER_FORMAT
+                  "  disagree %" JSON_INTEGER_FORMAT "  pass %" JSON_INTEGER_FORMAT "\n",
+                  json_integer_value(json_object_get(votes, "agree")),
+                  json_integer_value(json_object_get(votes, "disagree")),
+                  json_integer_value(json_object_get(votes, "pass")));
+}
+
+int hark_cmd_tally_of(struct hark_space *space, const struct hark_row *subject,
+                      const struct hark_cohort *where, size_t where_count, uint64_t below,
+                      struct hark_tally *out, struct hark_err *err)
+{
+    /* The founding entry has no votes: who might vote is counted all the same. */
+    return hark_index_tally(hark_space_index(space),
+                            subject->position != HARK_NONE ? subject->position : 0, where,
+                            where_count, subject->position != HARK_NONE ? below : 0, out, err);
+}
+
 static int at_json(const struct count *count, json_t **out, struct hark_err *err)
 {
     uint64_t size =
@@ -61,8 +187,8 @@ static int one_group(struct count *count, json_t *groups, struct hark_err *err)
 {
     struct hark_tally tally;
     json_t *json = NULL, *cohort = json_object();
-    int rc = hark_index_tally(hark_space_index(count->space), count->subject.position, count->where,
-                              count->where_count + count->by_count, count->below, &tally, err);
+    int rc = hark_cmd_tally_of(count->space, &count->subject, count->where,
+                               count->where_count + count->by_count, count->below, &tally, err);
 
     for (size_t i = 0; i < count->by_count && rc == 0; i++) {
         const struct hark_cohort *of = &count->where[count->where_count + i];
@@ -145,6 +271,7 @@ static int parse_tally(struct hark_cmd *cmd, struct count *count, struct hark_er
     if (rc == 0 && strcmp(count->subject.kind, "idea") != 0)
         rc = hark_err_set(err, HARK_E_USAGE, "%s is a %s; votes are on ideas", cmd->argv[1],
                           count->subject.kind);
+    count->now = !cmd->globals.has_at;
     if (rc == 0 && cmd->globals.has_at) {
         uint64_t size = hark_state_size(hark_space_state(count->space));
 
@@ -175,11 +302,14 @@ static json_t *by_json(const struct count *count)
 static int tally_json(struct count *count, json_t **out, struct hark_err *err)
 {
     struct hark_tally tally;
-    json_t *at = NULL, *groups = NULL;
-    int rc = hark_index_tally(hark_space_index(count->space), count->subject.position, count->where,
-                              count->where_count, count->below, &tally, err);
+    json_t *at = NULL, *groups = NULL, *in_flight = NULL;
+    int rc = hark_cmd_tally_of(count->space, &count->subject, count->where, count->where_count,
+                               count->below, &tally, err);
 
     *out = NULL;
+    if (rc == 0 && count->now)
+        rc = hark_cmd_votes_in_flight(count->space, &count->subject, count->where,
+                                      count->where_count, &in_flight, err);
     if (rc == 0)
         rc = at_json(count, &at, err);
     if (rc == 0 && count->by_count > 0) {
@@ -189,16 +319,17 @@ static int tally_json(struct count *count, json_t **out, struct hark_err *err)
     if (rc < 0) {
         json_decref(at);
         json_decref(groups);
+        json_decref(in_flight);
         return rc;
     }
-    *out = json_pack("{s:s, s:o, s:o, s:o, s:I, s:I, s:o, s:n, s:I, s:I, s:o, s:o}", "format",
+    *out = json_pack("{s:s, s:o, s:o, s:o, s:I, s:I, s:o, s:o, s:I, s:I, s:o, s:o}", "format",
                      "hark/tally/1", "space",
                      hark_out_hex(hark_space_id(count->space)->bytes, HARK_HASH_SIZE), "subject",
                      hark_out_hex(count->subject.id.bytes, HARK_HASH_SIZE), "at", at, "eligible",
                      (json_int_t)tally.eligible, "voters", (json_int_t)tally.voters, "counts",
-                     counts_json(&tally), "in_flight", "silent", (json_int_t)tally.silent, "erased",
-                     (json_int_t)tally.erased, "by", by_json(count), "groups",
-                     groups != NULL ? groups : json_array());
+                     counts_json(&tally), "in_flight", in_flight != NULL ? in_flight : json_null(),
+                     "silent", (json_int_t)tally.silent, "erased", (json_int_t)tally.erased, "by",
+                     by_json(count), "groups", groups != NULL ? groups : json_array());
     return *out == NULL ? hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an answer") : 0;
 }
 
@@ -226,6 +357,7 @@ static void print_tally(struct hark_cmd *cmd, const json_t *tally)
     size_t i;
 
     print_counts(cmd->out, tally);
+    hark_cmd_print_in_flight(cmd->out, json_object_get(tally, "in_flight"));
     json_array_foreach(json_object_get(tally, "groups"), i, group)
     {
         (void)fputs(" ", cmd->out);
