@@ -13,6 +13,12 @@
  *   the ones on which too much is under way.
  * - A ROUTER cannot be told to drop a peer (only its draft interface can); ending
  *   the TCP connection by its descriptor does the same.
+ * - When a connection breaks while its input waits at a high-water mark, a heartbeat
+ *   of ours, or one of the peer's among the bytes that are left, ends the process
+ *   (stream_engine_base.cpp: an assertion in out_event). A peer could do that at
+ *   will, by flooding us and then going away. So there is no high-water mark for what
+ *   comes: the guard ends the connection of who sends faster than we take it, and
+ *   what is left of a connection that is gone is thrown away.
  * - A ROUTER takes the routing id that a peer gives itself. Ids are used here for
  *   the way back only; who a peer is, is what ZAP says of each message.
  */
@@ -50,8 +56,12 @@
 #define ROUTES_PEER_MAX 4u   /* connections of one peer that are remembered */
 #define ROUTING_ID_MAX  255u /* ZMTP's limit */
 #define FRAMES_MAX      3u
-#define DRAIN_MAX       256u /* frames thrown away in one go */
-#define ROUND_MAX       64u  /* messages taken from one socket before the others have their turn */
+#define DRAIN_MAX       256u /* frames of one message thrown away in one go */
+/* Taken from one socket before the others have their turn: messages handed over,
+ * frames thrown away, time. */
+#define ROUND_MAX       64u
+#define ROUND_FRAMES    100000u
+#define ROUND_MS        20u
 #define REMAKE_FIRST_MS 2000u
 #define REMAKE_LAST_MS  30000u
 #define SILENT_MS       60000u
@@ -155,14 +165,17 @@ static int set_common(void *socket, const struct hark_box *box, struct hark_err 
     static const struct option options[] = {
         {ZMQ_LINGER, 0},
         {ZMQ_SNDHWM, 16},
-        {ZMQ_RCVHWM, 16},
         {ZMQ_HANDSHAKE_IVL, 30000},
         {ZMQ_HEARTBEAT_IVL, 10000},
         {ZMQ_HEARTBEAT_TIMEOUT, 30000},
         {ZMQ_HEARTBEAT_TTL, 30000},
     };
+    struct option received = {ZMQ_RCVHWM, hark_guard_can_measure() ? 0 : 16};
     int64_t frame_max = HARK_LOAD_MAX + CURVE_OVERHEAD;
     int rc = set_options(socket, options, sizeof(options) / sizeof(options[0]), err);
+    if (rc == 0) {
+        rc = set_options(socket, &received, 1, err);
+    }
     if (rc == 0 &&
         (zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &frame_max, sizeof(frame_max)) != 0 ||
          zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, hark_box_secret(box), HARK_KEY_SIZE) != 0)) {
@@ -798,11 +811,63 @@ static void sweep_routes(struct hark_edge *edge)
     }
 }
 
+/* ---- connections come and go ---- */
+
+static void router_events(struct hark_edge *edge)
+{
+    uint16_t event = 0;
+    int fd = -1;
+    while (edge->router_monitor != NULL && next_event(edge->router_monitor, &event, &fd)) {
+        if (event == ZMQ_EVENT_ACCEPTED) {
+            hark_guard_opened(edge->guard, fd, NULL, monotonic_ms());
+            continue;
+        }
+        hark_guard_closed(edge->guard, fd);
+        for (size_t i = 0; i < edge->route_count; i++) {
+            edge->routes[i].fd = edge->routes[i].fd == fd ? -1 : edge->routes[i].fd;
+        }
+    }
+}
+
+static void link_events(struct hark_edge *edge, struct link *link)
+{
+    uint16_t event = 0;
+    int fd = -1;
+    while (link->monitor != NULL && next_event(link->monitor, &event, &fd)) {
+        if (event == ZMQ_EVENT_CONNECTED) {
+            hark_guard_opened(edge->guard, fd, &link->peer, monotonic_ms());
+            link->fd = fd;
+        } else {
+            hark_guard_closed(edge->guard, fd);
+            link->fd = link->fd == fd ? -1 : link->fd;
+        }
+    }
+}
+
 /* ---- receiving ---- */
+
+/* The descriptor of the connection that a frame came over. libzmq calls asking for
+ * it deprecated, since it may be closed by now: the guard is told when it is. */
+static int descriptor_of(zmq_msg_t *frame)
+{
+    uint64_t fd = 0;
+    const char *text = zmq_msg_gets(frame, "__fd");
+    return text != NULL && hark_decimal_decode(&fd, hark_span_str(text), INT_MAX, NULL) == 0
+               ? (int)fd
+               : -1;
+}
+
+/* A frame has been taken. On the wire it was longer by ZMTP's length and flags, and
+ * by what CURVE adds: "\x07MESSAGE", a nonce, flags, a MAC. */
+static void took(const struct hark_edge *edge, zmq_msg_t *frame)
+{
+    size_t size = zmq_msg_size(frame) + 8 + 8 + 1 + 16;
+    hark_guard_took(edge->guard, descriptor_of(frame), size + (size > 255 ? 9 : 2));
+}
 
 /* Throws away the rest of a message, at most so many frames at a time: what a
  * peer sends without end must not keep the others waiting. True: there is more. */
-static bool drain(void *socket)
+static bool drain(const struct hark_edge *edge, void *socket)
 {
     zmq_msg_t frame;
     bool more = true;
@@ -811,18 +876,21 @@ static bool drain(void *socket)
         if (zmq_msg_recv(&frame, socket, ZMQ_DONTWAIT) < 0) {
             break;
         }
+        took(edge, &frame);
         more = zmq_msg_more(&frame);
     }
     (void)zmq_msg_close(&frame);
     return more;
 }
 
-/* Takes a message of at most `max` frames (initialised by the caller); gives how
- * many it has, max + 1 for more, 0 if there is none. */
-static size_t receive(void *socket, bool *draining, zmq_msg_t *frames, size_t max)
+/* Takes a message of at most `max` frames (initialised by the caller), of which the
+ * first `own` are not the peer's; gives how many it has, max + 1 for more, 0 if there
+ * is none. */
+static size_t receive(const struct hark_edge *edge, void *socket, bool *draining, zmq_msg_t *frames,
+                      size_t own, size_t max)
 {
     if (*draining) {
-        *draining = drain(socket);
+        *draining = drain(edge, socket);
     }
     if (*draining) {
         return 0;
@@ -831,12 +899,15 @@ static size_t receive(void *socket, bool *draining, zmq_msg_t *frames, size_t ma
         if (zmq_msg_recv(&frames[count], socket, ZMQ_DONTWAIT) < 0) {
             return 0;
         }
+        if (count >= own) {
+            took(edge, &frames[count]);
+        }
         if (!zmq_msg_more(&frames[count])) {
             return count + 1;
         }
     }
     *draining = true;
-    *draining = drain(socket);
+    *draining = drain(edge, socket);
     return max + 1;
 }
 
@@ -857,62 +928,76 @@ static bool peer_of(zmq_msg_t *frame, struct hark_key *peer)
     return user != NULL && hark_key_from_hex(peer, hark_span_str(user), NULL) == 0;
 }
 
-/* The descriptor of the connection that a frame came over. libzmq calls asking for
- * it deprecated, since it may be closed by now: the guard is told when it is. */
-static int descriptor_of(zmq_msg_t *frame)
-{
-    uint64_t fd = 0;
-    const char *text = zmq_msg_gets(frame, "__fd");
-    return text != NULL && hark_decimal_decode(&fd, hark_span_str(text), INT_MAX, NULL) == 0
-               ? (int)fd
-               : -1;
-}
+/* What came of taking a message. */
+enum took {
+    TOOK_NONE,
+    TOOK_AWAY, /* thrown away: nobody waits for an answer */
+    TOOK_OVER, /* handed over */
+};
 
-static bool take_from_router(struct hark_edge *edge)
+static enum took take_from_router(struct hark_edge *edge)
 {
     zmq_msg_t frames[1 + FRAMES_MAX];
     struct hark_key peer;
+    enum took took_it = TOOK_NONE;
     for (size_t i = 0; i < 1 + FRAMES_MAX; i++) {
         (void)zmq_msg_init(&frames[i]);
     }
-    size_t count = receive(edge->router, &edge->draining, frames, 1 + FRAMES_MAX);
+    size_t count = receive(edge, edge->router, &edge->draining, frames, 1, 1 + FRAMES_MAX);
+    if (count > 0) {
+        took_it = TOOK_AWAY;
+    }
     if (count > 1 && peer_of(&frames[1], &peer)) {
         struct hark_span id = hark_span(zmq_msg_data(&frames[0]), zmq_msg_size(&frames[0]));
         int fd = descriptor_of(&frames[1]);
-        hark_guard_heard(edge->guard, fd, &peer);
-        struct route *route = route_of(edge, id, &peer);
+        if (!hark_guard_has(edge->guard, fd, &peer)) {
+            router_events(edge); /* it may be new */
+        }
+        struct route *route =
+            hark_guard_has(edge->guard, fd, &peer) ? route_of(edge, id, &peer) : NULL;
         if (route != NULL) {
+            hark_guard_heard(edge->guard, fd, &peer);
             route->fd = fd;
         }
         if (route != NULL && still_allowed(edge, route)) {
+            took_it = TOOK_OVER;
             hand_over(edge, &peer, route->via, frames + 1, count - 1);
         }
     }
     for (size_t i = 0; i < 1 + FRAMES_MAX; i++) {
         (void)zmq_msg_close(&frames[i]);
     }
-    return count > 0;
+    return took_it;
 }
 
-static bool take_from_link(struct hark_edge *edge, struct link *link)
+static enum took take_from_link(struct hark_edge *edge, struct link *link)
 {
     zmq_msg_t frames[FRAMES_MAX];
     struct hark_key peer = link->peer; /* a handler may disconnect */
+    enum took took_it = TOOK_NONE;
     for (size_t i = 0; i < FRAMES_MAX; i++) {
         (void)zmq_msg_init(&frames[i]);
     }
-    size_t count =
-        link->socket == NULL ? 0 : receive(link->socket, &link->draining, frames, FRAMES_MAX);
+    size_t count = link->socket == NULL
+                       ? 0
+                       : receive(edge, link->socket, &link->draining, frames, 0, FRAMES_MAX);
     if (count > 0) {
-        hark_guard_heard(edge->guard, descriptor_of(&frames[0]), &peer);
-        link->heard_ms = monotonic_ms();
-        link->patience_ms = REMAKE_FIRST_MS;
-        hand_over(edge, &peer, HARK_VIA_OURS, frames, count);
+        int fd = descriptor_of(&frames[0]);
+        took_it = TOOK_AWAY;
+        if (fd != link->fd) {
+            link_events(edge, link);
+        }
+        if (fd == link->fd) {
+            took_it = TOOK_OVER;
+            link->heard_ms = monotonic_ms();
+            link->patience_ms = REMAKE_FIRST_MS;
+            hand_over(edge, &peer, HARK_VIA_OURS, frames, count);
+        }
     }
     for (size_t i = 0; i < FRAMES_MAX; i++) {
         (void)zmq_msg_close(&frames[i]);
     }
-    return count > 0;
+    return took_it;
 }
 
 /* ---- sending ---- */
@@ -1034,37 +1119,6 @@ int hark_edge_send(struct hark_edge *edge, const struct hark_key *peer, uint64_t
 
 /* ---- watching over the connections ---- */
 
-static void router_events(struct hark_edge *edge)
-{
-    uint16_t event = 0;
-    int fd = -1;
-    while (edge->router_monitor != NULL && next_event(edge->router_monitor, &event, &fd)) {
-        if (event == ZMQ_EVENT_ACCEPTED) {
-            hark_guard_opened(edge->guard, fd, NULL, monotonic_ms());
-            continue;
-        }
-        hark_guard_closed(edge->guard, fd);
-        for (size_t i = 0; i < edge->route_count; i++) {
-            edge->routes[i].fd = edge->routes[i].fd == fd ? -1 : edge->routes[i].fd;
-        }
-    }
-}
-
-static void link_events(struct hark_edge *edge, struct link *link)
-{
-    uint16_t event = 0;
-    int fd = -1;
-    while (link->monitor != NULL && next_event(link->monitor, &event, &fd)) {
-        if (event == ZMQ_EVENT_CONNECTED) {
-            hark_guard_opened(edge->guard, fd, &link->peer, monotonic_ms());
-            link->fd = fd;
-        } else {
-            hark_guard_closed(edge->guard, fd);
-            link->fd = link->fd == fd ? -1 : link->fd;
-        }
-    }
-}
-
 /* A connection was ended for what came over it. That was no message, and counts
  * against the peer like one of too many frames. */
 static void on_ended(void *arg, int fd, const struct hark_key *whose, bool ours)
@@ -1145,12 +1199,24 @@ static bool stopped(const struct hark_edge *edge)
     return atomic_load(&edge->stop);
 }
 
+/* May the round go on? */
+struct round {
+    uint64_t until_ms;
+    size_t over, away;
+};
+
+static bool goes_on(const struct hark_edge *edge, struct round *round, enum took took_it)
+{
+    round->over += took_it == TOOK_OVER;
+    round->away += took_it == TOOK_AWAY;
+    return took_it != TOOK_NONE && !stopped(edge) && round->over < ROUND_MAX &&
+           round->away < ROUND_FRAMES && (took_it == TOOK_AWAY || monotonic_ms() < round->until_ms);
+}
+
 static void read_router(struct hark_edge *edge)
 {
-    for (size_t i = 0; i < ROUND_MAX && !stopped(edge); i++) {
-        if (!take_from_router(edge)) {
-            return;
-        }
+    struct round round = {.until_ms = monotonic_ms() + ROUND_MS};
+    while (goes_on(edge, &round, take_from_router(edge))) {
     }
 }
 
@@ -1158,11 +1224,10 @@ static void read_router(struct hark_edge *edge)
  * remade, the connection. */
 static void read_link(struct hark_edge *edge, const struct hark_key *peer)
 {
-    for (size_t i = 0; i < ROUND_MAX && !stopped(edge); i++) {
-        struct link *link = find_link(edge, peer);
-        if (link == NULL || !take_from_link(edge, link)) {
-            return;
-        }
+    struct round round = {.until_ms = monotonic_ms() + ROUND_MS};
+    struct link *link = find_link(edge, peer);
+    while (link != NULL && goes_on(edge, &round, take_from_link(edge, link))) {
+        link = find_link(edge, peer);
     }
 }
 

@@ -7,11 +7,11 @@
  *
  *     a frame                     16 MiB and CURVE's own (ZMQ_MAXMSGSIZE); who sends more is
  *                                 disconnected
- *     a queue                     16 messages each way (ZMQ_SNDHWM, ZMQ_RCVHWM): a slow peer
- *                                 loses messages rather than holding us up
- *     what a peer leaves unread   24 MiB, or one message
- *     what is under way to us     40 MiB a connection without a whole message, 128 MiB in
- *                                 all (edge_guard.h); who sends more is disconnected
+ *     what goes to a peer         16 messages (ZMQ_SNDHWM), and 24 MiB unread, or one
+ *                                 message: a slow peer loses messages rather than holding us up
+ *     what comes from a peer      32 MiB a connection that are not taken yet, 96 MiB in all
+ *                                 (edge_guard.h); who sends faster is disconnected, and what is
+ *                                 left of a connection that is gone is thrown away
  *     a peer's connections to us  4; the one least recently used is ended
  *     connections                 4,096, of which 256 of whom nothing was heard yet
  *     a handshake                 30 s (ZMQ_HANDSHAKE_IVL)

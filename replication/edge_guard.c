@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #define FDS_MAX 65536
 #define NOWHERE UINT32_MAX
@@ -22,15 +23,14 @@
 struct connection {
     int fd;
     bool ours, known; /* known: `key` says whose it is */
-    bool heard;       /* since the last check */
     struct hark_key key;
     struct sockaddr_storage address;
     socklen_t address_size;
     uint64_t opened_ms;
-    uint64_t received, received_ms; /* when its last whole message had come */
-    uint64_t pending;               /* as of the last check */
-    uint64_t handed, acknowledged;  /* handed over for sending since `acknowledged` bytes had
-                                       arrived there */
+    uint64_t taken;
+    uint64_t pending;              /* as of the last check */
+    uint64_t handed, acknowledged; /* handed over for sending since `acknowledged` bytes had
+                                      arrived there */
 };
 
 struct hark_guard {
@@ -58,6 +58,17 @@ static bool read_totals(int fd, struct totals *out)
     out->received = info.tcpi_bytes_received;
     out->acknowledged = info.tcpi_bytes_acked;
     return true;
+}
+
+bool hark_guard_can_measure(void)
+{
+    struct totals totals = {0};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool can = fd >= 0 && read_totals(fd, &totals);
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    return can;
 }
 
 /* A descriptor may have been closed, and given out again, since we were told. */
@@ -178,8 +189,7 @@ static struct connection *oldest_stranger(struct hark_guard *guard)
 void hark_guard_opened(struct hark_guard *guard, int fd, const struct hark_key *whose,
                        uint64_t now_ms)
 {
-    struct connection c = {
-        .fd = fd, .opened_ms = now_ms, .received_ms = now_ms, .address_size = sizeof(c.address)};
+    struct connection c = {.fd = fd, .opened_ms = now_ms, .address_size = sizeof(c.address)};
     struct totals totals = {0};
     hark_guard_closed(guard, fd);
     if (fd < 0 || getpeername(fd, (struct sockaddr *)&c.address, &c.address_size) != 0) {
@@ -213,7 +223,20 @@ void hark_guard_heard(struct hark_guard *guard, int fd, const struct hark_key *w
     guard->strangers -= c->known ? 0 : 1;
     c->known = true;
     c->key = *whose;
-    c->heard = true;
+}
+
+bool hark_guard_has(const struct hark_guard *guard, int fd, const struct hark_key *whose)
+{
+    const struct connection *c = find(guard, fd);
+    return c != NULL && (!c->known || hark_key_equal(&c->key, whose));
+}
+
+void hark_guard_took(struct hark_guard *guard, int fd, size_t size)
+{
+    struct connection *c = find(guard, fd);
+    if (c != NULL) {
+        c->taken += size;
+    }
 }
 
 /* ---- what we send ---- */
@@ -263,23 +286,23 @@ void hark_guard_sent(struct hark_guard *guard, int fd, size_t size)
 
 /* ---- what comes ---- */
 
-/* How much has come since the last whole message. */
+/* How much lies here that has not been taken. What was taken of an earlier
+ * connection by this descriptor may have been counted, too: more than came never
+ * counts. */
 static void measure(struct connection *c, uint64_t now_ms)
 {
     struct totals totals = {0};
+    uint64_t free_bytes = (now_ms - c->opened_ms) * FREE_BYTES_S / 1000;
     c->pending = 0;
     if (!read_totals(c->fd, &totals)) {
         return;
     }
-    if (c->heard || totals.received < c->received) {
-        c->heard = false;
-        c->received = totals.received;
-        c->received_ms = now_ms;
-        return;
+    if (c->taken > totals.received) {
+        c->taken = totals.received;
     }
-    uint64_t came = totals.received - c->received;
-    uint64_t free_bytes = (now_ms - c->received_ms) * FREE_BYTES_S / 1000;
-    c->pending = came > free_bytes ? came - free_bytes : 0;
+    if (totals.received - c->taken > free_bytes) {
+        c->pending = totals.received - c->taken - free_bytes;
+    }
 }
 
 /* By owner; strangers are one, and come first. */

@@ -1,15 +1,15 @@
 /*
  * What connections may cost. libzmq keeps a message of many frames until its last
  * one has come, however many there are, and neither ZMQ_MAXMSGSIZE nor a high-water
- * mark counts them; whoever it has not let in yet may make it keep a frame, too. So
- * the guard looks at the connections themselves: it compares the bytes that TCP has
- * received on each (TCP_INFO) with the whole messages that came of it, and ends (by
- * shutdown()) those on which too much is under way; in the same way it knows how
- * much of what we sent still lies here because nobody reads. PROTOCOL.md 9.6.
+ * mark counts them; whoever it has not let in yet may make it keep a frame, too; and
+ * the edge does without a high-water mark for what comes (edge.c says why). So the
+ * guard looks at the connections themselves: it compares the bytes that TCP has
+ * received on each (TCP_INFO) with what was taken of it here, and ends (by shutdown())
+ * those on which too much is under way; in the same way it knows how much of what we
+ * sent still lies here because nobody reads. PROTOCOL.md 9.6.
  *
  * It knows file descriptors and nothing of ZeroMQ. A descriptor that has gone to
- * another socket since is told by its peer's address and left alone. Where the
- * system has no TCP_INFO, only the numbers of connections are bounded.
+ * another socket since is told by its peer's address and left alone.
  *
  * One thread at a time.
  */
@@ -22,18 +22,22 @@
 /* Connections over which nothing has come yet: handshakes under way, mostly. The
  * oldest goes when there is one more. */
 #define HARK_GUARD_STRANGERS_MAX 256u
-/* Bytes received since the last whole message, as they were on the wire: the
- * largest message is of 17 MiB. What libzmq keeps for them is up to three times as
- * much when the frames are tiny. */
-#define HARK_GUARD_ONE_MAX       (40u * 1024u * 1024u)  /* on one connection */
-#define HARK_GUARD_STRANGERS_SUM (40u * 1024u * 1024u)  /* on all strangers' */
-#define HARK_GUARD_ALL_SUM       (128u * 1024u * 1024u) /* on all: then who has most goes */
+/* Bytes received and not taken yet, as they were on the wire: the largest message is
+ * of 17 MiB. What libzmq keeps for them is up to three times as much when the frames
+ * are tiny. */
+#define HARK_GUARD_ONE_MAX       (32u * 1024u * 1024u) /* on one connection */
+#define HARK_GUARD_STRANGERS_SUM (32u * 1024u * 1024u) /* on all strangers' */
+#define HARK_GUARD_ALL_SUM       (96u * 1024u * 1024u) /* on all: then who has most goes */
 /* Sent to one peer and not acknowledged: then nothing more, until less is. */
 #define HARK_GUARD_UNREAD_MAX (24u * 1024u * 1024u)
 /* How often hark_guard_check wants to be called while there are connections. */
 #define HARK_GUARD_EVERY_MS 200u
 
 struct hark_guard;
+
+/* Does this system say what a connection has received? If not, only the numbers of
+ * connections are bounded. */
+bool hark_guard_can_measure(void);
 
 /* Called by hark_guard_check for each connection that it ended. whose: NULL for a
  * stranger's; ours: we had opened it. */
@@ -49,6 +53,11 @@ void hark_guard_opened(struct hark_guard *guard, int fd, const struct hark_key *
                        uint64_t now_ms);
 /* It is gone. */
 void hark_guard_closed(struct hark_guard *guard, int fd);
+/* Is it there, and for all we know this peer's? What libzmq still has of one that is
+ * gone nobody waits for an answer to. */
+bool hark_guard_has(const struct hark_guard *guard, int fd, const struct hark_key *whose);
+/* So many bytes that came over it, as they were on the wire, lie here no more. */
+void hark_guard_took(struct hark_guard *guard, int fd, size_t size);
 /* A whole message has come over it, from this peer. */
 void hark_guard_heard(struct hark_guard *guard, int fd, const struct hark_key *whose);
 /* Ends it, if it is this peer's and one that it opened. */

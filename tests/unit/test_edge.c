@@ -56,7 +56,8 @@ struct host {
     struct hark_key allowed[ALLOWED_MAX];
     size_t kept_count, woken;
     struct kept kept[KEPT_MAX];
-    bool echoes; /* answers each hello with a hello, the way it came */
+    bool echoes;   /* answers each hello with a hello, the way it came */
+    uint64_t work; /* ms that a message takes */
     /* what the loop is to send when it is woken next */
     bool has_order;
     void (*act)(struct host *host, const struct hark_key *to); /* instead of sending */
@@ -94,8 +95,10 @@ static void host_message(void *arg, const struct hark_key *peer, uint64_t via,
     if (host->kept_count < KEPT_MAX)
         host->kept[host->kept_count++] = kept;
     bool echoes = host->echoes && kept.type == HARK_MESSAGE_HELLO;
+    struct timespec work = {.tv_nsec = (long)host->work * 1000000};
     (void)pthread_cond_broadcast(&host->changed);
     (void)pthread_mutex_unlock(&host->lock);
+    (void)nanosleep(&work, NULL);
     if (echoes) {
         struct hark_message answer = {
             .type = HARK_MESSAGE_TELL, .id = kept.id, .body = hark_span_str("answer")};
@@ -804,6 +807,42 @@ static void test_edge__endless_message(void **state)
     free(frame);
 }
 
+/* Who floods us and goes away: nobody waits for its answers, and what is left of it
+ * does not keep others waiting. (Where libzmq let the input wait, such a one could end
+ * the whole process.) */
+static void test_edge__floods_and_is_gone(void **state)
+{
+    static const int heartbeat_ms = 1, one = 1; /* unread answers: its end is a reset */
+    struct host *a = NULL, *b = NULL;
+
+    (void)state;
+    make_two(&a, &b);
+    host_echo(a);
+    a->work = 2;
+    for (size_t i = 0; i < 4; i++) {
+        struct client client = {.context = zmq_ctx_new()};
+        int zero = 0;
+        client.socket = zmq_socket(client.context, ZMQ_DEALER);
+        assert_int_equal(zmq_setsockopt(client.socket, ZMQ_LINGER, &zero, sizeof(zero)), 0);
+        assert_int_equal(zmq_setsockopt(client.socket, ZMQ_SNDHWM, &zero, sizeof(zero)), 0);
+        assert_int_equal(
+            zmq_setsockopt(client.socket, ZMQ_HEARTBEAT_IVL, &heartbeat_ms, sizeof(heartbeat_ms)),
+            0);
+        assert_int_equal(zmq_setsockopt(client.socket, ZMQ_RCVHWM, &one, sizeof(one)), 0);
+        client_identify(&client, a, b);
+        assert_int_equal(zmq_connect(client.socket, a->address), 0);
+        for (size_t k = 0; k < 40000; k++)
+            client_hello(&client, k + 1);
+        struct timespec pause = {.tv_nsec = 200000000};
+        (void)nanosleep(&pause, NULL);
+        client_free(&client);
+    }
+    assert_true(send_within(b, key_of(a), HARK_VIA_ANY, 2, 0, PATIENCE_MS));
+    (void)wait_message(b, 0);
+    host_free(b);
+    host_free(a);
+}
+
 /* A client that names its connection itself. */
 static struct client client_named(const struct host *to, const struct host *as, const char *name)
 {
@@ -990,6 +1029,7 @@ int main(void)
         cmocka_unit_test(test_edge__dropped),
         cmocka_unit_test(test_edge__not_allowed_any_more),
         cmocka_unit_test(test_edge__endless_message),
+        cmocka_unit_test(test_edge__floods_and_is_gone),
         cmocka_unit_test(test_edge__too_many_frames),
         cmocka_unit_test(test_edge__oversized_frame),
         cmocka_unit_test(test_edge__routing_ids_say_nothing),

@@ -117,6 +117,7 @@ static void test_edge_guard__one_message_too_large(void **state)
     for (size_t i = 0; i < 3; i++) {
         send_bytes(&pair, 30 * MIB);
         hark_guard_heard(guard, pair.near, &key);
+        hark_guard_took(guard, pair.near, 30 * MIB);
         hark_guard_check(guard, i, note_ended, &ended);
         assert_int_equal(ended.count, 0);
     }
@@ -173,14 +174,14 @@ static void test_edge_guard__many_together(void **state)
     hark_guard_heard(guard, pairs[0].near, &honest);
     for (size_t i = 1; i < 6; i++)
         hark_guard_heard(guard, pairs[i].near, &greedy);
-    hark_guard_check(guard, 0, note_ended, &ended);
-    send_bytes(&pairs[0], 32 * MIB);
+    hark_guard_check(guard, 10, note_ended, &ended);
+    send_bytes(&pairs[0], 32 * MIB - MIB / 2);
     for (size_t i = 1; i < 6; i++)
-        send_bytes(&pairs[i], (18 + i) * MIB);
-    hark_guard_check(guard, 1, note_ended, &ended);
-    assert_int_equal(ended.count, 1); /* of 137 MiB 114 are left */
+        send_bytes(&pairs[i], (10 + i) * MIB);
+    hark_guard_check(guard, 11, note_ended, &ended);
+    assert_int_equal(ended.count, 1); /* of 97 MiB 82 are left */
     assert_int_equal(ended.fd, pairs[5].near);
-    hark_guard_check(guard, 2, note_ended, &ended);
+    hark_guard_check(guard, 12, note_ended, &ended);
     assert_int_equal(ended.count, 1);
     for (size_t i = 0; i < 6; i++)
         pair_free(&pairs[i]);
@@ -190,7 +191,7 @@ static void test_edge_guard__many_together(void **state)
     for (size_t i = 0; i < 2; i++) {
         pairs[i] = pair_new();
         hark_guard_opened(guard, pairs[i].near, NULL, 0);
-        send_bytes(&pairs[i], (21 + i) * MIB);
+        send_bytes(&pairs[i], (16 + i) * MIB);
     }
     hark_guard_check(guard, 0, note_ended, &ended);
     assert_int_equal(ended.count, 2);
