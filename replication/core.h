@@ -121,11 +121,14 @@ void hark_core_grown(struct hark_core *core, const struct hark_log_ref *log);
  * of the space is followed: the preferred one (may be NULL) when it is live, else any
  * that is live. Who refuses as a whole or does not answer is passed over for a while
  * (backoff) and io.accepted says so; else io.accepted brings the answer, and nothing is
- * handed in again before the next hark_core_submit. Errors: limit, no-memory. */
+ * handed in again before the next hark_core_submit. The very body that is under way
+ * is not sent a second time. Errors: limit, no-memory, peer-form (no submit for that
+ * space). */
 HARK_CHECK int hark_core_submit(struct hark_core *core, const struct hark_hash *space,
                                 struct hark_span body, const struct hark_key *preferred,
                                 struct hark_err *err);
-/* io.submit's outcome: items in the order submitted, or a code for all of it. */
+/* io.submit's outcome: items in the order submitted (their ids are filled in from what
+ * was submitted), or a code for all of it. Due within two minutes. */
 void hark_core_accepted(struct hark_core *core, uint64_t token, const struct hark_accepted *items,
                         size_t count, int code);
 /* One question of type HARK_MESSAGE_TERMS or _JOIN (body copied), sent as soon as the
@@ -134,7 +137,7 @@ void hark_core_accepted(struct hark_core *core, uint64_t token, const struct har
  * one replaces it. Errors: limit, no-memory, peer-form. */
 HARK_CHECK int hark_core_request(struct hark_core *core, const struct hark_key *peer, uint8_t type,
                                  struct hark_span body, uint64_t patience_ms, struct hark_err *err);
-/* io.join's outcome. */
+/* io.join's outcome (the space is filled in). Due within two minutes. */
 void hark_core_joined(struct hark_core *core, uint64_t token, const struct hark_joined *joined);
 /* Asks all peers now, whatever the timers say. */
 void hark_core_ask_now(struct hark_core *core);

@@ -16,6 +16,8 @@
 #define TURN_MS 100u
 /* Asking takes along what would be asked for this soon. */
 #define TOGETHER_MS 1000u
+/* So often who is refused a log asks as others do, before it does slowly. */
+#define DENIALS_SOON 6u
 /* Waiting for more of the main log, at most. */
 #define BEHIND_MOST_MS 10000u
 /* Nothing was sent to anybody: retrying costs little. */
@@ -405,6 +407,7 @@ static void told(struct hark_core *core, struct hark_peer *peer, struct hark_fol
 {
     uint64_t now = hark_core_now(core);
     follow->theirs = said->cursor;
+    follow->denials = said->status == HARK_TELL_REFUSED ? follow->denials : 0;
     switch (said->status) {
     case HARK_TELL_SAME:
         follow->code = 0;
@@ -426,7 +429,10 @@ static void told(struct hark_core *core, struct hark_peer *peer, struct hark_fol
         report_code(core, peer, follow, HARK_E_PEER_CURSOR);
         break;
     default: /* HARK_TELL_REFUSED; no other is decoded */
-        hark_follow_idle(follow, now + HARK_CORE_SLOWLY);
+        /* A newcomer is known at one node sooner than at another. */
+        hark_follow_idle(follow, now + (follow->denials < DENIALS_SOON ? HARK_CORE_ASK_EVERY
+                                                                       : HARK_CORE_SLOWLY));
+        follow->denials++;
         report_code(core, peer, follow, HARK_E_PEER_SPACE);
         break;
     }

@@ -74,6 +74,7 @@ struct hark_follow {
     /* an intake's batch was judged against more of the main log than is here */
     uint64_t behind_ms; /* since when; 0: not so */
     unsigned behinds;   /* how often, in a row */
+    unsigned denials;   /* how often it was refused us, in a row */
     /* a main log: whether entries are handed in to this peer */
     uint64_t passed_ms; /* not before */
     unsigned refusals;  /* in a row */
