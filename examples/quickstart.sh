@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# From nothing to two nodes that agree: builds Hark, sets up a brand's node and a
+# From nothing to three nodes that agree: builds Hark, sets up a brand's node and a
 # partner's, imports a made-up conversation, and shows that the partner's copy is
-# the same and can be checked with nothing but git.
+# the same; a member's own node writes while nobody listens, hands it to the partner
+# while the brand is away, and finds it in the brand's log; and the partner's copy is
+# checked with nothing but git.
 #
 #   examples/quickstart.sh [--dir DIR] [--keep] [--bin DIR]
 #
-#   --dir DIR   where the two nodes live (default: a temporary directory); stays
+#   --dir DIR   where the three nodes live (default: a temporary directory); stays
 #   --keep      leaves the nodes running, and says how to talk to them and end them
 #   --bin DIR   takes hark and harkd from there: installs and builds nothing
 #
@@ -82,7 +84,7 @@ finish() {
     trap - EXIT
     if [ "$code" -ne 0 ]; then
         keep=false
-        tail -n 5 brand.log partner.log 2>/dev/null >&2 || true
+        tail -n 5 brand.log partner.log rider.log 2>/dev/null >&2 || true
     fi
     if ! $keep; then
         for pid in "${nodes[@]-}"; do
@@ -118,6 +120,25 @@ serve() {
         sleep 0.05
     done
     die "the node $1 does not answer"
+}
+
+# rest NAME NUMBER: ends the node that was started as that one, from 0
+rest() {
+    printf '%s  $ kill %s   # %s%s\n' "$bold" "${nodes[$2]}" "$1" "$plain"
+    kill "${nodes[$2]}"
+    wait "${nodes[$2]}" 2>/dev/null || true
+    nodes[$2]=
+}
+
+# await SECONDS COMMAND: until it succeeds
+await() {
+    local most=$1
+    shift
+    SECONDS=0
+    until eval "$*" >/dev/null 2>&1; do
+        [ "$SECONDS" -lt "$most" ] || die "this did not happen within $most seconds: $*"
+        sleep 0.1
+    done
 }
 
 # field NAME: the first value of that name in JSON on standard input
@@ -161,7 +182,7 @@ cd "$dir"
 dir=$(pwd)
 # A local socket's path has room for 107 bytes.
 [ ${#dir} -le 80 ] || die "$dir is too long a name for local sockets, 80 bytes at most"
-for name in brand partner; do
+for name in brand partner rider; do
     [ ! -e "$name" ] || die "$dir/$name is there already"
 done
 
@@ -200,11 +221,7 @@ run "hark -C brand respond ${idea:0:12} 'We hear you. The next one will be teste
 response=$(hark -C brand log --kind response --limit 1 --json | field id)
 
 say 'Nobody told it to, but the club'\''s node has fetched all of it meanwhile, checked every signature, and stored it.'
-SECONDS=0
-until hark -C partner show "$response" >/dev/null 2>&1; do
-    [ "$SECONDS" -lt 60 ] || die "the response did not arrive within a minute"
-    sleep 0.1
-done
+await 60 "hark -C partner show $response"
 run "hark -C partner show ${response:0:12}"
 
 # ---- 4 -----------------------------------------------------------------------
@@ -229,7 +246,46 @@ run "hark -C partner tally ${idea:0:12}"
 
 # ---- 5 -----------------------------------------------------------------------
 
-chapter '5  Trust nobody: stock git'
+chapter '5  A member, and nobody listens'
+say 'Ines rides one of these lights. The brand invites her; the ticket says where to ask, at the brand or at the club, and proves that she was asked. She joins from a node of her own, on her own machine: her key never leaves it.'
+run 'hark -C brand invite --uses 1 >ticket'
+run 'hark -C rider join "$(cat ticket)" --name Ines'
+run 'hark -C rider top --limit 1'
+
+say 'Then everybody else is gone: the brand, and the club.'
+rest brand 0
+rest partner 1
+echo
+say 'Ines writes all the same. Her node checks what she writes by the rules, signs it, and keeps it.'
+run "hark -C rider reply 'My light survived a monsoon. Ask me how.' --re ${idea:0:12}"
+run "hark -C rider vote ${idea:0:12} agree"
+reply=$(hark -C rider outbox --json | field id)
+run 'hark -C rider outbox'
+say 'Her vote is in flight: shown, and not counted.'
+run "hark -C rider tally ${idea:0:12}"
+
+say 'The club is back, the brand is not. Her node hands in what it has kept: the club checks it, and signs for it in a log of its own.'
+serve partner
+run 'hark -C rider sync'
+run 'hark -C rider outbox'
+hark -C rider outbox --json | grep -q '"state":"accepted"' || die "the club did not accept it"
+
+say 'The brand is back. It takes over what the club has accepted, in that order, and says so in its own log. It cannot keep it out unseen: the club has signed for it.'
+serve brand
+await 60 "hark -C brand show $reply"
+await 60 "hark -C rider sync && hark -C rider outbox --json | grep -q '\"state\":\"logged\"'"
+run 'hark -C rider outbox'
+run "hark -C brand show ${reply:0:12}"
+run "hark -C brand tally ${idea:0:12}"
+await 60 '[ "$(git -C brand/spaces/'"$space"'.git rev-parse main)" = "$(git -C partner/spaces/'"$space"'.git rev-parse main)" ]'
+await 60 'hark -C rider sync && [ "$(git -C brand/spaces/'"$space"'.git rev-parse main)" = "$(git -C rider/spaces/'"$space"'.git rev-parse main)" ]'
+say 'All three have the same commit again:'
+run 'for node in brand partner rider; do git -C $node/spaces/*.git rev-parse main; done'
+
+# ---- 6 -----------------------------------------------------------------------
+
+chapter '6  Trust nobody: stock git'
+run 'hark audit partner/spaces/*.git'
 say 'Nobody needs Hark to check the club'\''s copy. Each entry is a git commit signed with its author'\''s key. So an auditor clones it, takes the list of keys, and asks git.'
 run 'git clone -q partner/spaces/*.git audit'
 run 'git -C audit fsck --strict --no-dangling && echo well'
@@ -249,9 +305,9 @@ good=$(while read -r c; do
 done <ideas | grep -c '^Good "git" signature' || true)
 [ "$good" = "$(wc -l <ideas)" ] || die "git calls $good of $(wc -l <ideas) signatures good"
 
-# ---- 6 -----------------------------------------------------------------------
+# ---- 7 -----------------------------------------------------------------------
 
-chapter '6  What next'
+chapter '7  What next'
 if $keep; then
     say "Both nodes are still running, in $dir. Talk to them:"
     cat <<HERE
@@ -267,7 +323,8 @@ cat <<'HERE'
   hark -C partner search horn                 see that it has arrived
   hark -C brand decide ID --outcome planned 'Because most of you want it'
   hark -C brand invite                        a ticket for a person
-  hark -C partner verify                      check the whole copy, from its first byte
+  hark -C rider idea 'A bell, too'               write at the member's own node
+  hark audit partner/spaces/*.git             check the whole copy, from its first byte
   hark help                                   all verbs; `hark help VERB` says more
 HERE
 if $keep; then

@@ -267,46 +267,76 @@ static int build_payload(struct hark_state *state, const struct hark_draft *draf
     return 0;
 }
 
+/* The fields of an entry that follow from who writes what now. */
+static int fill_entry(const struct hark_node *node, struct hark_space *space,
+                      struct hark_state *state, const struct hark_author *author,
+                      const struct hark_draft *draft, struct hark_entry *entry,
+                      struct hark_err *err)
+{
+    int rc;
+
+    entry->has_space = strcmp(draft->kind, "space") != 0;
+    entry->space = *hark_space_id(space);
+    entry->author = *hark_signer_key(author->sign);
+    entry->time_ms = hark_now_ms();
+    (void)snprintf(entry->kind, sizeof(entry->kind), "%s", draft->kind);
+    entry->re_count = draft->re_count;
+    memcpy(entry->re, draft->re, draft->re_count * sizeof(draft->re[0]));
+    rc = continue_feed(state, entry, err);
+    if (rc == 0 && draft->with_seen)
+        rc = maybe_seen(node, space, entry, err);
+    return rc;
+}
+
+int hark_author_sign(const struct hark_node *node, struct hark_space *space,
+                     struct hark_state *state, const struct hark_author *author,
+                     const struct hark_draft *draft, struct hark_signed *out, struct hark_err *err)
+{
+    struct hark_entry *entry = calloc(1, sizeof(*entry));
+    int rc;
+
+    out->bytes = hark_buf_init(HARK_ENTRY_MAX);
+    out->payload = hark_buf_init(HARK_PAYLOAD_MAX);
+    if (entry == NULL)
+        return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an entry");
+    rc = fill_entry(node, space, state, author, draft, entry, err);
+    if (rc == 0)
+        rc = build_payload(state, draft, entry, &out->payload, err);
+    if (rc == 0)
+        rc = hark_entry_build(&out->bytes, entry, author->sign, err);
+    out->id = entry->id;
+    free(entry);
+    if (rc < 0)
+        hark_signed_free(out);
+    return rc;
+}
+
+void hark_signed_free(struct hark_signed *entry)
+{
+    hark_buf_free(&entry->bytes);
+    hark_buf_free(&entry->payload);
+}
+
 int hark_author_add(struct hark_node *node, struct hark_space *space,
                     const struct hark_author *author, const struct hark_draft *draft,
                     struct hark_logged *out, struct hark_err *err)
 {
-    struct hark_buf payload = hark_buf_init(HARK_PAYLOAD_MAX);
-    struct hark_buf bytes = hark_buf_init(HARK_ENTRY_MAX);
-    struct hark_entry *entry = calloc(1, sizeof(*entry));
     struct hark_offer offer = {.accept = true, .trusted = true, .now_ms = hark_now_ms()};
     struct hark_state *state = NULL;
-    int rc;
+    struct hark_signed entry;
+    int rc = hark_author_state(node, space, &state, err);
 
-    if (entry == NULL)
-        return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an entry");
-    entry->has_space = strcmp(draft->kind, "space") != 0;
-    entry->space = *hark_space_id(space);
-    entry->author = *hark_signer_key(author->sign);
-    entry->time_ms = offer.now_ms;
-    (void)snprintf(entry->kind, sizeof(entry->kind), "%s", draft->kind);
-    entry->re_count = draft->re_count;
-    memcpy(entry->re, draft->re, draft->re_count * sizeof(draft->re[0]));
-    rc = hark_author_state(node, space, &state, err);
     if (rc == 0)
-        rc = continue_feed(state, entry, err);
-    if (rc == 0 && draft->with_seen)
-        rc = maybe_seen(node, space, entry, err);
-    if (rc == 0)
-        rc = build_payload(state, draft, entry, &payload, err);
-    if (rc == 0)
-        rc = hark_entry_build(&bytes, entry, author->sign, err);
-    if (rc == 0) {
-        offer.bytes = hark_buf_span(&bytes);
-        if (entry->has_payload)
-            offer.payload = hark_buf_span(&payload);
-        rc = hark_node_is_home(node, space)
-                 ? hark_space_add(space, &offer, node->identity.log, out, err)
-                 : hark_space_outbox_add(space, &offer, out, err);
-    }
-    hark_buf_free(&payload);
-    hark_buf_free(&bytes);
-    free(entry);
+        rc = hark_author_sign(node, space, state, author, draft, &entry, err);
+    if (rc < 0)
+        return rc;
+    offer.bytes = hark_buf_span(&entry.bytes);
+    if (entry.payload.size > 0)
+        offer.payload = hark_buf_span(&entry.payload);
+    rc = hark_node_is_home(node, space)
+             ? hark_space_add(space, &offer, node->identity.log, out, err)
+             : hark_space_outbox_add(space, &offer, out, err);
+    hark_signed_free(&entry);
     return rc;
 }
 
@@ -468,6 +498,27 @@ static json_t *founding_fields(const struct hark_node *node, const struct hark_f
         "question", founding->question, "owner", founding->owner, "until", founding->until);
 }
 
+static int add_recovery(const struct hark_founding *founding, json_t *fields, struct hark_err *err)
+{
+    json_t *keys = json_array();
+    int failed = keys == NULL;
+
+    if (founding->recovery_count == 0) {
+        json_decref(keys);
+        return 0;
+    }
+    for (size_t i = 0; i < founding->recovery_count && !failed; i++)
+        failed = json_array_append_new(
+            keys, hex_json(founding->recovery[i].bytes, sizeof(founding->recovery[i].bytes)));
+    if (failed ||
+        json_object_set_new(fields, "recovery",
+                            json_pack("{s:i, s:O}", "threshold", (int)founding->recovery_threshold,
+                                      "keys", keys)) != 0)
+        failed = 1;
+    json_decref(keys);
+    return failed ? hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a payload") : 0;
+}
+
 /* Builds the first entry outside any space, since its id is the space's. */
 static int build_first(const struct hark_author *steward, const json_t *fields,
                        struct hark_buf *payload, struct hark_buf *bytes, struct hark_hash *id,
@@ -588,7 +639,9 @@ int hark_found(struct hark_node *node, const struct hark_founding *founding, str
             hark_err_set(err, HARK_E_USAGE, "title, objective, owner and until must be UTF-8 text");
         goto out;
     }
-    rc = build_first(&steward, fields, &payload, &bytes, id, err);
+    rc = add_recovery(founding, fields, err);
+    if (rc == 0)
+        rc = build_first(&steward, fields, &payload, &bytes, id, err);
     /* The nonce first: a space whose steward's key is lost is worth nothing. */
     if (rc == 0)
         rc = hark_node_steward_named(node, nonce, id, err);

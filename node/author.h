@@ -42,6 +42,18 @@ HARK_CHECK int hark_author_add(struct hark_node *node, struct hark_space *space,
                                const struct hark_author *author, const struct hark_draft *draft,
                                struct hark_logged *out, struct hark_err *err);
 
+/* An entry that was signed and is handed to nobody yet, continuing its feed in `state`.
+ * Free with hark_signed_free. */
+struct hark_signed {
+    struct hark_hash id;
+    struct hark_buf bytes, payload; /* payload empty: none */
+};
+HARK_CHECK int hark_author_sign(const struct hark_node *node, struct hark_space *space,
+                                struct hark_state *state, const struct hark_author *author,
+                                const struct hark_draft *draft, struct hark_signed *out,
+                                struct hark_err *err);
+void hark_signed_free(struct hark_signed *entry);
+
 /* PROTOCOL.md 6.4: accept-rate when this author has had as many entries logged
  * within the last minute as the node's configuration allows. To be asked before a
  * person's entry is added; the steward's work and imports are not bounded. Never an
@@ -58,6 +70,11 @@ HARK_CHECK int hark_author_write(struct hark_node *node, struct hark_space *spac
  * founder's admit as staff (keys/people/owner) and profile. */
 struct hark_founding {
     const char *title, *question, *owner, *until; /* until: YYYY-MM-DD */
+    /* Any recovery_threshold of these keys (at most 16) name a new steward when this one
+     * is lost; 0 keys: nobody does. */
+    size_t recovery_count;
+    const struct hark_key *recovery;
+    unsigned recovery_threshold;
 };
 HARK_CHECK int hark_found(struct hark_node *node, const struct hark_founding *founding,
                           struct hark_hash *space, struct hark_err *err);

@@ -67,7 +67,14 @@ static const struct hark_verb verbs[] = {
     {"sync", "sync [PEER] [--wait]", "fetch what peers have", HARK_VERB_NETWORK, hark_cmd_sync},
     {"outbox", "outbox [log ID]", "what was written here and is not logged yet", HARK_VERB_NODE,
      hark_cmd_outbox},
-    {"key", "key ls", "the people whose keys are here", HARK_VERB_NODE, hark_cmd_keys},
+    {"key", "key ls | backup DIR | new FILE | steward | recover --with FILE --key FILE",
+     "keys that are here, and those that bring a space back", HARK_VERB_NODE, hark_cmd_keys},
+    {"home", "home show | move NODE [--lost]", "the node that orders the space, and moving it",
+     HARK_VERB_NODE, hark_cmd_home_verb},
+    {"recover", "recover TICKET... [--keys DIR] [--listen A] [--timeout S]",
+     "get back what a lost disk held, from partners", HARK_VERB_NO_NODE, hark_cmd_recover},
+    {"repair", "repair [--timeout S]", "check every space, and fetch what is damaged",
+     HARK_VERB_NETWORK, hark_cmd_repair},
     {"verify", "verify [FILE]", "check the space, or what a file proves", HARK_VERB_NODE,
      hark_cmd_verify},
     {"export", "export allowed-signers|mailmap", "what stock git needs to check and to name",
@@ -86,9 +93,9 @@ static const struct hark_verb later[] = {
     {                                                                                              \
         name, name, NULL, HARK_VERB_NO_NODE, hark_cmd_unsupported                                  \
     }
-    LATER("waiting"), LATER("request"),  LATER("poll"),    LATER("report"), LATER("inbox"),
-    LATER("news"),    LATER("home"),     LATER("recover"), LATER("group"),  LATER("receipt"),
-    LATER("audit"),   LATER("disclose"), LATER("watch"),   LATER("repair"),
+    LATER("waiting"), LATER("request"),  LATER("poll"),  LATER("report"),
+    LATER("inbox"),   LATER("news"),     LATER("group"), LATER("receipt"),
+    LATER("audit"),   LATER("disclose"), LATER("watch"),
 #undef LATER
 };
 

@@ -244,7 +244,7 @@ static int show_keys(struct hark_cmd *cmd, const struct hark_hash *id, const str
     return rc;
 }
 
-static int key_ls(struct hark_cmd *cmd, struct hark_err *err)
+int hark_cmd_key_ls(struct hark_cmd *cmd, struct hark_err *err)
 {
     struct label *labels = NULL;
     struct hark_hash *ids = NULL;
@@ -275,14 +275,4 @@ static int key_ls(struct hark_cmd *cmd, struct hark_err *err)
     free(ids);
     free(labels);
     return rc;
-}
-
-int hark_cmd_keys(struct hark_cmd *cmd, struct hark_err *err)
-{
-    static const struct hark_subverb subverbs[] = {{"ls", key_ls},
-                                                   {"export", hark_cmd_unsupported},
-                                                   {"passwd", hark_cmd_unsupported},
-                                                   {"backup", hark_cmd_unsupported}};
-
-    return hark_cmd_dispatch(cmd, subverbs, sizeof(subverbs) / sizeof(subverbs[0]), NULL, err);
 }

@@ -12,9 +12,14 @@
 #define TITLE_MAX    200u
 #define QUESTION_MAX 1000u
 #define OWNER_MAX    100u
+#define RECOVERY_MAX 16u
 
 struct init {
     const char *name, *objective, *owner, *until, *title, *listen, *passphrase;
+    const char *threshold, *recovery_hex[RECOVERY_MAX];
+    size_t recovery_count;
+    uint64_t recovery_threshold;
+    struct hark_key recovery[RECOVERY_MAX];
     char dir[HARK_PATH_MAX], passphrase_path[HARK_PATH_MAX];
     char short_title[TITLE_MAX + 1];
 };
@@ -29,6 +34,11 @@ static int parse(struct hark_cmd *cmd, struct init *init, struct hark_err *err)
         {.name = "title", .value = &init->title},
         {.name = "listen", .value = &init->listen},
         {.name = "passphrase-file", .value = &init->passphrase},
+        {.name = "recovery-threshold", .value = &init->threshold},
+        {.name = "recovery-key",
+         .list = init->recovery_hex,
+         .list_max = RECOVERY_MAX,
+         .list_count = &init->recovery_count},
     };
     bool some, all;
     int rc = hark_cmd_options(cmd, options, sizeof(options) / sizeof(options[0]), 1, 1, err);
@@ -71,6 +81,23 @@ static int check_text(const char *what, const char *text, size_t max, struct har
     return 0;
 }
 
+static int check_recovery(struct init *init, struct hark_err *err)
+{
+    int rc = 0;
+
+    init->recovery_threshold = init->recovery_count;
+    if (init->threshold != NULL)
+        rc = hark_cmd_number(init->threshold, RECOVERY_MAX, "--recovery-threshold",
+                             &init->recovery_threshold, err);
+    if (rc == 0 && (init->recovery_threshold > init->recovery_count ||
+                    (init->recovery_threshold == 0 && init->recovery_count > 0)))
+        rc = hark_err_set(err, HARK_E_USAGE,
+                          "--recovery-threshold wants 1 to as many as there are --recovery-key");
+    for (size_t i = 0; rc == 0 && i < init->recovery_count; i++)
+        rc = hark_key_from_hex(&init->recovery[i], hark_span_str(init->recovery_hex[i]), err);
+    return rc;
+}
+
 /* Before anything is made, so that a slip leaves no half of a node behind. */
 static int check_founding(struct init *init, struct hark_err *err)
 {
@@ -80,6 +107,8 @@ static int check_founding(struct init *init, struct hark_err *err)
         rc = check_text("--objective", init->objective, QUESTION_MAX, err);
     if (rc == 0)
         rc = check_text("--owner", init->owner, OWNER_MAX, err);
+    if (rc == 0)
+        rc = check_recovery(init, err);
     if (rc == 0 && init->title != NULL)
         rc = check_text("--title", init->title, TITLE_MAX, err);
     if (rc < 0 || init->title != NULL)
@@ -191,7 +220,10 @@ int hark_cmd_init(struct hark_cmd *cmd, struct hark_err *err)
         founding = (struct hark_founding){.title = init.title,
                                           .question = init.objective,
                                           .owner = init.owner,
-                                          .until = init.until};
+                                          .until = init.until,
+                                          .recovery_count = init.recovery_count,
+                                          .recovery = init.recovery,
+                                          .recovery_threshold = (unsigned)init.recovery_threshold};
         rc = hark_found(node, &founding, &space, err);
     }
     if (rc == 0)

@@ -162,10 +162,30 @@ void hark_cmd_print_in_flight(FILE *out, const json_t *votes);
  * where its daemon does in fact. */
 void hark_cmd_addresses(const struct hark_node *node, struct hark_ticket_node *out);
 
-/* --- cmd_partner.c ------------------------------------------------------------ */
+/* --- cmd_partner.c ----------------------------------------------------------- */
 
 /* Adds a peer to the configuration, or replaces the one of that name; saved. */
 HARK_CHECK int hark_cmd_put_peer(struct hark_cmd *cmd, const struct hark_config_peer *peer,
+                                 struct hark_err *err);
+/* Puts the node of a node ticket among the configured peers, with its spaces to
+ * follow; names it in no space. Errors: T1 to T4, exists, usage, limit. */
+HARK_CHECK int hark_cmd_follow_ticket(struct hark_cmd *cmd, const char *text, struct hark_err *err);
+
+/* --- cmd_sync.c -------------------------------------------------------------- */
+
+/* The daemon's network, or one of its own for the verb: *own is to be stopped
+ * (hark_net_stop) in any case. */
+HARK_CHECK int hark_cmd_net(struct hark_cmd *cmd, struct hark_net **net, struct hark_net **own,
+                            struct hark_err *err);
+/* Waits a moment for what the network wants from the writer, and does it. *progress
+ * (may be NULL): batches came. */
+HARK_CHECK int hark_cmd_net_step(struct hark_cmd *cmd, struct hark_net *net, bool *progress,
+                                 struct hark_err *err);
+
+/* Until all logs that are followed are level (or do not go on) and all that is to be
+ * handed in has been. patience_ms: how long nothing may come meanwhile. Error:
+ * peer-unreachable. */
+HARK_CHECK int hark_cmd_net_wait(struct hark_cmd *cmd, struct hark_net *net, uint64_t patience_ms,
                                  struct hark_err *err);
 
 /* --- the verbs --------------------------------------------------------------- */
@@ -199,8 +219,12 @@ int hark_cmd_reindex(struct hark_cmd *cmd, struct hark_err *err);
 int hark_cmd_gc(struct hark_cmd *cmd, struct hark_err *err);
 int hark_cmd_outbox(struct hark_cmd *cmd, struct hark_err *err);
 int hark_cmd_policy(struct hark_cmd *cmd, struct hark_err *err);
+int hark_cmd_home_verb(struct hark_cmd *cmd, struct hark_err *err);
+int hark_cmd_recover(struct hark_cmd *cmd, struct hark_err *err);
+int hark_cmd_repair(struct hark_cmd *cmd, struct hark_err *err);
 int hark_cmd_partner(struct hark_cmd *cmd, struct hark_err *err);
 int hark_cmd_ticket(struct hark_cmd *cmd, struct hark_err *err);
+int hark_cmd_key_ls(struct hark_cmd *cmd, struct hark_err *err);
 int hark_cmd_keys(struct hark_cmd *cmd, struct hark_err *err);
 int hark_cmd_version(struct hark_cmd *cmd, struct hark_err *err);
 int hark_cmd_help(struct hark_cmd *cmd, struct hark_err *err);

@@ -330,6 +330,23 @@ static int partner_add(struct hark_cmd *cmd, struct hark_err *err)
     return rc;
 }
 
+int hark_cmd_follow_ticket(struct hark_cmd *cmd, const char *text, struct hark_err *err)
+{
+    struct hark_ticket *ticket = calloc(1, sizeof(*ticket));
+    struct choice choice = {.any = false};
+    struct hark_config_peer peer;
+    int rc = ticket == NULL
+                 ? hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a ticket")
+                 : hark_ticket_decode(ticket, hark_span_str(text), HARK_TICKET_NODE, err);
+
+    if (rc == 0)
+        rc = make_peer(cmd, ticket, &choice, &peer, err);
+    if (rc == 0)
+        rc = hark_cmd_put_peer(cmd, &peer, err);
+    free(ticket);
+    return rc;
+}
+
 /* --- rm ---------------------------------------------------------------------------- */
 
 struct ending {

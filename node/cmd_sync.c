@@ -7,53 +7,78 @@
 #include <poll.h>
 #include <string.h>
 
-#include "node/cmd.h"
+#include "node/cmd_internal.h"
 
 #define SYNC_STEP_MS    50
 #define SYNC_DEFAULT_MS 30000u
 
-/* Handles what the network wants from the writer. In a daemon the daemon's own
- * loop is suspended while a verb runs, so this is the same in both. */
-static int serve_events(struct hark_cmd *cmd, struct hark_net *net, bool *progress,
-                        struct hark_err *err)
+int hark_cmd_net(struct hark_cmd *cmd, struct hark_net **net, struct hark_net **own,
+                 struct hark_err *err)
+{
+    char bound[HARK_ADDRESS_MAX + 1];
+    int rc = cmd->net != NULL ? 0 : hark_net_start(own, cmd->node, false, bound, err);
+
+    *net = cmd->net != NULL ? cmd->net : *own;
+    return rc;
+}
+
+/* In a daemon the daemon's own loop is suspended while a verb runs, so this is the
+ * same in both. */
+int hark_cmd_net_step(struct hark_cmd *cmd, struct hark_net *net, bool *progress,
+                      struct hark_err *err)
 {
     struct pollfd fd = {.fd = hark_net_fd(net), .events = POLLIN};
     struct hark_net_event event;
+    bool any = false;
     int rc = 0;
 
     if (poll(&fd, 1, SYNC_STEP_MS) < 0 && errno != EINTR)
         return hark_err_errno(err, errno, "poll");
-    *progress = false;
+    if (progress != NULL)
+        *progress = false;
     while (rc == 0 && hark_net_next(net, &event)) {
-        *progress = *progress || event.type == HARK_NET_APPEND;
+        any = true;
+        if (progress != NULL)
+            *progress = *progress || event.type == HARK_NET_APPEND;
+        /* What was taken in stands in a log there now. */
+        if (event.type == HARK_NET_ACCEPTED)
+            hark_net_ask_now(net);
         rc = hark_net_handle(net, cmd->node, &event, err);
     }
-    return rc;
+    return rc == 0 && any ? hark_net_update(net, cmd->node, NULL, err) : rc;
 }
 
-/* patience_ms: how long nothing may come while something is missing. */
-static int wait_for_equal(struct hark_cmd *cmd, struct hark_net *net, uint64_t patience_ms,
-                          struct hark_err *err)
+int hark_cmd_net_wait(struct hark_cmd *cmd, struct hark_net *net, uint64_t patience_ms,
+                      struct hark_err *err)
 {
     uint64_t until_ms = hark_now_ms() + patience_ms;
-    size_t followed, equal, failed;
+    size_t followed, level, failed, unsent;
+    bool came = false;
 
     hark_net_ask_now(net);
     for (;;) {
         bool progress = false;
-        int rc = serve_events(cmd, net, &progress, err);
+        int rc = hark_cmd_net_step(cmd, net, &progress, err);
 
         if (rc < 0)
             return rc;
         if (progress)
             until_ms = hark_now_ms() + patience_ms;
-        hark_net_progress(net, &followed, &equal, &failed);
-        if (equal + failed >= followed)
-            return 0;
+        came = came || progress;
+        hark_net_progress(net, &followed, &level, &failed, &unsent);
+        /* What was handed in is in the log a moment later: worth asking again. */
+        if (level + failed >= followed && unsent == 0) {
+            if (!came)
+                return 0;
+            /* What came may name further logs to ask for. */
+            came = false;
+            hark_net_ask_now(net);
+        }
         if (hark_now_ms() >= until_ms)
             return hark_err_set(err, HARK_E_PEER_UNREACHABLE,
-                                "%zu of %zu spaces did not come up to date in time",
-                                followed - equal, followed);
+                                "%zu of %zu logs did not come up to date in time, and %zu spaces "
+                                "have entries that nobody took",
+                                followed - level, followed, unsent);
     }
 }
 
@@ -69,6 +94,17 @@ static json_t *report_json(const struct hark_net_peer *peer, const struct hark_s
                      report->code != 0 ? json_string(hark_err_name(report->code)) : json_null());
 }
 
+/* A partner that was named a moment ago has nothing of our own space yet, nor knows that
+ * it may tell us so. */
+static bool is_early(struct hark_cmd *cmd, const struct hark_sync_report *report)
+{
+    struct hark_space *space = NULL;
+
+    return report->code == HARK_E_PEER_SPACE &&
+           hark_node_space(cmd->node, &report->log.space, &space, NULL) == 0 &&
+           hark_node_is_home(cmd->node, space);
+}
+
 static int show(struct hark_cmd *cmd, struct hark_net *net, struct hark_err *err)
 {
     static const size_t max = 64;
@@ -82,7 +118,7 @@ static int show(struct hark_cmd *cmd, struct hark_net *net, struct hark_err *err
             const struct hark_sync_report *report = &peers[i].reports[j];
             char space[65];
 
-            if (report->code != 0 && code == 0) {
+            if (report->code != 0 && code == 0 && !is_early(cmd, report)) {
                 code = report->code;
                 (void)hark_err_set(err, code, "%s",
                                    peers[i].message[0] != '\0' ? peers[i].message
@@ -113,8 +149,7 @@ int hark_cmd_sync(struct hark_cmd *cmd, struct hark_err *err)
     const char *wait = NULL, *timeout = NULL;
     const struct hark_option options[] = {{.name = "wait", .flag = true, .value = &wait},
                                           {.name = "timeout", .value = &timeout}};
-    char bound[HARK_ADDRESS_MAX + 1];
-    struct hark_net *own = NULL, *net = cmd->net;
+    struct hark_net *own = NULL, *net = NULL;
     uint64_t limit_s = SYNC_DEFAULT_MS / 1000;
     int rc = hark_cmd_options(cmd, options, 2, 0, 1, err);
 
@@ -122,13 +157,10 @@ int hark_cmd_sync(struct hark_cmd *cmd, struct hark_err *err)
         rc = hark_decimal_decode(&limit_s, hark_span_str(timeout), 86400, err);
     if (rc < 0)
         return rc;
-    if (net == NULL) {
-        rc = hark_net_start(&own, cmd->node, false, bound, err);
-        if (rc < 0)
-            return rc;
-        net = own;
-    }
-    rc = wait_for_equal(cmd, net, limit_s * 1000, err);
+    rc = hark_cmd_net(cmd, &net, &own, err);
+    if (rc < 0)
+        return rc;
+    rc = hark_cmd_net_wait(cmd, net, limit_s * 1000, err);
     if (rc == 0)
         rc = show(cmd, net, err);
     hark_net_stop(own);

@@ -17,15 +17,18 @@
 #include "node/files.h"
 #include "node/local.h"
 
-#define TEND_DELAY_MS 1000u /* PROTOCOL.md 7.5: at most a second after a batch */
-#define IDLE_MS       60000u
-#define TEND_RETRY_MS 30000u
+#define TEND_DELAY_MS   1000u /* PROTOCOL.md 7.5: at most a second after a batch */
+#define IDLE_MS         60000u
+#define TEND_RETRY_MS   30000u
+#define COMPARE_STEP_MS 50
+#define EVENTS_A_ROUND  64u
 
 struct daemon {
     struct hark_node *node;
     struct hark_net *net;
     int listen_fd, signal_fd;
-    uint64_t tend_at_ms; /* 0: nothing to tend */
+    uint64_t tend_at_ms;   /* 0: nothing to tend */
+    uint64_t update_at_ms; /* 0: the network need not be told anything by itself */
     bool stop;
 };
 
@@ -48,10 +51,60 @@ static void tend(struct daemon *d)
         return;
     d->tend_at_ms = 0;
     for (size_t i = 0; i < d->node->space_count; i++) {
-        if (hark_space_tend(d->node->spaces[i], &err) == 0)
-            continue;
-        complain("tending a space", &err);
-        d->tend_at_ms = hark_now_ms() + TEND_RETRY_MS;
+        uint64_t erasures = hark_space_erasures(d->node->spaces[i]);
+
+        if (hark_space_tend(d->node->spaces[i], &err) < 0) {
+            complain("tending a space", &err);
+            d->tend_at_ms = hark_now_ms() + TEND_RETRY_MS;
+        }
+        if (hark_space_erasures(d->node->spaces[i]) != erasures)
+            hark_net_reopen(d->net);
+    }
+}
+
+/* --- the network ------------------------------------------------------------------- */
+
+static void update_net(struct daemon *d)
+{
+    struct hark_err err = {0};
+
+    d->update_at_ms = 0;
+    if (hark_net_update(d->net, d->node, &d->update_at_ms, &err) < 0) {
+        complain("telling the network", &err);
+        d->update_at_ms = hark_now_ms() + TEND_RETRY_MS;
+    }
+}
+
+static void serve_net(struct daemon *d)
+{
+    struct hark_net_event event;
+    struct hark_err err = {0};
+    bool any = false;
+
+    /* A round at a time: verbs and tending have their turn, too. */
+    for (unsigned i = 0; i < EVENTS_A_ROUND && hark_net_next(d->net, &event); i++) {
+        any = true;
+        if (event.type == HARK_NET_APPEND || event.type == HARK_NET_SUBMIT)
+            tend_later(d);
+        if (hark_net_handle(d->net, d->node, &event, &err) < 0)
+            complain("what came from the network", &err);
+    }
+    if (any)
+        update_net(d);
+}
+
+/* A home that has just started signs nothing before it knows, or has waited long
+ * enough to know, whether others hold more of its log (PROTOCOL.md 7.6): who writes
+ * in that moment waits rather than being told to try again. */
+static void wait_until_compared(struct daemon *d)
+{
+    while (!hark_net_compared(d->net, d->node) && hark_net_waits(d->net)) {
+        struct pollfd fd = {.fd = hark_net_fd(d->net), .events = POLLIN};
+
+        (void)poll(&fd, 1, COMPARE_STEP_MS);
+        serve_net(d);
+        if (d->update_at_ms != 0 && hark_now_ms() >= d->update_at_ms)
+            update_net(d);
     }
 }
 
@@ -80,11 +133,11 @@ static int run_request(struct daemon *d, const struct hark_local_request *reques
         (void)hark_err_set(&err, HARK_E_USAGE, "not a verb for a daemon");
         return hark_cmd_fail(errs, cmd.globals.json, &err);
     }
+    wait_until_compared(d);
     exit_code = hark_cmd_run(&cmd, verb);
     if (cmd.changed) {
         tend_later(d);
-        if (hark_net_update(d->net, d->node, &err) < 0)
-            complain("telling the network", &err);
+        update_net(d);
     }
     return exit_code;
 }
@@ -123,21 +176,6 @@ static void serve_local(struct daemon *d)
     (void)close(fd);
 }
 
-/* --- the network ------------------------------------------------------------------- */
-
-static void serve_net(struct daemon *d)
-{
-    struct hark_net_event event;
-    struct hark_err err = {0};
-
-    while (hark_net_next(d->net, &event)) {
-        if (event.type == HARK_NET_APPEND)
-            tend_later(d);
-        if (hark_net_handle(d->net, d->node, &event, &err) < 0)
-            complain("taking over batches", &err);
-    }
-}
-
 static void serve_signal(struct daemon *d)
 {
     struct signalfd_siginfo info;
@@ -159,6 +197,8 @@ static int loop(struct daemon *d, struct hark_err *err)
 
         if (d->tend_at_ms != 0)
             wait = d->tend_at_ms > now ? d->tend_at_ms - now : 0;
+        if (d->update_at_ms != 0 && d->update_at_ms < now + wait)
+            wait = d->update_at_ms > now ? d->update_at_ms - now : 0;
         if (wait > IDLE_MS) /* the clock was set back */
             wait = IDLE_MS;
         if (poll(fds, 3, (int)wait) < 0 && errno != EINTR)
@@ -169,6 +209,8 @@ static int loop(struct daemon *d, struct hark_err *err)
             serve_net(d);
         if (fds[2].revents != 0)
             serve_local(d);
+        if (d->update_at_ms != 0 && hark_now_ms() >= d->update_at_ms)
+            update_net(d);
         tend(d);
     }
     return 0;
@@ -199,8 +241,14 @@ static int open_spaces(struct hark_node *node, struct hark_err *err)
     size_t count = 0;
     int rc = hark_node_spaces(node, &ids, &count, err);
 
-    for (size_t i = 0; i < count && rc == 0; i++)
+    for (size_t i = 0; i < count && rc == 0; i++) {
         rc = hark_node_space(node, &ids[i], &space, err);
+        if (hark_err_exit(rc) != 5)
+            continue;
+        /* The others go on. */
+        complain("a space is damaged, `hark repair` mends it", err);
+        rc = 0;
+    }
     free(ids);
     return rc;
 }
@@ -226,6 +274,7 @@ int hark_daemon_run(struct hark_node *node, const struct hark_daemon_options *op
     if (rc == 0)
         rc = hark_local_listen(&d.listen_fd, node->dir, err);
     if (rc == 0) {
+        update_net(&d);
         if (options->ready != NULL)
             options->ready(options->arg, node->bound);
         rc = loop(&d, err);

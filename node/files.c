@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -118,4 +119,31 @@ int hark_dir_make(const char *path, struct hark_err *err)
     if (mkdir(path, 0700) != 0 && errno != EEXIST)
         return hark_err_errno(err, errno, "%s", path);
     return 0;
+}
+
+static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+    (void)st;
+    (void)flag;
+    (void)ftw;
+    return remove(path);
+}
+
+int hark_tree_remove(const char *path, struct hark_err *err)
+{
+    if (nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS) != 0 && errno != ENOENT)
+        return hark_err_errno(err, errno, "%s", path);
+    return 0;
+}
+
+int hark_dir_sync(const char *path, struct hark_err *err)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = 0;
+
+    if (fd < 0)
+        return hark_err_errno(err, errno, "%s", path);
+    if (fsync(fd) != 0)
+        rc = hark_err_errno(err, errno, "%s", path);
+    (void)close(fd);
+    return rc;
 }

@@ -19,6 +19,11 @@ HARK_CHECK int hark_file_write(const char *path, struct hark_span bytes, mode_t 
                                struct hark_err *err);
 /* Makes a directory with mode 0700; one that is there is fine. */
 HARK_CHECK int hark_dir_make(const char *path, struct hark_err *err);
+/* Removes a file or a directory with all that is in it, following no link; nothing when
+ * there is none. Error: io. */
+HARK_CHECK int hark_tree_remove(const char *path, struct hark_err *err);
+/* Makes what was renamed or removed in a directory durable. Error: io. */
+HARK_CHECK int hark_dir_sync(const char *path, struct hark_err *err);
 /* "<dir>/<name>" into out (HARK_PATH_MAX bytes). Error: usage (too long). */
 HARK_CHECK int hark_path_join(char *out, const char *dir, const char *name, struct hark_err *err);
 

@@ -2,7 +2,12 @@
  * A node's side of the network: one thread that runs the edge's loop and the
  * replication core, with readers of its own for the spaces it serves. The thread
  * that owns the node (the writer) and this one meet only in bounded queues and in
- * one table under a lock.
+ * tables under a lock.
+ *
+ *     net.c        starting and stopping, what crosses between the threads
+ *     net_core.c   the network thread: the core's and the edge's functions
+ *     net_plan.c   the writer's: who may come in, whom to follow, what to hand in
+ *     net_write.c  the writer's: what came from the network
  */
 #ifndef HARK_NODE_NET_H
 #define HARK_NODE_NET_H
@@ -14,26 +19,34 @@ struct hark_net;
 
 /* What the network hands to the writer. */
 enum hark_net_event_type {
-    HARK_NET_APPEND, /* batches to verify and store: answer with hark_net_appended */
-    HARK_NET_SYNCED, /* a follower's report */
+    HARK_NET_APPEND,   /* batches to verify and store */
+    HARK_NET_SYNCED,   /* a follower's report */
+    HARK_NET_SUBMIT,   /* entries handed in here: `load` is the body of a submit */
+    HARK_NET_ACCEPTED, /* what became of entries that we handed in */
+    HARK_NET_JOIN,     /* a sealed request to join, in `load` */
+    HARK_NET_ANSWERED, /* the answer to hark_net_request: its body in `load`, or `code` */
 };
 struct hark_net_event {
     enum hark_net_event_type type;
-    struct hark_hash space;
+    struct hark_log_ref log; /* .space in all of them */
     struct hark_key peer;
     uint64_t token;
-    struct hark_buf load; /* APPEND: owned by the receiver */
-    unsigned batches;
+    struct hark_buf load; /* owned by the receiver */
+    unsigned batches;     /* APPEND */
     struct hark_sync_report report;
+    struct hark_accepted *accepted; /* ACCEPTED: owned (free()); count may be 0 with a code */
+    size_t accepted_count;
+    uint8_t answer; /* ANSWERED: HARK_MESSAGE_SHOWN or _JOINED */
+    int code;
 };
 
-/* A peer as `status` shows it. */
+/* A peer as `status` shows it: for each space its main log. */
 struct hark_net_peer {
     struct hark_key curve;
     enum hark_peer_state state;
     int code;
     char message[200];
-    size_t report_count; /* of followed spaces */
+    size_t report_count;
     struct hark_sync_report reports[HARK_TICKET_SPACES_MAX];
 };
 
@@ -48,21 +61,46 @@ void hark_net_stop(struct hark_net *net); /* joins the thread and frees; NULL is
 int hark_net_fd(const struct hark_net *net);
 /* Takes the next event; false when there is none. */
 bool hark_net_next(struct hark_net *net, struct hark_net_event *event);
-void hark_net_appended(struct hark_net *net, uint64_t token, int code, const char *message);
-/* Logs, nodes or peers may have changed: who may come in, who may have what, whom
- * to follow and how far our logs are is told anew from the node. Writer's thread. */
-HARK_CHECK int hark_net_update(struct hark_net *net, struct hark_node *node, struct hark_err *err);
+
+/* The writer's part of an event: does what it asks for over the node's spaces (making
+ * a space that is followed and not here yet), answers it, and frees it. Returns 0 also
+ * when what came was refused. hark_net_update is due after one or more of these. An
+ * ANSWERED is the caller's: it is only freed. */
+HARK_CHECK int hark_net_handle(struct hark_net *net, struct hark_node *node,
+                               struct hark_net_event *event, struct hark_err *err);
+void hark_net_event_free(struct hark_net_event *event);
+/* Logs, nodes or peers may have changed. Home: takes over what waits in intakes. Then
+ * the network is told anew who may come in, who may have what, whom to follow, what is
+ * to be handed in and how far our logs are. *next_ms (may be NULL): when to call again
+ * although nothing happened (milliseconds since 1970; 0: no need). Writer's thread. */
+HARK_CHECK int hark_net_update(struct hark_net *net, struct hark_node *node, uint64_t *next_ms,
+                               struct hark_err *err);
+/* Files of a space were replaced or rid of payloads: the network's readers open theirs
+ * anew, so that nothing erased stays on the disk. */
+void hark_net_reopen(struct hark_net *net);
 void hark_net_ask_now(struct hark_net *net);
-/* How many (peer, space) pairs are followed, and how many have reported since the
- * last ask_now: being equal, or not going on (code, or behind). */
-void hark_net_progress(struct hark_net *net, size_t *followed, size_t *equal, size_t *failed);
+/* How many logs are followed at peers that we connect to, how many of them are level
+ * since the last ask_now (nothing is to be had there), how many do not go on (code);
+ * and how many spaces have entries that were not handed in since. */
+void hark_net_progress(struct hark_net *net, size_t *followed, size_t *level, size_t *failed,
+                       size_t *unsent);
 /* Copies up to max peers; returns how many there are. */
 size_t hark_net_peers(struct hark_net *net, struct hark_net_peer *out, size_t max);
 
-/* The writer's part of an event: verifies and stores an APPEND's batches over the
- * node's spaces (making a space that is followed and not here yet), answers it,
- * and frees the event. Returns 0 also when the batches were refused. */
-HARK_CHECK int hark_net_handle(struct hark_net *net, struct hark_node *node,
-                               struct hark_net_event *event, struct hark_err *err);
+/* One question of type HARK_MESSAGE_TERMS or _JOIN to a peer (body: copied), answered by
+ * an event HARK_NET_ANSWERED, whatever happens. peer: as hark_edge_link names it. */
+HARK_CHECK int hark_net_request(struct hark_net *net, const struct hark_key *peer, uint8_t type,
+                                struct hark_span body, uint64_t patience_ms, struct hark_err *err);
+/* Connects to a node besides the configured ones, with a key pair that is not this
+ * node's (a ticket's): own is taken over. *peer receives the connection's name. */
+HARK_CHECK int hark_net_connect(struct hark_net *net, const struct hark_key *curve,
+                                struct hark_box *own, const char *address, struct hark_key *peer,
+                                struct hark_err *err);
+
+/* Has each home space with other named nodes been compared with one of them since
+ * start (PROTOCOL.md 7.6)? Until then hark_space_hold keeps it from signing. */
+bool hark_net_compared(struct hark_net *net, struct hark_node *node);
+/* Is it early enough after the start to wait for that? */
+bool hark_net_waits(const struct hark_net *net);
 
 #endif

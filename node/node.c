@@ -167,6 +167,50 @@ static int take_lock(struct hark_node *node, struct hark_err *err)
     return rc;
 }
 
+/* --- where the directory lies --------------------------------------------------- */
+
+/* A backup that is put back, or a copy, has files of other inodes: its home may have
+ * signed more since, elsewhere (PROTOCOL.md 7.6). */
+static void look_at_place(struct hark_node *node)
+{
+    struct hark_buf text = hark_buf_init(64);
+    char path[HARK_PATH_MAX], here[32];
+    struct stat st;
+
+    if (hark_path_join(path, node->dir, "place", NULL) != 0)
+        return;
+    if (stat(path, &st) != 0) {
+        if (errno == ENOENT)
+            hark_node_settle(node);
+        return;
+    }
+    (void)snprintf(here, sizeof(here), "%llu\n", (unsigned long long)st.st_ino);
+    node->moved = hark_file_read(path, &text, NULL) < 0 ||
+                  !hark_span_equal(hark_buf_span(&text), hark_span_str(here));
+    hark_buf_free(&text);
+}
+
+void hark_node_settle(struct hark_node *node)
+{
+    char path[HARK_PATH_MAX], fresh[HARK_PATH_MAX];
+    struct stat st;
+    bool written;
+    int fd;
+
+    if (hark_path_join(path, node->dir, "place", NULL) != 0 ||
+        hark_path_join(fresh, node->dir, "place.new", NULL) != 0)
+        return;
+    (void)unlink(fresh);
+    fd = open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return;
+    written = fstat(fd, &st) == 0 && dprintf(fd, "%llu\n", (unsigned long long)st.st_ino) > 0 &&
+              fsync(fd) == 0;
+    (void)close(fd);
+    if (written && rename(fresh, path) == 0)
+        node->moved = false;
+}
+
 /* The passphrase for key files, from the file that the configuration names. */
 int hark_node_passphrase(void *arg, const char *path, struct hark_buf *secret, struct hark_err *err)
 {
@@ -275,6 +319,8 @@ int hark_node_open(struct hark_node **out, const char *dir, bool write, struct h
         rc = load_seed(node, "keys/device", &node->seed, err);
     if (rc == 0)
         rc = derive_identity(node, err);
+    if (rc == 0 && write)
+        look_at_place(node);
     if (rc == 0)
         rc = hark_git_init(err);
     if (rc == 0)
@@ -340,18 +386,25 @@ static int compare_hashes(const void *a, const void *b)
 int hark_node_spaces(struct hark_node *node, struct hark_hash **ids, size_t *count,
                      struct hark_err *err)
 {
+    return hark_spaces_in(node->dir, ids, count, err);
+}
+
+int hark_spaces_in(const char *dir, struct hark_hash **ids, size_t *count, struct hark_err *err)
+{
     struct hark_hash *list = NULL, id;
     struct dirent *entry;
     char path[HARK_PATH_MAX];
     size_t used = 0;
     DIR *d;
-    int rc = hark_path_join(path, node->dir, "spaces", err);
+    int rc = hark_path_join(path, dir, "spaces", err);
 
     *ids = NULL;
     *count = 0;
     if (rc < 0)
         return rc;
     d = opendir(path);
+    if (d == NULL && errno == ENOENT)
+        return 0;
     if (d == NULL)
         return hark_err_errno(err, errno, "%s", path);
     while ((entry = readdir(d)) != NULL) {
@@ -406,6 +459,39 @@ int hark_node_create_space(struct hark_node *node, const struct hark_hash *id,
     return rc < 0 ? rc : keep_space(node, space, out, err);
 }
 
+void hark_node_close_space(struct hark_node *node, const struct hark_hash *id)
+{
+    for (size_t i = 0; i < node->space_count; i++) {
+        if (!hark_hash_equal(hark_space_id(node->spaces[i]), id))
+            continue;
+        hark_space_free(node->spaces[i]);
+        node->spaces[i] = node->spaces[--node->space_count];
+        return;
+    }
+}
+
+/* Until its network has compared it (net_plan.c). */
+static int hold_if_moved(const struct hark_node *node, struct hark_space *space,
+                         struct hark_err *err)
+{
+    uint64_t counts[HARK_SECTION_HASHED_];
+    struct hark_node_object named;
+    size_t others = 0;
+    int rc;
+
+    if (!node->moved || !hark_node_is_home(node, space))
+        return 0;
+    rc = hark_state_counts(hark_space_state(space), counts, err);
+    for (uint32_t i = 0; rc == 0 && i < counts[HARK_SECTION_NODE]; i++) {
+        rc = hark_state_node(hark_space_state(space), i, &named, err);
+        if (rc == 0 && named.until == HARK_NONE &&
+            !hark_key_equal(&named.keys.log, hark_signer_key(node->identity.log)))
+            others++;
+    }
+    hark_space_hold(space, others > 0);
+    return rc;
+}
+
 int hark_node_space(struct hark_node *node, const struct hark_hash *id, struct hark_space **out,
                     struct hark_err *err)
 {
@@ -420,7 +506,9 @@ int hark_node_space(struct hark_node *node, const struct hark_hash *id, struct h
         }
     }
     rc = hark_space_open(&space, node->dir, id, node->read_only, node->pool, err);
-    return rc < 0 ? rc : keep_space(node, space, out, err);
+    if (rc == 0)
+        rc = keep_space(node, space, out, err);
+    return rc < 0 ? rc : hold_if_moved(node, *out, err);
 }
 
 static int match_space(const struct hark_hash *ids, size_t count, const char *name,
@@ -445,19 +533,19 @@ static int match_space(const struct hark_hash *ids, size_t count, const char *na
     return 0;
 }
 
-int hark_node_pick_space(struct hark_node *node, const char *name, struct hark_space **out,
-                         struct hark_err *err)
+int hark_node_pick_id(struct hark_node *node, const char *name, struct hark_hash *out,
+                      struct hark_err *err)
 {
-    struct hark_hash *ids = NULL, id;
+    struct hark_hash *ids = NULL;
     size_t count = 0;
     int rc = hark_node_spaces(node, &ids, &count, err);
 
     if (rc < 0)
         return rc;
     if (name != NULL) {
-        rc = match_space(ids, count, name, &id, err);
+        rc = match_space(ids, count, name, out, err);
     } else if (count == 1) {
-        id = ids[0];
+        *out = ids[0];
     } else if (count == 0) {
         rc = hark_err_set(err, HARK_E_NOT_FOUND, "this node has no space yet");
     } else {
@@ -465,9 +553,16 @@ int hark_node_pick_space(struct hark_node *node, const char *name, struct hark_s
         hark_err_hint(err, "name one with -s; `hark status` lists them");
     }
     free(ids);
-    if (rc < 0)
-        return rc;
-    return hark_node_space(node, &id, out, err);
+    return rc;
+}
+
+int hark_node_pick_space(struct hark_node *node, const char *name, struct hark_space **out,
+                         struct hark_err *err)
+{
+    struct hark_hash id;
+    int rc = hark_node_pick_id(node, name, &id, err);
+
+    return rc < 0 ? rc : hark_node_space(node, &id, out, err);
 }
 
 bool hark_node_is_home(const struct hark_node *node, struct hark_space *space)

@@ -4,6 +4,7 @@
  *     hark.yaml             configuration (schemas/config.h)
  *     version               "hark data 1"
  *     lock                  held (flock) by the process that writes
+ *     place                 the inode of this very file: it tells a restored copy
  *     sock                  the daemon's local socket, mode 0600
  *     keys/device           the node's seed
  *     keys/people/<label>   seeds of people whose keys this node holds
@@ -36,6 +37,7 @@ struct hark_node {
     struct hark_pool *pool;
     int lock_fd;
     bool read_only;
+    bool moved; /* the directory is not where it was when it was last written (place) */
     char bound[HARK_ADDRESS_MAX + 1]; /* where the daemon listens in fact; else empty */
     size_t space_count;
     struct hark_space **spaces; /* open ones, opened on first use */
@@ -48,6 +50,9 @@ HARK_CHECK int hark_node_init(const char *dir, const struct hark_config *config,
 HARK_CHECK int hark_node_open(struct hark_node **out, const char *dir, bool write,
                               struct hark_err *err);
 void hark_node_free(struct hark_node *node);
+/* The directory is where it is to be from now on (node->moved ends). What cannot be
+ * written now is written another time. */
+void hark_node_settle(struct hark_node *node);
 HARK_CHECK int hark_node_save_config(struct hark_node *node, struct hark_err *err);
 /* Public keys of this node. */
 void hark_node_keys(const struct hark_node *node, struct hark_node_keys *out);
@@ -61,6 +66,14 @@ HARK_CHECK int hark_node_space(struct hark_node *node, const struct hark_hash *i
 /* Makes one; borrowed like the above. */
 HARK_CHECK int hark_node_create_space(struct hark_node *node, const struct hark_hash *id,
                                       struct hark_space **out, struct hark_err *err);
+/* Closes it, if it is open: its files may be moved then. */
+void hark_node_close_space(struct hark_node *node, const struct hark_hash *id);
+/* As hark_node_spaces, of another folder `dir`/spaces; none when it is not there. */
+HARK_CHECK int hark_spaces_in(const char *dir, struct hark_hash **ids, size_t *count,
+                              struct hark_err *err);
+/* Which space that name means, as hark_node_pick_space, without opening it. */
+HARK_CHECK int hark_node_pick_id(struct hark_node *node, const char *name, struct hark_hash *out,
+                                 struct hark_err *err);
 /* By full or abbreviated id (at least 8 digits), or NULL for the only one.
  * Errors: not-found, ambiguous, usage (several, none named). */
 HARK_CHECK int hark_node_pick_space(struct hark_node *node, const char *name,
@@ -87,6 +100,10 @@ HARK_CHECK int hark_node_new_steward(struct hark_node *node, uint8_t nonce[32],
                                      struct hark_author *out, struct hark_err *err);
 HARK_CHECK int hark_node_steward_named(struct hark_node *node, const uint8_t nonce[32],
                                        const struct hark_hash *space, struct hark_err *err);
+
+/* The nonce was of no use here: forgets it. */
+HARK_CHECK int hark_node_steward_forget(struct hark_node *node, const struct hark_hash *space,
+                                        struct hark_err *err);
 
 /* Makes keys/people/<label> (hark_label_valid). Error: exists. */
 HARK_CHECK int hark_node_new_person(struct hark_node *node, const char *label,

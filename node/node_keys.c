@@ -89,6 +89,17 @@ int hark_node_steward_named(struct hark_node *node, const uint8_t nonce[32],
     return hark_file_write(path, hark_span(hex, 64), 0600, err);
 }
 
+int hark_node_steward_forget(struct hark_node *node, const struct hark_hash *space,
+                             struct hark_err *err)
+{
+    char path[HARK_PATH_MAX];
+    int rc = steward_path(node, space, path, err);
+
+    if (rc == 0 && unlink(path) != 0 && errno != ENOENT)
+        rc = hark_err_errno(err, errno, "%s", path);
+    return rc;
+}
+
 int hark_node_steward(struct hark_node *node, const struct hark_hash *space,
                       struct hark_author *out, struct hark_err *err)
 {

@@ -288,6 +288,7 @@ static int carry_out_erasures(struct hark_space *space, struct hark_err *err)
         items[i].blob = pending[i].blob;
     }
     rc = hark_repo_erase(space->repo, "main", items, count, err);
+    space->erasures++;
     if (rc == 0)
         rc = hark_index_erased(space->index, pending, count, err);
 out:

@@ -215,6 +215,21 @@ HARK_CHECK int hark_space_outbox_take_in(struct hark_space *space, const char *s
                                          uint64_t accept_per_minute, uint64_t now_ms,
                                          struct hark_err *err);
 
+/* --- what the node's network and its keeper need ------------------------------ */
+
+/* A held space begins no batch of the main log (behind): its home has not compared it
+ * with other nodes yet, or is moving away. */
+void hark_space_hold(struct hark_space *space, bool hold);
+bool hark_space_held(const struct hark_space *space);
+/* Changes whenever an entry was logged that may change who may connect or have what
+ * (keys, nodes, tickets, members). */
+uint64_t hark_space_rights(const struct hark_space *space);
+/* Counts the times that payloads were erased from the disk. */
+uint64_t hark_space_erasures(const struct hark_space *space);
+/* The name of the node that an entry `home` of ours, which no log has yet, moves the
+ * space to; empty: none. name: HARK_NODE_NAME_MAX + 1 bytes. */
+HARK_CHECK int hark_space_moving(struct hark_space *space, char *name, struct hark_err *err);
+
 /* --- either --------------------------------------------------------------- */
 /* Payload ref, erasures, merging: what may follow a batch a little later. */
 HARK_CHECK int hark_space_tend(struct hark_space *space, struct hark_err *err);

@@ -147,6 +147,20 @@ bool hark_space_is_refusal(int code)
     return hark_err_exit(code) == 3 && code != HARK_E_LIMIT;
 }
 
+/* Kinds after which others may connect, or may have the space. */
+static bool changes_rights(const char *kind)
+{
+    static const char *const kinds[] = {"space",    "admit",   "device", "rekey",
+                                        "remove",   "leave",   "node",   "home",
+                                        "handover", "recover", "invite", "revoke"};
+
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        if (strcmp(kinds[i], kind) == 0)
+            return true;
+    }
+    return false;
+}
+
 int hark_space_item_index(struct hark_space *space, const struct space_item *item,
                           const struct hark_line *line, const struct hark_git_id *batch,
                           struct hark_err *err)
@@ -164,5 +178,7 @@ int hark_space_item_index(struct hark_space *space, const struct space_item *ite
         .payload = item->json,
     };
 
+    if (changes_rights(item->entry.kind))
+        space->rights++;
     return hark_index_add(space->index, &row, err);
 }

@@ -31,6 +31,13 @@ int hark_space_begin(struct hark_space *space, struct hark_err *err)
 
     if (pending->open || space->read_only)
         return hark_err_set(err, HARK_E_INTERNAL, "the space is not open for a batch");
+    if (space->held) {
+        rc =
+            hark_err_set(err, HARK_E_BEHIND,
+                         "this home signs nothing before it has compared its log with a partner's");
+        hark_err_hint(err, "start harkd, or run `hark sync`, where a partner can be reached");
+        return rc;
+    }
     if (pending->items == NULL) {
         pending->items = calloc(HARK_BATCH_ENTRIES_MAX, sizeof(*pending->items));
         pending->lines = calloc(HARK_BATCH_ENTRIES_MAX, sizeof(*pending->lines));

@@ -80,7 +80,7 @@ contains "help tally" "$("$HARK" help tally)" "--where K=V"
 "$HARK" help --json | holds "help as JSON" 'any(v["name"] == "vote" for v in d["verbs"])'
 refused usage 2 "$HARK" pray
 refused usage 2 "$HARK" help pray
-for verb in poll report waiting inbox group receipt audit watch repair recover home; do
+for verb in poll report waiting inbox group receipt watch; do
     refused unsupported 2 "$HARK" $verb
 done
 said=$("$HARK" poll --json 2>&1) && fail "poll was done"
@@ -173,7 +173,7 @@ refused exists 2 hark device add --as Mara --label owner
 refused usage 2 hark device add --as Mara --label /etc/passwd
 contains "key ls" "$(hark key ls)" "$device"
 same "key ls as JSON" "Mara,Mara-2" "$(hark key ls --json | lines '",".join(sorted(k["label"] for k in d if k["member"] == 1))')"
-refused unsupported 2 hark key backup
+refused unsupported 2 hark key passwd
 
 # --- talking ---------------------------------------------------------------------------------
 before=$(size)

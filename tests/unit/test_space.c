@@ -39,7 +39,8 @@ static int set_up(void **state)
 {
     struct fixture *f = calloc(1, sizeof(*f));
     struct hark_config config = {.name = "brand", .accept_per_minute = 120};
-    struct hark_founding founding = {"Lamps", "Which lamp?", "Ada", "2030-01-01"};
+    struct hark_founding founding = {
+        .title = "Lamps", .question = "Which lamp?", .owner = "Ada", .until = "2030-01-01"};
     char dir[80];
     struct hark_hash id;
 

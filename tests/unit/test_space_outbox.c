@@ -112,7 +112,8 @@ static void follow(struct fixture *f)
 static int set_up(void **state)
 {
     struct fixture *f = calloc(1, sizeof(*f));
-    struct hark_founding founding = {"Lamps", "Which lamp?", "Ada", "2030-01-01"};
+    struct hark_founding founding = {
+        .title = "Lamps", .question = "Which lamp?", .owner = "Ada", .until = "2030-01-01"};
     struct hark_hash id;
 
     assert_non_null(f);

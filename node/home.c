@@ -1,0 +1,240 @@
+#include "node/home.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "node/files.h"
+#include "node/outbox.h"
+#include "node/space_internal.h"
+
+/* --- moving ------------------------------------------------------------------------ */
+
+static int find_node(struct hark_space *space, const char *name, struct hark_node_object *out,
+                     struct hark_err *err)
+{
+    uint64_t counts[HARK_SECTION_HASHED_];
+    int rc = hark_state_counts(hark_space_state(space), counts, err);
+
+    for (uint32_t i = 0; rc == 0 && i < counts[HARK_SECTION_NODE]; i++) {
+        rc = hark_state_node(hark_space_state(space), i, out, err);
+        if (rc == 0 && out->until == HARK_NONE && strcmp(out->name, name) == 0)
+            return 0;
+    }
+    return rc < 0 ? rc : hark_err_set(err, HARK_E_NOT_FOUND, "no node %s is named here", name);
+}
+
+/* Signs the entry that goes on from the log as it is in the space's state now. */
+static int sign_home(struct hark_node *node, struct hark_space *space,
+                     const struct hark_author *steward, const char *name, struct hark_signed *out,
+                     struct hark_err *err)
+{
+    struct hark_state *state = hark_space_state(space);
+    struct hark_hash root = hark_merkle_root(hark_state_log(state));
+    struct hark_draft draft = {.kind = "home"};
+    char hex[2 * HARK_HASH_SIZE + 1];
+    int rc;
+
+    hark_hash_hex(hex, &root);
+    draft.fields = json_pack("{s:s, s:I, s:I, s:s}", "node", name, "incarnation",
+                             (json_int_t)hark_state_space_object(state)->incarnation + 1, "size",
+                             (json_int_t)hark_state_size(state), "root", hex);
+    if (draft.fields == NULL)
+        return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a payload");
+    rc = hark_author_sign(node, space, state, steward, &draft, out, err);
+    json_decref(draft.fields);
+    return rc;
+}
+
+/* To another node: from the outbox. */
+static int move_away(struct hark_node *node, struct hark_space *space,
+                     const struct hark_author *steward, const char *name, struct hark_hash *id,
+                     struct hark_err *err)
+{
+    struct hark_signed entry;
+    struct hark_outbox *outbox = NULL;
+    int rc;
+
+    if (hark_space_held(space))
+        return hark_err_set(err, HARK_E_BEHIND,
+                            "this home is moving already, or has not compared its log yet");
+    rc = sign_home(node, space, steward, name, &entry, err);
+    if (rc == 0) {
+        rc = hark_space_outbox(space, &outbox, err);
+        if (rc == 0)
+            rc = hark_outbox_put(outbox, &entry.id, hark_buf_span(&entry.bytes),
+                                 hark_buf_span(&entry.payload), hark_now_ms(), err);
+        *id = entry.id;
+        hark_signed_free(&entry);
+    }
+    if (rc < 0)
+        return rc;
+    hark_space_outbox_changed(space);
+    hark_space_hold(space, true);
+    return 0;
+}
+
+struct recovering {
+    struct hark_space *space;
+    const struct hark_signer *log_key;
+};
+
+/* What waits of the words for a new steward stands before the `home` entry. */
+static int add_recover(void *arg, const struct hark_waiting *waiting, struct hark_err *err)
+{
+    struct recovering *r = arg;
+    struct hark_offer offer = {
+        .bytes = waiting->object, .payload = waiting->payload, .now_ms = hark_now_ms()};
+    struct hark_entry *entry = calloc(1, sizeof(*entry));
+    int rc = entry == NULL ? hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an entry")
+                           : hark_entry_parse(entry, waiting->object, err);
+
+    if (rc == 0 && strcmp(entry->kind, "recover") == 0)
+        rc = hark_space_add_from(r->space, &offer, waiting->node, waiting->position,
+                                 waiting->accepted_ms, r->log_key, NULL, err);
+    free(entry);
+    /* One that may not be logged does not stand in the way of the others. */
+    return hark_err_exit(rc) == 3 ? 0 : rc;
+}
+
+static int go_on_here(struct hark_node *node, struct hark_space *space,
+                      const struct hark_author *steward, const char *name, struct hark_hash *id,
+                      struct hark_err *err)
+{
+    struct recovering r = {.space = space, .log_key = node->identity.log};
+    struct hark_signed entry = {0};
+    struct hark_offer offer = {.accept = true, .trusted = true, .now_ms = hark_now_ms()};
+    int rc = hark_space_begin(space, err);
+
+    if (rc < 0)
+        return rc;
+    rc = hark_space_each_waiting(space, add_recover, &r, err);
+    if (rc == 0)
+        rc = sign_home(node, space, steward, name, &entry, err);
+    if (rc == 0) {
+        offer.bytes = hark_buf_span(&entry.bytes);
+        offer.payload = hark_buf_span(&entry.payload);
+        rc = hark_space_add(space, &offer, node->identity.log, NULL, err);
+    }
+    if (rc == 0)
+        rc = hark_space_commit(space, node->identity.log, hark_now_ms(), err);
+    if (rc < 0)
+        hark_space_rollback(space);
+    *id = entry.id;
+    hark_signed_free(&entry);
+    return rc;
+}
+
+int hark_home_move(struct hark_node *node, struct hark_space *space, const char *name, bool lost,
+                   struct hark_hash *id, bool *here, struct hark_err *err)
+{
+    struct hark_author steward = {0};
+    struct hark_node_object named;
+    bool self;
+    int rc = hark_node_steward(node, hark_space_id(space), &steward, err);
+
+    *here = false;
+    if (rc == 0)
+        rc = find_node(space, name, &named, err);
+    if (rc < 0)
+        goto out;
+    self = hark_key_equal(&named.keys.log, hark_signer_key(node->identity.log));
+    if (self && lost) {
+        rc = go_on_here(node, space, &steward, name, id, err);
+        *here = rc == 0;
+    } else if (self) {
+        rc = hark_err_set(err, HARK_E_USAGE, "%s is this node%s", name,
+                          hark_node_is_home(node, space) ? ", which is the home" : "");
+        hark_err_hint(err, "with --lost it goes on where the home's disk, or the home, is lost");
+    } else if (!hark_node_is_home(node, space)) {
+        rc = hark_err_set(err, HARK_E_ACCEPT_NOT_HERE,
+                          "only the home itself can move to %s; where it is lost, %s goes on with "
+                          "--lost",
+                          name, name);
+    } else {
+        rc = move_away(node, space, &steward, name, id, err);
+    }
+out:
+    hark_author_free(&steward);
+    return rc;
+}
+
+/* --- a new steward ------------------------------------------------------------------- */
+
+int hark_steward_offer(struct hark_node *node, struct hark_space *space, json_t **offer,
+                       struct hark_err *err)
+{
+    struct hark_author steward = {0};
+    uint8_t nonce[32];
+    int rc = hark_node_steward(node, hark_space_id(space), &steward, NULL);
+
+    *offer = NULL;
+    hark_author_free(&steward);
+    if (rc == 0)
+        return hark_err_set(err, HARK_E_EXISTS, "this node holds a steward's key of the space");
+    rc = hark_node_new_steward(node, nonce, &steward, err);
+    if (rc < 0)
+        return rc;
+    *offer = json_object();
+    rc = *offer == NULL ? hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an offer")
+                        : hark_join_fields(space, &steward, NULL, *offer, err);
+    if (rc == 0)
+        rc = hark_node_steward_named(node, nonce, hark_space_id(space), err);
+    hark_author_free(&steward);
+    if (rc < 0) {
+        json_decref(*offer);
+        *offer = NULL;
+    }
+    return rc;
+}
+
+static int first_nonce(struct hark_space *space, uint8_t nonce[32], struct hark_err *err)
+{
+    struct hark_row row = {0};
+    json_t *json = NULL;
+    const char *hex;
+    int rc = hark_index_row(hark_space_index(space), 0, &row, err);
+
+    if (rc == 0)
+        rc = hark_space_payload_json(space, &row, &json, err);
+    hex = json_string_value(json_object_get(json, "nonce"));
+    if (rc == 0)
+        rc = hex == NULL
+                 ? hark_err_set(err, HARK_E_DAMAGED, "the first entry's payload is not here")
+                 : hark_hex_decode(nonce, 32, hark_span_str(hex), err);
+    json_decref(json);
+    return rc;
+}
+
+/* Is the key held here the one of the steward in office? */
+static int in_office(struct hark_node *node, struct hark_space *space, bool *is,
+                     struct hark_err *err)
+{
+    struct hark_state *state = hark_space_state(space);
+    struct hark_author steward = {0};
+    struct hark_key_object key;
+    int rc = hark_node_steward(node, hark_space_id(space), &steward, err);
+
+    if (rc == 0)
+        rc = hark_state_key(state, hark_state_space_object(state)->steward_key, &key, err);
+    *is = rc == 0 && hark_key_equal(&key.key, hark_signer_key(steward.sign));
+    hark_author_free(&steward);
+    return rc;
+}
+
+int hark_steward_regain(struct hark_node *node, struct hark_space *space, bool *is,
+                        struct hark_err *err)
+{
+    uint8_t nonce[32];
+    int rc = in_office(node, space, is, NULL);
+
+    if (rc == 0)
+        return 0; /* its nonce is here already, whoever is in office */
+    rc = first_nonce(space, nonce, err);
+    if (rc == 0)
+        rc = hark_node_steward_named(node, nonce, hark_space_id(space), err);
+    if (rc == 0)
+        rc = in_office(node, space, is, err);
+    if (rc == 0 && !*is)
+        rc = hark_node_steward_forget(node, hark_space_id(space), err);
+    return rc;
+}

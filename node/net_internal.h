@@ -1,0 +1,177 @@
+/*
+ * Inside net.h: what its files share. Everything in struct hark_net under `lock` is
+ * met by both threads; the rest belongs to one of them, as said.
+ */
+#ifndef HARK_NODE_NET_INTERNAL_H
+#define HARK_NODE_NET_INTERNAL_H
+
+#include <pthread.h>
+
+#include "node/net.h"
+#include "replication/edge.h"
+
+#define NET_EVENTS_MAX  256u
+#define NET_ORDERS_MAX  256u
+#define NET_REPORTS_MAX 4096u /* logs of one peer */
+#define NET_ROWS_MAX    4096u
+
+/* A CURVE key may have a space, or (ticket) only ask about joining it. */
+struct net_access {
+    struct hark_key curve;
+    struct hark_hash space;
+    bool ticket;
+    uint64_t until_ms; /* of a ticket */
+};
+
+/* A peer as the network thread is to treat it. */
+struct net_link {
+    struct hark_key id;                 /* hark_edge_link */
+    struct hark_key curve;              /* the peer's */
+    char address[HARK_ADDRESS_MAX + 1]; /* empty: it connects to us, or not at all */
+    bool paused;
+    const struct hark_box *own; /* in hark_net.owns; NULL: the node's key */
+    size_t log_count, log_room;
+    struct hark_log_ref *logs; /* owned */
+};
+
+/* What is to be handed in for a space. */
+struct net_submission {
+    struct hark_hash space;
+    struct hark_buf body; /* empty: nothing */
+    bool preferred;
+    struct hark_key to; /* the preferred link */
+    uint64_t stamp;     /* another one: hand in (again) */
+};
+
+/* Made by the writer, taken over as a whole by the network thread. */
+struct net_plan {
+    size_t link_count, link_room;
+    struct net_link *links;
+    size_t submission_count;
+    struct net_submission *submissions;
+};
+
+/* From the writer to the core. */
+enum net_order_type { NET_APPENDED, NET_TOOK_IN, NET_JOINED, NET_REQUEST, NET_CONNECT };
+struct net_order {
+    enum net_order_type type;
+    uint64_t token;
+    int code;
+    char message[200];
+    struct hark_accepted *accepted; /* TOOK_IN: owned */
+    size_t accepted_count;
+    struct hark_joined joined;
+    struct hark_key peer;  /* REQUEST, CONNECT */
+    struct hark_key curve; /* CONNECT */
+    const struct hark_box *own;
+    char address[HARK_ADDRESS_MAX + 1];
+    uint8_t request;
+    uint64_t patience_ms;
+    struct hark_buf body; /* REQUEST: owned */
+};
+
+/* A log at a peer, as last reported. */
+struct net_report {
+    struct hark_sync_report said;
+    bool fresh; /* since the last ask_now */
+};
+struct net_row {
+    struct hark_key id;
+    struct hark_net_peer shown; /* but its reports */
+    size_t report_count, report_room;
+    struct net_report *reports;
+    size_t counted; /* logs followed here over a connection of ours: `sync` waits for them */
+};
+
+/* The writer's notes on a space, so that rights are gathered only when they change. */
+struct net_space {
+    struct hark_hash id;
+    uint64_t stamp;    /* hark_space_rights */
+    bool noted, named; /* is this node named in it? */
+    size_t access_count, access_room;
+    struct net_access *access;
+    size_t node_count;
+    struct hark_node_object *nodes; /* now named */
+    /* handing in */
+    uint64_t submit_stamp, submit_after_ms;
+    struct hark_hash submit_hash; /* of the last body */
+    bool compared;                /* with another named node, since the start */
+    bool level;                   /* nothing is to be had of its main log where we asked last */
+    /* joining: one request at a time is handed on to the home */
+    bool relay_busy;
+    struct hark_hash relaying;
+    struct hark_buf relay_body;
+};
+
+struct net_own {
+    char label[HARK_LABEL_MAX + 1];
+    struct hark_hash space;
+    struct hark_box *box;
+};
+
+struct hark_net {
+    char dir[HARK_PATH_MAX];
+    struct hark_edge *edge;
+    struct hark_core *core;
+    pthread_t thread;
+    bool running;
+    int event_fd;
+
+    pthread_mutex_t lock; /* over what follows */
+    struct hark_net_event events[NET_EVENTS_MAX];
+    size_t event_first, event_count;
+    struct net_order orders[NET_ORDERS_MAX];
+    size_t order_count;
+    size_t access_count;
+    struct net_access *access; /* sorted by key */
+    struct net_plan *plan;     /* new, not taken yet; NULL: none */
+    bool ask_now, reopen, grown;
+    size_t unsent; /* spaces with something to hand in, of the plan in force */
+    size_t row_count, row_room;
+    struct net_row *rows;
+
+    /* the network thread's */
+    struct net_plan *now;
+    size_t reader_count;
+    struct hark_space **readers;
+    struct net_order taken[NET_ORDERS_MAX];
+
+    /* the writer's */
+    size_t space_count;
+    struct net_space *spaces;
+    size_t own_count;
+    struct net_own *owns; /* boxes live as long as the net */
+    size_t ticket_own_count;
+    struct hark_box **ticket_owns;
+    uint64_t started_ms;
+};
+
+/* As much of a message as fits: it is for people to read. */
+void hark_net_keep(char *out, size_t size, const char *message);
+
+/* net.c */
+HARK_CHECK int hark_net_push(struct hark_net *net, const struct hark_net_event *event,
+                             struct hark_err *err);
+/* Takes the order over (its buffers too, also when it fails with busy). */
+HARK_CHECK int hark_net_order(struct hark_net *net, struct net_order *order, struct hark_err *err);
+void hark_net_order_free(struct net_order *order);
+/* The row of a peer; NULL when there are too many. Under the lock. */
+struct net_row *hark_net_row(struct hark_net *net, const struct hark_key *id,
+                             const struct hark_key *curve);
+
+/* net_core.c */
+void hark_net_io(struct hark_net *net, struct hark_core_io *io,
+                 struct hark_edge_handlers *handlers);
+void hark_net_readers_free(struct hark_net *net);
+
+/* net_plan.c */
+void hark_net_plan_free(struct net_plan *plan);
+void hark_net_space_free(struct net_space *space);
+/* The writer's notes on a space; NULL: none (yet). */
+struct net_space *hark_net_notes(struct hark_net *net, const struct hark_hash *id);
+
+/* net_write.c */
+HARK_CHECK int hark_net_take_over(struct hark_net *net, struct hark_node *node,
+                                  struct hark_err *err);
+
+#endif

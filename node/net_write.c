@@ -1,0 +1,539 @@
+/*
+ * The writer's part of what comes from the network: batches to verify and store,
+ * entries handed in, answers to what we handed in, requests to join.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "node/aside.h"
+#include "node/join.h"
+#include "node/net_internal.h"
+#include "node/outbox.h"
+
+#define RELAY_PATIENCE_MS 15000u
+#define RETRY_MS          5000u
+#define RATE_WINDOW_MS    UINT64_C(60000)
+
+/* The name by which this node is named in the space; false: it is not. */
+static bool own_name(const struct hark_node *node, const struct net_space *notes, const char **name)
+{
+    for (size_t i = 0; notes != NULL && i < notes->node_count; i++) {
+        if (hark_key_equal(&notes->nodes[i].keys.log, hark_signer_key(node->identity.log))) {
+            *name = notes->nodes[i].name;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The node at the other end of a link, as the space names it. */
+static const char *name_of(struct hark_net *net, const struct net_space *notes,
+                           const struct hark_key *link)
+{
+    const char *name = "";
+
+    pthread_mutex_lock(&net->lock);
+    for (size_t i = 0; i < net->row_count; i++) {
+        if (!hark_key_equal(&net->rows[i].id, link))
+            continue;
+        for (size_t j = 0; notes != NULL && j < notes->node_count; j++) {
+            if (hark_key_equal(&notes->nodes[j].keys.curve, &net->rows[i].shown.curve))
+                name = notes->nodes[j].name;
+        }
+    }
+    pthread_mutex_unlock(&net->lock);
+    return name;
+}
+
+/* --- logs --------------------------------------------------------------------------- */
+
+/* A space that is followed may be made on its first batch. */
+static int followed_space(struct hark_node *node, const struct hark_net_event *event,
+                          struct hark_space **out, struct hark_err *err)
+{
+    int rc = hark_node_space(node, &event->log.space, out, err);
+
+    return rc == HARK_E_NOT_FOUND && event->log.node[0] == '\0'
+               ? hark_node_create_space(node, &event->log.space, out, err)
+               : rc;
+}
+
+static int take_batches(struct hark_node *node, const struct hark_net_event *event,
+                        struct hark_err *err)
+{
+    struct hark_span in = hark_buf_span(&event->load);
+    struct hark_space *space;
+    int rc = followed_space(node, event, &space, err);
+
+    for (unsigned i = 0; rc == 0 && i < event->batches; i++) {
+        struct hark_raw_entry *items = NULL;
+        struct hark_raw_batch batch;
+
+        rc = hark_wire_batch_take(&in, &batch, &items, err);
+        if (rc == 0)
+            rc = hark_space_take(space, event->log.node, &batch, hark_now_ms(), err);
+        free(items);
+    }
+    if (rc == 0 && in.size > 0)
+        rc = hark_err_set(err, HARK_E_PEER_FORM, "bytes are left over after the batches");
+    return rc;
+}
+
+static int handle_append(struct hark_net *net, struct hark_node *node, struct hark_net_event *event,
+                         struct hark_err *err)
+{
+    struct net_order order = {.type = NET_APPENDED, .token = event->token};
+    struct hark_err outcome = {0};
+
+    order.code = take_batches(node, event, &outcome);
+    hark_net_keep(order.message, sizeof(order.message), outcome.message);
+    /* The outcome may not overtake what it is about. */
+    pthread_mutex_lock(&net->lock);
+    net->grown = true;
+    pthread_mutex_unlock(&net->lock);
+    return hark_net_order(net, &order, err);
+}
+
+static uint64_t incarnation_of(const struct hark_cursor *cursor)
+{
+    const char *slash = strrchr(cursor->origin, '/');
+    uint64_t number = 0;
+
+    return slash != NULL &&
+                   hark_decimal_decode(&number, hark_span_str(slash + 1), UINT32_MAX, NULL) == 0
+               ? number
+               : 0;
+}
+
+/* PROTOCOL.md 7.6, rewinding: the space goes on elsewhere from before our log's end. */
+static int rewind_space(struct hark_net *net, struct hark_node *node, struct net_space *notes,
+                        struct hark_err *err)
+{
+    int rc;
+
+    if (hark_aside_is(node, &notes->id))
+        return 0;
+    rc = hark_aside_put(node, &notes->id, false, err);
+    notes->level = false;
+    hark_net_reopen(net);
+    hark_net_ask_now(net);
+    return rc;
+}
+
+static int handle_synced(struct hark_net *net, struct hark_node *node,
+                         const struct hark_net_event *event, struct hark_err *err)
+{
+    struct net_space *notes = hark_net_notes(net, &event->log.space);
+    const struct hark_sync_report *said = &event->report;
+    bool named = false;
+
+    if (notes == NULL || event->log.node[0] != '\0')
+        return 0;
+    named = name_of(net, notes, &event->peer)[0] != '\0';
+    if (named && said->code == HARK_E_PEER_CURSOR &&
+        incarnation_of(&said->theirs) > incarnation_of(&said->ours))
+        return rewind_space(net, node, notes, err);
+    if (said->code != 0 || (!said->equal && said->theirs.batches > said->ours.batches))
+        return 0;
+    notes->level = said->ours.batches > 0;
+    notes->compared = notes->compared || named;
+    return 0;
+}
+
+/* Spaces that were set aside and are back. */
+static int finish_asides(struct hark_net *net, struct hark_node *node, struct hark_err *err)
+{
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < net->space_count; i++) {
+        struct net_space *notes = &net->spaces[i];
+        uint64_t handed = 0;
+        bool done = false;
+
+        if (!notes->level || !hark_aside_is(node, &notes->id))
+            continue;
+        rc = hark_aside_finish(node, &notes->id, &done, &handed, err);
+        if (rc == HARK_E_NOT_FOUND) { /* what was level is the copy that is gone */
+            notes->level = false;
+            rc = 0;
+        }
+    }
+    return rc;
+}
+
+int hark_net_take_over(struct hark_net *net, struct hark_node *node, struct hark_err *err)
+{
+    int rc = finish_asides(net, node, err);
+
+    for (size_t i = 0; rc == 0 && i < node->space_count; i++) {
+        struct hark_space *space = node->spaces[i];
+        const struct net_space *notes = hark_net_notes(net, hark_space_id(space));
+        const char *self = NULL;
+        bool changed = false;
+
+        if (hark_node_is_home(node, space) && !hark_space_held(space))
+            rc = hark_space_take_over(space, node->identity.log, hark_now_ms(), &changed, err);
+        if (rc == 0)
+            rc = hark_space_outbox_tend(space, hark_now_ms(), &changed, err);
+        /* What was refused for a while (its key's rate, say) is tried again. */
+        if (rc == 0 && !hark_node_is_home(node, space) && own_name(node, notes, &self))
+            rc = hark_space_outbox_take_in(space, self, node->identity.log,
+                                           node->config->accept_per_minute, hark_now_ms(), err);
+    }
+    return rc;
+}
+
+/* --- entries handed in here ------------------------------------------------------------ */
+
+static void refuse(struct hark_accepted *item, int code, const char *message)
+{
+    item->status = HARK_ACCEPTED_REFUSED;
+    item->position = 0;
+    item->accepted_ms = 0;
+    item->code = code;
+    hark_net_keep(item->message, sizeof(item->message), message);
+}
+
+/* Already in the log? Then that is the answer, whatever else might be said. */
+static int find_logged(struct hark_space *space, struct hark_accepted *item, bool *found,
+                       struct hark_err *err)
+{
+    struct hark_row row = {0};
+    int rc = hark_state_find_entry(hark_space_state(space), &item->id, found, &item->position, err);
+
+    if (rc < 0 || !*found)
+        return rc;
+    rc = hark_index_row(hark_space_index(space), item->position, &row, err);
+    item->status = HARK_ACCEPTED_LOGGED;
+    item->accepted_ms = row.accepted_ms;
+    return rc;
+}
+
+struct key_rate {
+    struct hark_key key;
+    uint64_t count;
+};
+struct rates {
+    size_t used;
+    struct key_rate keys[HARK_SUBMIT_MAX];
+};
+
+static int count_recent(void *arg, const struct hark_row *row, struct hark_err *err)
+{
+    struct key_rate *rate = arg;
+
+    (void)row;
+    (void)err;
+    rate->count++;
+    return 0;
+}
+
+/* PROTOCOL.md 6.4, counted in the log, then along the way. */
+static int rate_of(const struct hark_node *node, struct hark_space *space, struct hark_span object,
+                   struct rates *rates, struct hark_err *err)
+{
+    struct hark_log_query query = {.after = HARK_NONE, .re = HARK_NONE, .backwards = true};
+    struct hark_entry *entry = calloc(1, sizeof(*entry));
+    struct key_rate *rate = NULL;
+    uint64_t now = hark_now_ms();
+    int rc = entry == NULL ? hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an entry")
+                           : hark_entry_parse(entry, object, err);
+
+    for (size_t i = 0; rc == 0 && i < rates->used && rate == NULL; i++)
+        rate = hark_key_equal(&rates->keys[i].key, &entry->author) ? &rates->keys[i] : NULL;
+    if (rc == 0 && rate == NULL) {
+        rate = &rates->keys[rates->used++];
+        *rate = (struct key_rate){.key = entry->author};
+        query.author = &rate->key;
+        query.limit = node->config->accept_per_minute;
+        query.since_ms = now > RATE_WINDOW_MS ? now - RATE_WINDOW_MS : 0;
+        rc = hark_index_log(hark_space_index(space), &query, count_recent, rate, err);
+    }
+    free(entry);
+    if (rc == 0 && node->config->accept_per_minute > 0 &&
+        ++rate->count > node->config->accept_per_minute)
+        rc = hark_err_set(err, HARK_E_ACCEPT_RATE, "more than %llu entries of this key in a minute",
+                          (unsigned long long)node->config->accept_per_minute);
+    return rc;
+}
+
+static bool is_refusal(int code)
+{
+    return hark_err_exit(code) == 3 || code == HARK_E_ACCEPT_RATE;
+}
+
+/* Adds each to the open batch. An error that is no refusal has undone the batch. */
+static int log_each(struct hark_node *node, struct hark_space *space,
+                    const struct hark_submitted *entries, size_t count, struct hark_accepted *items,
+                    struct hark_err *err)
+{
+    struct rates *rates = calloc(1, sizeof(*rates));
+    int rc = rates == NULL ? hark_err_set(err, HARK_E_NO_MEMORY, "no memory for rates") : 0;
+
+    for (size_t i = 0; i < count && rc == 0; i++) {
+        bool as_void = (entries[i].flags & HARK_SUBMIT_AS_VOID) != 0, found = false;
+        struct hark_offer offer = {.bytes = entries[i].entry,
+                                   .payload = entries[i].payload,
+                                   .accept = !as_void,
+                                   .now_ms = hark_now_ms()};
+        struct hark_logged logged = {0};
+        struct hark_err refusal = {0};
+
+        rc = find_logged(space, &items[i], &found, err);
+        if (rc < 0 || found)
+            continue;
+        rc = rate_of(node, space, offer.bytes, rates, &refusal);
+        if (rc == 0)
+            rc = hark_space_add(space, &offer, node->identity.log, &logged, &refusal);
+        if (rc == 0) {
+            items[i].status = HARK_ACCEPTED_LOGGED;
+            items[i].position = logged.position;
+            items[i].accepted_ms = offer.now_ms;
+        } else if (is_refusal(rc)) {
+            refuse(&items[i], rc, refusal.message);
+            rc = 0;
+        } else if (err != NULL) {
+            *err = refusal;
+        }
+    }
+    free(rates);
+    return rc;
+}
+
+static int log_submitted(struct hark_node *node, struct hark_space *space,
+                         const struct hark_submitted *entries, size_t count,
+                         struct hark_accepted *items, struct hark_err *err)
+{
+    int rc = hark_space_begin(space, err);
+
+    if (rc < 0)
+        return rc;
+    rc = log_each(node, space, entries, count, items, err);
+    if (rc == 0)
+        rc = hark_space_commit(space, node->identity.log, hark_now_ms(), err);
+    if (rc < 0)
+        hark_space_rollback(space);
+    return rc;
+}
+
+static int accept_submitted(struct hark_node *node, struct hark_space *space, const char *self,
+                            const struct hark_submitted *entries, size_t count,
+                            struct hark_accepted *items, struct hark_err *err)
+{
+    struct hark_offer *offers = calloc(count, sizeof(*offers));
+    struct hark_outcome *outcomes = calloc(count, sizeof(*outcomes));
+    int rc = offers == NULL || outcomes == NULL
+                 ? hark_err_set(err, HARK_E_NO_MEMORY, "no memory for %zu entries", count)
+                 : 0;
+
+    for (size_t i = 0; i < count && rc == 0; i++)
+        offers[i] = (struct hark_offer){.bytes = entries[i].entry,
+                                        .payload = entries[i].payload,
+                                        .accept = (entries[i].flags & HARK_SUBMIT_AS_VOID) == 0,
+                                        .now_ms = hark_now_ms()};
+    if (rc == 0)
+        rc = hark_space_accept(space, self, node->identity.log, offers, count,
+                               node->config->accept_per_minute, outcomes, err);
+    for (size_t i = 0; i < count && rc == 0; i++) {
+        items[i].status = outcomes[i].logged ? HARK_ACCEPTED_LOGGED : HARK_ACCEPTED_INTAKE;
+        items[i].position = outcomes[i].position;
+        items[i].accepted_ms = outcomes[i].accepted_ms;
+        if (outcomes[i].code != 0)
+            refuse(&items[i], outcomes[i].code, outcomes[i].message);
+    }
+    free(offers);
+    free(outcomes);
+    return rc;
+}
+
+/* A `home` entry is for the node that becomes the home by it (PROTOCOL.md 7.6). */
+static bool is_home_entry(struct hark_span object)
+{
+    struct hark_entry *entry = calloc(1, sizeof(*entry));
+    bool is = entry != NULL && hark_entry_parse(entry, object, NULL) == 0 &&
+              strcmp(entry->kind, "home") == 0;
+
+    free(entry);
+    return is;
+}
+
+static int take_in(struct hark_net *net, struct hark_node *node, const struct hark_net_event *event,
+                   struct hark_accepted **items, size_t *count, struct hark_err *err)
+{
+    const struct net_space *notes = hark_net_notes(net, &event->log.space);
+    struct hark_submitted *entries = NULL;
+    struct hark_space *space = NULL;
+    struct hark_hash id;
+    const char *self = NULL;
+    int rc = hark_submit_decode(&id, &entries, count, hark_buf_span(&event->load), err);
+
+    if (rc == 0)
+        rc = hark_node_space(node, &event->log.space, &space, err);
+    if (rc == 0) {
+        *items = calloc(*count, sizeof(**items));
+        rc = *items == NULL ? hark_err_set(err, HARK_E_NO_MEMORY, "no memory for answers") : 0;
+    }
+    for (size_t i = 0; rc == 0 && i < *count; i++)
+        (*items)[i].id = hark_sha256(entries[i].entry);
+    if (rc == 0 && !own_name(node, notes, &self))
+        rc = hark_err_set(err, HARK_E_ACCEPT_NOT_HERE, "this node takes nothing for that space");
+    if (rc == 0 && (hark_node_is_home(node, space) || is_home_entry(entries[0].entry)))
+        rc = log_submitted(node, space, entries, *count, *items, err);
+    else if (rc == 0)
+        rc = accept_submitted(node, space, self, entries, *count, *items, err);
+    free(entries);
+    return rc;
+}
+
+static int handle_submit(struct hark_net *net, struct hark_node *node, struct hark_net_event *event,
+                         struct hark_err *err)
+{
+    struct net_order order = {.type = NET_TOOK_IN, .token = event->token};
+    struct hark_err outcome = {0};
+
+    order.code = take_in(net, node, event, &order.accepted, &order.accepted_count, &outcome);
+    if (order.code != 0)
+        order.accepted_count = 0;
+    return hark_net_order(net, &order, err);
+}
+
+/* --- what became of ours ------------------------------------------------------------------ */
+
+static int handle_accepted(struct hark_net *net, struct hark_node *node,
+                           struct hark_net_event *event, struct hark_err *err)
+{
+    struct net_space *notes = hark_net_notes(net, &event->log.space);
+    struct hark_space *space = NULL;
+    int rc;
+
+    if (event->code != 0 || notes == NULL)
+        return 0; /* the core asks another node */
+    notes->submit_after_ms = hark_now_ms() + RETRY_MS;
+    rc = hark_node_space(node, &event->log.space, &space, err);
+    if (rc < 0)
+        return rc;
+    return hark_space_outbox_answer(space, name_of(net, notes, &event->peer), event->accepted,
+                                    event->accepted_count, hark_now_ms(), NULL, err);
+}
+
+/* --- joining ------------------------------------------------------------------------------- */
+
+static int ask_home(void *arg, const struct hark_relay_row *row, struct hark_err *err)
+{
+    struct net_space *notes = arg;
+
+    (void)err;
+    notes->relaying = row->hash;
+    notes->relay_busy = true;
+    notes->relay_body = hark_buf_init(HARK_SEALED_JOIN_MAX + 64);
+    return hark_join_encode(&notes->relay_body, &notes->id, row->sealed, err) == 0 ? HARK_STOP : 0;
+}
+
+/* Hands the next one that waits on to the home, one at a time. */
+static int relay_next(struct hark_net *net, struct hark_space *space, struct net_space *notes,
+                      struct hark_err *err)
+{
+    struct hark_outbox *outbox = NULL;
+    struct hark_node_object home;
+    int rc = hark_space_outbox(space, &outbox, err);
+
+    if (rc == 0)
+        rc = hark_space_home(space, &home, err);
+    if (rc < 0 || notes->relay_busy)
+        return rc;
+    rc = hark_outbox_each_relay(outbox, ask_home, notes, err);
+    if (rc == 0 && notes->relay_busy)
+        rc = hark_net_request(net, &home.keys.curve, HARK_MESSAGE_JOIN,
+                              hark_buf_span(&notes->relay_body), RELAY_PATIENCE_MS, err);
+    hark_buf_free(&notes->relay_body);
+    return rc;
+}
+
+static int handle_join(struct hark_net *net, struct hark_node *node, struct hark_net_event *event,
+                       struct hark_err *err)
+{
+    struct net_order order = {.type = NET_JOINED, .token = event->token};
+    struct net_space *notes = hark_net_notes(net, &event->log.space);
+    struct hark_span sealed = hark_buf_span(&event->load);
+    struct hark_author steward = {0};
+    struct hark_space *space = NULL;
+    struct hark_err outcome = {0};
+    const char *self = NULL;
+    int rc = hark_node_space(node, &event->log.space, &space, &outcome);
+
+    order.joined.space = event->log.space;
+    if (rc == 0 && !own_name(node, notes, &self))
+        rc = hark_err_set(&outcome, HARK_E_ACCEPT_NOT_HERE, "this node takes nothing for it");
+    if (rc == 0 && hark_node_is_home(node, space) &&
+        hark_node_steward(node, hark_space_id(space), &steward, NULL) == 0) {
+        rc = hark_join_admit(node, space, sealed, &order.joined, &outcome);
+    } else if (rc == 0) {
+        rc = hark_join_relay(space, sealed, &order.joined, &outcome);
+        if (rc == 0 && order.joined.status == HARK_JOINED_WAITING)
+            rc = relay_next(net, space, notes, &outcome);
+    }
+    hark_author_free(&steward);
+    /* Trouble of our own is nothing that the joiner did: it asks again. */
+    if (rc < 0 && hark_err_exit(rc) != 3)
+        order.joined.status = HARK_JOINED_WAITING;
+    else if (rc < 0) {
+        order.joined.status = HARK_JOINED_REFUSED;
+        order.joined.code = rc;
+        hark_net_keep(order.joined.message, sizeof(order.joined.message), outcome.message);
+    }
+    return hark_net_order(net, &order, err);
+}
+
+/* The home's answer to what we relayed. */
+static int handle_answered(struct hark_net *net, struct hark_node *node,
+                           const struct hark_net_event *event, struct hark_err *err)
+{
+    struct net_space *notes = hark_net_notes(net, &event->log.space);
+    struct hark_outbox *outbox = NULL;
+    struct hark_space *space = NULL;
+    struct hark_joined joined;
+    int rc;
+
+    if (notes == NULL || !notes->relay_busy || event->answer != HARK_MESSAGE_JOINED)
+        return 0;
+    notes->relay_busy = false;
+    if (event->code != 0 || hark_joined_decode(&joined, hark_buf_span(&event->load), NULL) != 0 ||
+        joined.status == HARK_JOINED_WAITING)
+        return 0; /* the next request for it tries again */
+    rc = hark_node_space(node, &event->log.space, &space, err);
+    if (rc == 0)
+        rc = hark_space_outbox(space, &outbox, err);
+    if (rc == 0)
+        rc = hark_outbox_relayed(outbox, &notes->relaying, joined.status, joined.code,
+                                 joined.message, err);
+    return rc < 0 ? rc : relay_next(net, space, notes, err);
+}
+
+int hark_net_handle(struct hark_net *net, struct hark_node *node, struct hark_net_event *event,
+                    struct hark_err *err)
+{
+    int rc = 0;
+
+    switch (event->type) {
+    case HARK_NET_APPEND:
+        rc = handle_append(net, node, event, err);
+        break;
+    case HARK_NET_SYNCED:
+        rc = handle_synced(net, node, event, err);
+        break;
+    case HARK_NET_SUBMIT:
+        rc = handle_submit(net, node, event, err);
+        break;
+    case HARK_NET_ACCEPTED:
+        rc = handle_accepted(net, node, event, err);
+        break;
+    case HARK_NET_JOIN:
+        rc = handle_join(net, node, event, err);
+        break;
+    default: /* HARK_NET_ANSWERED */
+        rc = handle_answered(net, node, event, err);
+        break;
+    }
+    hark_net_event_free(event);
+    return rc;
+}

@@ -1,0 +1,165 @@
+#!/usr/bin/env bash
+# Goal: what is lost comes back from the others, and nobody signs two histories: a home
+# that lost its disk, one put back from an old backup, one that moves, a steward and a
+# home lost together, a damaged repository, and a partner that was ahead of the home's
+# recovery.
+set -euo pipefail
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+hark() { "$HARK" -C "$work/$1" "${@:2}"; }
+main_of() { git -C "$work/$1/spaces/$space.git" rev-parse main; }
+state_of() { hark "$1" status --json | field "d['spaces'][0]['$2']"; }
+daemon_of() { field 'd["node"]["pid"]' < <(hark "$1" status --json); }
+
+# stop NAME [SIGNAL]: ends that node's daemon and waits until it is gone
+stop() {
+    local pid
+    pid=$(daemon_of "$1")
+    kill "-${2:-TERM}" "$pid"
+    wait "$pid" 2>/dev/null || true
+    rm -f "$work/$1/sock"
+}
+
+# until SECONDS COMMAND...
+await() {
+    local most=$1 i
+    shift
+    for ((i = 0; i < most * 10; i++)); do
+        if "$@" >/dev/null 2>&1; then return 0; fi
+        sleep 0.1
+    done
+    fail "not within $most s: $*"
+}
+
+level() { [ "$(main_of "$1")" = "$(main_of "$2")" ]; }
+
+# --- a home, two partners ------------------------------------------------------------
+recovery=()
+for i in 1 2 3; do
+    "$HARK" init "$work/keys$i" --name "keys$i" >/dev/null
+    recovery+=(--recovery-key "$(hark "keys$i" key new "$work/recovery$i")")
+done
+"$HARK" init "$work/home" --name home --objective Which? --owner Mara --until 2027-06-30 \
+    --listen "tcp://127.0.0.1:$(free_port)" "${recovery[@]}" --recovery-threshold 2 >/dev/null
+for name in one two; do
+    "$HARK" init "$work/$name" --name "$name" --listen "tcp://127.0.0.1:$(free_port)" >/dev/null
+done
+space=$(hark home status --json | field 'd["spaces"][0]["id"]')
+for name in one two; do
+    hark home partner add "$(hark "$name" ticket)" >/dev/null
+    hark "$name" partner add "$(hark home ticket)" >/dev/null
+done
+hark one partner add "$(hark two ticket)" -s "$space" >/dev/null 2>&1 ||
+    hark one partner add "$(hark two ticket)" >/dev/null
+start home
+start one
+start two
+post=$(hark home idea 'Before all that' --json | entry_id)
+await 20 hark one show "$post"
+await 20 hark two show "$post"
+hark home key backup "$work/kept" >/dev/null
+same "a backup holds the device's key" 600 "$(stat -c %a "$work/kept/keys/device")"
+stop home
+cp -a "$work/home" "$work/old"
+start home
+later=$(hark home idea 'After the backup was made' --json | entry_id)
+await 20 hark one show "$later"
+await 20 hark two show "$later"
+
+# --- put back from an old backup ---------------------------------------------------------
+stop home
+rm -rf "${work:?}/home"
+cp -a "$work/old" "$work/home"
+refused behind 4 hark home idea 'A second history'
+start home
+await 20 hark home show "$later"
+await 20 level home one
+next=$(hark home idea 'Goes on after it' --json | entry_id)
+await 20 hark one show "$next"
+await 20 level home two
+echo "ok: a home put back from an old backup catches up, and signs no second history"
+
+# --- a lost disk -----------------------------------------------------------------------------
+before=$(main_of one)
+await 20 level one two
+stop home
+rm -rf "${work:?}/home"
+address=$(field 'd["addresses"][0]' < <(hark one ticket --json))
+hark one sync --timeout 1 >/dev/null 2>&1 || true
+"$HARK" -C "$work/home" recover "$(hark one ticket)" --keys "$work/kept" \
+    --listen "tcp://127.0.0.1:$(free_port)" --json >"$work/recovered"
+same "what came back, byte for byte" "$before" "$(field 'd["spaces"][0]["commit"]' <"$work/recovered")"
+same "it goes on as the next incarnation" "home/$space/2" \
+    "$(field 'd["spaces"][0]["origin"]' <"$work/recovered")"
+same "on the same log" "$before" "$(git -C "$work/home/spaces/$space.git" rev-parse main^1)"
+[ -n "$address" ] || fail "no address"
+hark home partner add "$(hark one ticket)" >/dev/null
+hark home partner add "$(hark two ticket)" >/dev/null
+for name in one two; do hark "$name" partner add "$(hark home ticket)" >/dev/null; done
+start home
+recovered=$(hark home idea 'With a new disk' --json | entry_id)
+await 40 hark one show "$recovered"
+await 40 hark two show "$recovered"
+same "state" "$(state_of home state_hash)" "$(state_of one state_hash)"
+hark home home show >"$work/shown"
+grep -q "home/$space/2" "$work/shown" || fail "home show: $(cat "$work/shown")"
+echo "ok: a home that lost its disk"
+
+# --- moving ------------------------------------------------------------------------------------
+stop one
+hark home home move one >"$work/moved"
+refused behind 4 hark home idea 'Not signed here any more'
+start one
+at_one() { hark one home show | grep -q "^home one, log one/$space/3"; }
+await 40 at_one
+await 40 level home one
+await 40 level two one
+moved=$(hark one sync >/dev/null; hark home idea 'Written at the old home' --json | entry_id)
+await 40 hark one show "$moved"
+logged() { [ "$(hark two show "$moved" --json | field 'd["position"]')" != None ]; }
+await 40 logged
+same "no node differs" 1 "$(for n in home one two; do main_of $n; done | sort -u | wc -l)"
+echo "ok: moving the home"
+
+# --- steward and home lost ------------------------------------------------------------------------
+stop home
+stop one
+rm -rf "${work:?}/home"
+mv "$work/one" "$work/gone"
+# Mara writes at the partners from here on.
+for name in two gone; do cp "$work/kept/keys/people/owner" "$work/$name/keys/people/owner"; done
+hark two key steward >"$work/offer"
+refused entry-key 3 hark two key recover --with "$work/offer" --key "$work/keys1/keys/device"
+hark two key recover --with "$work/offer" --key "$work/recovery1" >/dev/null
+refused entry-key 3 hark two home move two --lost
+hark two key recover --with "$work/offer" --key "$work/recovery3" >/dev/null
+hark two home move two --lost >/dev/null
+same "the new home" "two/$space/4" "$(hark two home show --json | field 'd["origin"]')"
+new=$(hark two invite --json | field 'd["ticket"]')
+[ "${new:0:5}" = hark1 ] || fail "the new steward gives out no ticket"
+echo "ok: two of three recovery keys"
+
+# --- a node that was cut off meanwhile comes back to the new history ----------------------------------
+mv "$work/gone" "$work/one"
+hark two partner add "$(hark one ticket)" >/dev/null 2>&1 || true
+start one
+orphan=$(hark one idea 'Logged by a home that was away' --json | entry_id)
+await 60 level one two
+await 60 hark two show "$orphan"
+await 60 level one two
+echo "ok: what was logged elsewhere is handed in again"
+
+# --- repair --------------------------------------------------------------------------------------
+stop one
+pack=$(find "$work/one/spaces/$space.git/objects/pack" -name '*.pack' -size +0 | sort | head -n 1)
+chmod u+w "$pack"
+printf 'garbage' | dd of="$pack" bs=1 seek=40 conv=notrunc status=none
+hark one repair --timeout 60 >"$work/repaired" || fail "repair: $(cat "$work/repaired")"
+grep -q 'fetched anew and whole' "$work/repaired" || fail "repair says: $(cat "$work/repaired")"
+git -C "$work/one/spaces/$space.git" fsck --strict 2>&1 | grep -v '^dangling' | grep . &&
+    fail "fsck after repair"
+same "repaired" "$(main_of two)" "$(main_of one)"
+hark one repair >"$work/repaired"
+grep -q 'nothing to mend' "$work/repaired" || fail "a second repair says: $(cat "$work/repaired")"
+echo "ok: repair"
