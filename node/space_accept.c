@@ -151,8 +151,28 @@ static int pick(struct accepting *a, uint32_t at, struct hark_err *err)
     return 0;
 }
 
-/* The entry before it in its feed, those that it is about, and the one that brought
- * its author's key. */
+/* The one that brought its kind, when that is the space's own. */
+static int pick_kind(struct accepting *a, const struct hark_entry *entry, struct hark_err *err)
+{
+    const struct hark_kinds *kinds = hark_state_kinds(a->flight->waiting);
+    struct hark_store store = hark_overlay_store(a->flight->waiting_over);
+    size_t builtin = hark_kinds_builtin_count(kinds), size = 0;
+    int at = hark_kinds_find(kinds, entry->kind);
+    uint8_t object[HARK_OBJECT_MAX];
+    int rc;
+
+    if (at < 0 || (size_t)at < builtin)
+        return 0;
+    rc = store.get(store.arg, HARK_SECTION_KIND, (size_t)at - builtin, object, &size, err);
+    if (rc == 0 && size < 8)
+        rc = hark_err_set(err, HARK_E_DAMAGED, "the state holds a kind that is none");
+    /* Its position is the object's end (PROTOCOL.md 6.5). */
+    return rc < 0 ? rc
+                  : pick(a, hark_space_flight_at(a->flight, hark_get_u64(object + size - 8)), err);
+}
+
+/* The entry before it in its feed, those that it is about, and those that brought its
+ * author's key and its kind. */
 static int pick_what_it_hangs_on(struct accepting *a, const struct hark_entry *entry,
                                  struct hark_err *err)
 {
@@ -171,7 +191,7 @@ static int pick_what_it_hangs_on(struct accepting *a, const struct hark_entry *e
         rc = hark_state_key(a->flight->waiting, number, &key, err);
     if (rc == 0 && found)
         rc = pick(a, hark_space_flight_at(a->flight, key.since), err);
-    return rc;
+    return rc == 0 ? pick_kind(a, entry, err) : rc;
 }
 
 static int compare_places(const void *a, const void *b)

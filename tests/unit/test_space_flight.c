@@ -208,6 +208,29 @@ static void test_space_flight__a_newcomers_admit_is_copied_before_its_words(void
     party_end(&p);
 }
 
+/* The same with a kind of the space's own. */
+static void test_space_flight__a_kind_is_copied_before_what_is_of_it(void **state)
+{
+    struct party p;
+    struct hark_outcome outcome;
+    uint64_t kind, thing, batches = 0;
+
+    (void)state;
+    at_case = "kind";
+    party_begin(&p);
+    kind = world_say(p.world, WORLD_STEWARD, "kind", world_fields_kind("x-thing"), HARK_NONE);
+    thing = world_say(p.world, p.members[1], "x-thing", stage_text("body", "A thing"), HARK_NONE);
+    (void)party_accept(&p, Q, kind);
+    outcome = party_hand_in(&p, P, thing, true);
+    assert_int_equal(outcome.code, HARK_E_ENTRY_RULES);
+    assert_true(party_carry(&p, Q, P, "q.example"));
+    assert_int_equal(party_accept(&p, P, thing), 1);
+    assert_int_equal(party_size(&p, P, "p.example", &batches), 2);
+    assert_true(party_carry(&p, P, HOME, "p.example"));
+    party_settle(&p);
+    party_end(&p);
+}
+
 static void test_space_flight__what_hangs_together_is_one_batch(void **state)
 {
     struct party p;
@@ -407,6 +430,7 @@ int main(void)
         cmocka_unit_test(test_space_flight__what_is_logged_is_under_way_no_more),
         cmocka_unit_test(test_space_flight__what_waits_elsewhere_is_copied_as_it_is),
         cmocka_unit_test(test_space_flight__a_newcomers_admit_is_copied_before_its_words),
+        cmocka_unit_test(test_space_flight__a_kind_is_copied_before_what_is_of_it),
         cmocka_unit_test(test_space_flight__what_hangs_together_is_one_batch),
         cmocka_unit_test(test_space_flight__what_could_not_be_written_leaves_nothing),
         cmocka_unit_test(test_space_flight__waiting_entries_stand_in_order_of_acceptance),
