@@ -119,15 +119,25 @@ static struct late *add_late(struct lateness *lateness)
     return &grown[lateness->count++];
 }
 
-static int see_waiting(void *arg, const struct hark_waiting *waiting, struct hark_err *err)
+/* Each entry once, by the intake that it is in first: as hark_space_overdue counts. */
+static int gather_waiting(struct hark_space *space, struct lateness *lateness, struct hark_err *err)
 {
-    struct late *late = add_late(arg);
+    const struct hark_flight_entry *flight = NULL;
+    size_t count = 0;
+    int rc = hark_space_flight(space, &flight, &count, err);
 
-    if (late == NULL)
-        return no_memory(err);
-    *late = (struct late){.count = 1, .oldest_ms = waiting->accepted_ms};
-    (void)snprintf(late->node, sizeof(late->node), "%s", waiting->node);
-    return 0;
+    for (size_t i = 0; i < count && rc == 0; i++) {
+        struct late *late;
+
+        if (flight[i].node[0] == '\0')
+            continue;
+        late = add_late(lateness);
+        if (late == NULL)
+            return no_memory(err);
+        *late = (struct late){.count = 1, .oldest_ms = flight[i].accepted_ms};
+        memcpy(late->node, flight[i].node, sizeof(late->node));
+    }
+    return rc;
 }
 
 static int compare_late(const void *a, const void *b)
@@ -184,7 +194,7 @@ static int add_overdue(struct hark_space *space, json_t *alerts, struct hark_err
 
     if (rc < 0 || count == 0)
         return rc;
-    rc = hark_space_each_waiting(space, see_waiting, &lateness, err);
+    rc = gather_waiting(space, &lateness, err);
     group_late(&lateness, count);
     for (size_t i = 0; i < lateness.count && rc == 0; i++)
         rc = overdue_alert(space, &lateness.list[i], alerts, err);

@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-#include "node/author.h"
+#include "node/cmd.h"
 #include "node/outbox.h"
 #include "replication/messages.h"
 #include "tests/unit/run_tool.h"
@@ -516,6 +516,123 @@ static void test_space_outbox__sees_what_others_have_taken_in(void **state)
     assert_string_equal(look(f)->list[0].node, "away");
 }
 
+/* What a verb prints away from the home, as JSON. */
+static json_t *run_away(struct fixture *f, const char *verb)
+{
+    const char *argv[] = {verb};
+    struct hark_cmd cmd = {.globals = {.json = true},
+                           .argc = 1,
+                           .argv = argv,
+                           .cwd = "/",
+                           .err = stderr,
+                           .node = f->away_node};
+    char *text = NULL;
+    size_t size = 0;
+    json_t *json;
+
+    cmd.out = open_memstream(&text, &size);
+    assert_non_null(cmd.out);
+    assert_int_equal(hark_cmd_run(&cmd, hark_verb_find(verb)), 0);
+    assert_int_equal(fclose(cmd.out), 0);
+    json = json_loads(text, 0, NULL);
+    assert_non_null(json);
+    free(text);
+    return json;
+}
+
+struct late {
+    struct fixture *f;
+    uint64_t accepted_ms;
+};
+
+static int accept_late(void *arg, const struct hark_out_row *row, struct hark_err *e)
+{
+    const struct late *late = arg;
+    struct hark_offer offer = {
+        .bytes = row->object, .payload = row->payload, .now_ms = late->accepted_ms};
+    struct hark_outcome outcome;
+
+    OK(hark_space_accept(late->f->away, "away", late->f->away_node->identity.log, &offer, 1, 0,
+                         &outcome, e));
+    assert_int_equal(outcome.code, 0);
+    return 0;
+}
+
+/* The home owes it to members to take over in time what was accepted for it: whoever looks
+ * at any node sees when it does not. */
+static void test_space_outbox__warns_of_a_home_that_takes_nothing_over(void **state)
+{
+    struct fixture *f = *state;
+    struct late late = {f, hark_now_ms() - 25 * 60 * MINUTE};
+    struct hark_outbox *outbox = NULL;
+    json_t *status = run_away(f, "status"), *alert;
+
+    name_away(f);
+    (void)write_away(f, "topic", "title", "a", NULL);
+    (void)write_away(f, "topic", "title", "b", NULL);
+    OK(hark_space_outbox(f->away, &outbox, &err));
+    OK(hark_outbox_each(outbox, ~0u, accept_late, &late, &err));
+    assert_int_equal(json_array_size(json_object_get(status, "alerts")), 0);
+    json_decref(status);
+    status = run_away(f, "status");
+    assert_int_equal(json_array_size(json_object_get(status, "alerts")), 1);
+    alert = json_array_get(json_object_get(status, "alerts"), 0);
+    assert_string_equal(json_string_value(json_object_get(alert, "name")), "overdue");
+    assert_string_equal(json_string_value(json_object_get(alert, "node")), "away");
+    assert_int_equal(json_integer_value(json_object_get(alert, "count")), 2);
+    assert_non_null(strstr(json_string_value(json_object_get(alert, "message")),
+                           "overdue: 2 entries of away not taken over since "));
+    /* Looking has brought the outbox up to what the intake shows. */
+    assert_int_equal(
+        json_integer_value(json_object_get(json_object_get(status, "outbox"), "accepted")), 2);
+    json_decref(status);
+}
+
+static json_t *only_entry(struct fixture *f, json_t **outbox)
+{
+    json_decref(*outbox);
+    *outbox = run_away(f, "outbox");
+    assert_int_equal(json_array_size(json_object_get(*outbox, "entries")), 1);
+    return json_array_get(json_object_get(*outbox, "entries"), 0);
+}
+
+static void expect(const json_t *entry, const char *field, const char *value)
+{
+    assert_string_equal(json_string_value(json_object_get(entry, field)), value);
+}
+
+static void test_space_outbox__tells_each_fate(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t now = hark_now_ms();
+    struct hark_hash a = write_away(f, "topic", "title", "a", NULL).id;
+    json_t *outbox = NULL;
+    const json_t *entry = only_entry(f, &outbox);
+
+    expect(entry, "state", "pending");
+    expect(entry, "kind", "topic");
+    assert_true(json_is_null(json_object_get(entry, "error")));
+    answer(f, &a, HARK_ACCEPTED_REFUSED, 0, HARK_E_ACCEPT_RATE, now);
+    entry = only_entry(f, &outbox);
+    expect(entry, "state", "pending");
+    expect(json_object_get(entry, "error"), "name", "accept-rate");
+    answer(f, &a, HARK_ACCEPTED_REFUSED, 0, HARK_E_VOID_MEMBER, now);
+    entry = only_entry(f, &outbox);
+    expect(entry, "state", "refused");
+    expect(entry, "node", "cafe");
+    expect(json_object_get(entry, "error"), "name", "void-member");
+    expect(json_object_get(entry, "error"), "message", "no");
+    answer(f, &a, HARK_ACCEPTED_INTAKE, 7, 0, now);
+    entry = only_entry(f, &outbox);
+    expect(entry, "state", "accepted");
+    assert_int_equal(json_integer_value(json_object_get(entry, "position")), 7);
+    answer(f, &a, HARK_ACCEPTED_LOGGED, 9, 0, now);
+    entry = only_entry(f, &outbox);
+    expect(entry, "state", "accepted");
+    assert_true(json_is_null(json_object_get(entry, "position")));
+    json_decref(outbox);
+}
+
 static void test_space_outbox__tells_what_can_never_be_logged(void **state)
 {
     struct fixture *f = *state;
@@ -548,11 +665,18 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(test_space_outbox__##name, set_up, tear_down)
-        TEST(is_written_into_away_from_the_home), TEST(takes_nothing_that_would_be_void),
-        TEST(is_empty_when_the_log_has_it),       TEST(hands_in_again_what_is_not_logged),
-        TEST(waits_for_what_time_may_mend),       TEST(goes_on_after_a_refusal),
-        TEST(brings_what_an_entry_follows),       TEST(goes_into_the_intake_of_a_named_node),
-        TEST(sees_what_others_have_taken_in),     TEST(tells_what_can_never_be_logged),
+        TEST(is_written_into_away_from_the_home),
+        TEST(takes_nothing_that_would_be_void),
+        TEST(is_empty_when_the_log_has_it),
+        TEST(hands_in_again_what_is_not_logged),
+        TEST(waits_for_what_time_may_mend),
+        TEST(goes_on_after_a_refusal),
+        TEST(brings_what_an_entry_follows),
+        TEST(goes_into_the_intake_of_a_named_node),
+        TEST(sees_what_others_have_taken_in),
+        TEST(warns_of_a_home_that_takes_nothing_over),
+        TEST(tells_each_fate),
+        TEST(tells_what_can_never_be_logged),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
