@@ -20,11 +20,10 @@ space=$(home status --json | field 'd["spaces"][0]["id"]')
 hidden=$(other status --json | field 'd["spaces"][0]["id"]')
 absent=$(printf 'ab%.0s' $(seq 32))
 
-# Whom the home knows: an honest partner, a follower to be lied to, and one peer a
-# case, since who breaks the form is not heard for a minute.
-forms="version short-header one-frame four-frames type cut-short large-body large-load large-frame"
-others="unasked-tell unasked-batches unasked-accepted incarnation root fetch-root plain"
-for name in honest follower curious unread flood endless drip $forms $others; do
+# Whom the home knows: an honest partner, a follower to be lied to, and those that
+# break the form, each of which is not heard for a minute then.
+forms="short-header one-frame four-frames type cut-short large-body large-load"
+for name in honest follower curious unread flood endless $forms; do
     "$HARK" init "$work/$name" --name "$name" --listen tcp://127.0.0.1:1 -q >/dev/null
     home -s "$space" partner add "$("$HARK" -C "$work/$name" ticket)" -q >/dev/null
 done
@@ -88,27 +87,28 @@ said "who expects another node there" "handshake refused, not one message" \
     "$HOSTILE" knock "$work/home" "$work/curious" "$at" "$work/other"
 
 # --- a space that one may not have, and one that is nowhere ----------------------------
-for question in ask fetch; do
+for question in ask fetch submit terms join; do
     "$HOSTILE" alike "$work/home" "$work/curious" "$at" "$hidden" "$absent" $question >>"$work/alike"
 done
 cat "$work/alike"
 same "what is said of a hidden space and of none" \
-    "ask: alike, tell 2 fetch: alike, peer-space" "$(paste -sd' ' "$work/alike")"
+    "ask: alike, tell 2 fetch: alike, peer-space submit: alike, peer-space terms: alike, peer-space join: alike, peer-space" \
+    "$(paste -sd' ' "$work/alike")"
 
 # --- messages that are none ---------------------------------------------------------
-say() { "$HOSTILE" say "$work/home" "$work/$1" "$at" "$space" "$1"; }
-said "an honest ask" "tell 0, then heard" say plain
-said "another version" "peer-version, then heard" say version
-for name in short-header one-frame four-frames type cut-short large-body large-load; do
-    said "$name" "peer-form, then silence" say $name
+say() { "$HOSTILE" say "$work/home" "$work/$1" "$at" "$space" "$2"; }
+said "an honest ask" "tell 0, then heard" say curious plain
+said "another version" "peer-version, then heard" say curious version
+for name in $forms; do
+    said "$name" "peer-form, then silence" say $name $name
 done
 same "the home's status names it" peer-form "$(error_of cut-short)"
-said "a frame over the limit ends the connection" "ended, then heard" say large-frame
-for name in unasked-tell unasked-batches; do
-    said "$name is nothing" "nothing, then heard" say $name
+said "a frame over the limit ends the connection" "ended, then heard" say curious large-frame
+for name in unasked-tell unasked-batches unasked-accepted; do
+    said "$name is nothing" "nothing, then heard" say curious $name
 done
-said "a root that is not ours" "tell 3, then heard" say root
-said "a fetch from there" "peer-cursor, then heard" say fetch-root
+said "a root that is not ours" "tell 3, then heard" say curious root
+said "a fetch from there" "peer-cursor, then heard" say curious fetch-root
 synced "after all that"
 
 # --- too much, too slowly -------------------------------------------------------------
@@ -179,7 +179,7 @@ PY
 relay=$(free_port)
 (
     sleep 0.3
-    exec "$HOSTILE" flood "$work/home" "$work/drip" "tcp://127.0.0.1:$relay" "$space" 2
+    exec "$HOSTILE" flood "$work/home" "$work/unread" "tcp://127.0.0.1:$relay" "$space" 2
 ) >/dev/null 2>&1 &
 daemons+=($!)
 during drip python3 "$work/drip.py" "$port" "$relay" 3
