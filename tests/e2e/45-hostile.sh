@@ -100,7 +100,7 @@ say() { "$HOSTILE" say "$work/home" "$work/$1" "$at" "$space" "$2"; }
 said "an honest ask" "tell 0, then heard" say curious plain
 said "another version" "peer-version, then heard" say curious version
 for name in $forms; do
-    said "$name" "peer-form, then silence" say $name $name
+    said "$name" "peer-form, then silence" say "$name" "$name"
 done
 same "the home's status names it" peer-form "$(error_of cut-short)"
 said "a frame over the limit ends the connection" "ended, then heard" say curious large-frame

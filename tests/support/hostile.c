@@ -10,8 +10,10 @@
  *     hostile flood  SERVER AS ADDRESS SPACE S      asks as fast as it can
  *     hostile endless SERVER AS ADDRESS SPACE S     one message of more and more frames
  *     hostile record SERVER AS ADDRESS SPACE FILE   copies a log
- *     hostile serve  SERVER ADDRESS SPACE FILE WHAT serves it as that node, altered as the
- *                                                   file WHAT says at the time
+ *     hostile serve  SERVER ADDRESS SPACE FILE WHAT [HEARD]
+ *                                                   serves it as that node, altered as the
+ *                                                   file WHAT says at the time; all that it
+ *                                                   is told comes into the file HEARD
  *
  * SERVER and AS are nodes' directories, for their keys (AS -: a new key; OTHER: the
  * directory of the node that is expected in SERVER's place).

@@ -323,6 +323,7 @@ struct home {
     struct record *record;
     struct hark_hash space;
     const char *what_file;
+    FILE *heard; /* NULL: nobody wants to know */
     void *socket;
 };
 
@@ -411,11 +412,24 @@ static void on_hello(const struct home *home, struct hark_span to, uint64_t id)
     hark_buf_free(&out);
 }
 
+/* All that is said to us, but for the routing id. */
+static void keep_heard(const struct home *home, const struct hostile_answer *got)
+{
+    for (size_t i = 1; home->heard != NULL && i < got->count; i++) {
+        (void)fwrite(got->frames[i].data, 1, got->frames[i].size, home->heard);
+    }
+    if (home->heard != NULL) {
+        (void)fflush(home->heard);
+    }
+}
+
 static void serve_one(const struct home *home)
 {
     struct hostile_answer got;
     struct hostile as = {.socket = home->socket};
-    if (hostile_hear(&as, &got, 1000) >= 3 && got.frames[1].size == HARK_HEADER_SIZE) {
+    size_t count = hostile_hear(&as, &got, 1000);
+    keep_heard(home, &got);
+    if (count >= 3 && got.frames[1].size == HARK_HEADER_SIZE) {
         struct hark_span to = hark_buf_span(&got.frames[0]), body = hark_buf_span(&got.frames[2]);
         uint64_t id = hark_get_u64(got.frames[1].data + 8);
         switch (got.frames[1].data[5]) {
@@ -457,7 +471,10 @@ int hostile_serve(int argc, char **argv)
         .node = hostile_node(argv[0]), .space = hostile_hash(argv[2]), .what_file = argv[4]};
     int one = 1, zero = 0;
     void *context = zmq_ctx_new();
-    (void)argc;
+    if (argc > 5) {
+        home.heard = fopen(argv[5], "wb");
+        hostile_require(home.heard != NULL, argv[5]);
+    }
     home.record = read_record(argv[3], &home.space);
     home.socket = zmq_socket(context, ZMQ_ROUTER);
     hostile_require(zmq_setsockopt(home.socket, ZMQ_CURVE_SERVER, &one, sizeof(one)) == 0 &&
