@@ -163,6 +163,14 @@ int hark_net_connect(struct hark_net *net, const struct hark_key *curve, struct 
     return hark_net_order(net, &order, err);
 }
 
+/* The key pair stays until the network ends: the order may still be under way. */
+void hark_net_disconnect(struct hark_net *net, const struct hark_key *peer)
+{
+    struct net_order order = {.type = NET_DISCONNECT, .peer = *peer};
+
+    (void)!hark_net_order(net, &order, NULL); /* full: it stays, as unused as before */
+}
+
 void hark_net_ask_now(struct hark_net *net)
 {
     pthread_mutex_lock(&net->lock);

@@ -96,6 +96,8 @@ HARK_CHECK int hark_net_request(struct hark_net *net, const struct hark_key *pee
 HARK_CHECK int hark_net_connect(struct hark_net *net, const struct hark_key *curve,
                                 struct hark_box *own, const char *address, struct hark_key *peer,
                                 struct hark_err *err);
+/* Ends such a connection, and what is being asked over it. */
+void hark_net_disconnect(struct hark_net *net, const struct hark_key *peer);
 
 /* Has each home space with other named nodes been compared with one of them since
  * start (PROTOCOL.md 7.6)? Until then hark_space_hold keeps it from signing. */

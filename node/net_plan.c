@@ -46,7 +46,7 @@ struct net_space *hark_net_notes(struct hark_net *net, const struct hark_hash *i
 /* --- rights --------------------------------------------------------------------------- */
 
 static int add_access(struct net_space *notes, const struct hark_key *curve, bool ticket,
-                      uint64_t until_ms, struct hark_err *err)
+                      struct hark_err *err)
 {
     if (notes->access_count == notes->access_room) {
         size_t room = notes->access_room == 0 ? 16 : 2 * notes->access_room;
@@ -58,8 +58,8 @@ static int add_access(struct net_space *notes, const struct hark_key *curve, boo
         notes->access = grown;
         notes->access_room = room;
     }
-    notes->access[notes->access_count++] = (struct net_access){
-        .curve = *curve, .space = notes->id, .ticket = ticket, .until_ms = until_ms};
+    notes->access[notes->access_count++] =
+        (struct net_access){.curve = *curve, .space = notes->id, .ticket = ticket};
     return 0;
 }
 
@@ -84,7 +84,7 @@ static int note_nodes(const struct hark_node *node, struct hark_state *state, ui
         notes->node_count++;
         if (hark_key_equal(&named->keys.log, hark_signer_key(node->identity.log)))
             notes->named = true;
-        rc = add_access(notes, &named->keys.curve, false, 0, err);
+        rc = add_access(notes, &named->keys.curve, false, err);
     }
     return rc;
 }
@@ -104,12 +104,13 @@ static int note_members(struct hark_state *state, uint64_t count, struct net_spa
             continue;
         rc = hark_state_member(state, key.owner, &member, err);
         if (rc == 0 && member.status == HARK_STATUS_ACTIVE)
-            rc = add_access(notes, &key.box, false, 0, err);
+            rc = add_access(notes, &key.box, false, err);
     }
     return rc;
 }
 
-/* One that is used up stays: who came by it may ask what became of the request. */
+/* Good or not: who came by one may ask what became of the request, and is told by name
+ * what became of the ticket. */
 static int note_tickets(struct hark_state *state, uint64_t count, struct net_space *notes,
                         struct hark_err *err)
 {
@@ -119,8 +120,8 @@ static int note_tickets(struct hark_state *state, uint64_t count, struct net_spa
         struct hark_ticket_object ticket;
 
         rc = hark_state_ticket(state, (uint32_t)i, &ticket, err);
-        if (rc == 0 && ticket.revoked == HARK_NONE)
-            rc = add_access(notes, &ticket.curve, true, ticket.until_ms, err);
+        if (rc == 0)
+            rc = add_access(notes, &ticket.curve, true, err);
     }
     return rc;
 }
