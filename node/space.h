@@ -131,8 +131,10 @@ HARK_CHECK int hark_space_intake_append(struct hark_space *space, const char *se
 
 /* What is under way, provisionally judged: entries waiting in intakes and those of
  * this node's outbox that are in no log yet, in the order in which they would be
- * logged now. Never hashed, never counted with what is logged. Borrowed until the
- * space changes. */
+ * logged now (among thousands what has just been heard of may stand last for a while).
+ * Never hashed, never counted with what is logged. At most 65,536 entries or 256 MiB:
+ * what comes after those is not judged, and busy is what is answered to those who hand
+ * in more. Borrowed until the space changes. */
 struct hark_flight_entry {
     struct hark_entry entry;
     struct hark_span object, payload;
@@ -168,7 +170,8 @@ HARK_CHECK int hark_space_accept(struct hark_space *space, const char *self,
                                  size_t count, uint64_t accept_per_minute,
                                  struct hark_outcome *outcomes, struct hark_err *err);
 /* At the home: logs all that waits and may be logged, and says how far each intake is
- * taken over. *changed: a batch was made. */
+ * taken over. *changed: a batch was made. Stops before an entry that makes another node
+ * the home. Error: accept-not-here (this node is not the home). */
 HARK_CHECK int hark_space_take_over(struct hark_space *space, const struct hark_signer *log_key,
                                     uint64_t now_ms, bool *changed, struct hark_err *err);
 /* Entries that have waited longer than the policy's merge delay: how many, and since

@@ -384,7 +384,7 @@ static void test_space_takeover__only_a_named_node_takes_in(void **state)
 
 /* ---- Many ------------------------------------------------------------------------------ */
 
-#define MANY 1600u
+#define MANY 1200u
 
 static void test_space_takeover__thousands_are_taken_over_in_several_batches(void **state)
 {
@@ -473,7 +473,7 @@ static void test_space_takeover__what_waits_too_long_is_overdue(void **state)
 
 /* ---- At random ----------------------------------------------------------------------- */
 
-#define SEEDS 4u
+#define SEEDS 2u
 #define STEPS 100u
 
 struct feed {
@@ -487,7 +487,10 @@ struct play {
     struct feed feeds[MEMBERS + 1]; /* the last is the steward's */
     uint64_t ideas[STEPS];          /* what may be voted on and answered */
     size_t idea_count;
-    uint32_t spare[STEPS];
+    /* The first member's key in other hands as well: a feed that goes another way. */
+    bool forked;
+    struct world_entry *branch[STEPS];
+    size_t branch_count, branch_next;
 };
 
 static uint64_t draw(struct play *y, uint64_t below)
@@ -588,6 +591,37 @@ static void hand_in_one(struct play *y, unsigned node, unsigned feed, bool force
         f->next++;
 }
 
+static void branch_one(struct play *y)
+{
+    const struct world_entry *before =
+        y->branch_count > 0 ? y->branch[y->branch_count - 1] : y->p.world->log[y->p.topic];
+    struct world_draft draft = {.by = y->p.members[0],
+                                .kind = "post",
+                                .fields = stage_text("body", "Somebody else"),
+                                .re_count = 1,
+                                .re = {*party_id(&y->p, y->p.topic)},
+                                .seq = before->entry.seq + 1,
+                                .previous = &before->entry.id,
+                                .parent = &before->arrival.git_id};
+
+    if (y->branch_count < STEPS)
+        y->branch[y->branch_count++] = world_build(y->p.world, &draft);
+}
+
+/* Whatever becomes of it: one of the two ways is logged, and nothing stands still. */
+static void hand_in_branch(struct play *y)
+{
+    size_t which =
+        draw(y, 3) > 0 || y->branch_next == 0 ? y->branch_next : (size_t)draw(y, y->branch_next);
+    struct hark_outcome outcome;
+
+    if (which >= y->branch_count)
+        return;
+    outcome = hand_in(&y->p, (unsigned)draw(y, 2) + P, y->branch[which], draw(y, 2) == 0, 0);
+    if (outcome.code == 0 && which == y->branch_next)
+        y->branch_next++;
+}
+
 static void carry_one(struct play *y)
 {
     unsigned from = (unsigned)draw(y, NODES), to = (unsigned)draw(y, NODES);
@@ -601,6 +635,10 @@ static void carry_one(struct play *y)
 static void play_one(struct play *y)
 {
     y->p.world->now_ms += draw(y, 2000);
+    if (y->forked && draw(y, 8) == 0)
+        branch_one(y);
+    if (y->forked && draw(y, 3) == 0)
+        hand_in_branch(y);
     switch (draw(y, 8)) {
     case 0:
     case 1:
@@ -622,47 +660,85 @@ static void play_one(struct play *y)
     }
 }
 
-static void test_space_takeover__at_random_all_come_to_one_log(void **state)
+static void play_begin(struct play *y, uint64_t seed, bool forked)
+{
+    memset(y, 0, sizeof(*y));
+    party_begin(&y->p);
+    y->random = seed;
+    y->forked = forked;
+    y->p.skew_ms[P] = draw(y, 60000);
+    y->p.skew_ms[Q] = draw(y, 60000);
+    for (unsigned i = 0; i < 6 * STEPS; i++)
+        play_one(y);
+    party_settle(&y->p);
+}
+
+static void play_end(struct play *y)
+{
+    for (size_t i = 0; i < y->branch_count; i++)
+        world_entry_free(y->branch[i]);
+    party_end(&y->p);
+}
+
+static uint64_t seeds(uint64_t usual)
 {
     const char *many = getenv("HARK_TEST_SEEDS"); /* by hand, for longer */
-    uint64_t seeds = many != NULL ? strtoull(many, NULL, 10) : SEEDS;
+
+    return many != NULL ? strtoull(many, NULL, 10) : usual;
+}
+
+static void test_space_takeover__at_random_all_come_to_one_log(void **state)
+{
     struct play *y = calloc(1, sizeof(*y));
     char name[32];
 
     (void)state;
     assert_non_null(y);
-    for (uint64_t seed = 1; seed <= seeds; seed++) {
-        size_t entries;
+    at_case = name;
+    for (uint64_t seed = 1, last = seeds(SEEDS); seed <= last; seed++) {
+        struct hark_row row = {.position = 0};
 
-        memset(y, 0, sizeof(*y));
         (void)snprintf(name, sizeof(name), "seed %llu", (unsigned long long)seed);
-        at_case = name;
-        party_begin(&y->p);
-        y->random = seed;
-        y->p.skew_ms[P] = draw(y, 60000);
-        y->p.skew_ms[Q] = draw(y, 60000);
-        for (unsigned i = 0; i < 6 * STEPS; i++)
-            play_one(y);
-        /* What was taken in anywhere is logged once; then the rest comes. */
-        party_settle(&y->p);
+        play_begin(y, seed, false);
+        /* What was taken in anywhere is logged; then the rest comes. */
         for (unsigned f = 0; f <= MEMBERS; f++) {
-            struct hark_row row = {.position = 0};
-
             for (size_t i = 0; i < y->feeds[f].next; i++)
                 assert_true(party_find(&y->p, HOME, y->feeds[f].numbers[i], &row));
             while (y->feeds[f].next < y->feeds[f].count)
                 hand_in_one(y, P, f, true);
         }
         party_settle(&y->p);
-        entries = y->p.world->count;
-        assert_int_equal(hark_state_size(hark_space_state(y->p.nodes[HOME])), entries);
-        for (size_t i = y->p.base; i < entries; i++) {
-            struct hark_row row = {.position = 0};
-
+        for (size_t i = y->p.base; i < y->p.world->count; i++)
             assert_true(party_find(&y->p, HOME, i, &row));
-        }
-        party_end(&y->p);
+        /* ... and once. */
+        assert_int_equal(hark_state_size(hark_space_state(y->p.nodes[HOME])), y->p.world->count);
+        play_end(y);
     }
+    at_case = "";
+    free(y);
+}
+
+/* Somebody writes two feeds with one key, each to another node: every node comes to the
+ * same log all the same, and nobody's entries are held up but that key's. */
+static void test_space_takeover__at_random_a_forked_feed_holds_up_nobody(void **state)
+{
+    struct play *y = calloc(1, sizeof(*y));
+    char name[32];
+
+    (void)state;
+    assert_non_null(y);
+    at_case = name;
+    for (uint64_t seed = 1, last = seeds(SEEDS); seed <= last; seed++) {
+        struct hark_row row = {.position = 0};
+
+        (void)snprintf(name, sizeof(name), "forked, seed %llu", (unsigned long long)seed);
+        play_begin(y, seed, true);
+        for (unsigned f = 1; f <= MEMBERS; f++)
+            for (size_t i = 0; i < y->feeds[f].next; i++)
+                assert_true(party_find(&y->p, HOME, y->feeds[f].numbers[i], &row));
+        play_end(y);
+    }
+    at_case = "";
     free(y);
 }
 
@@ -681,6 +757,7 @@ int main(void)
         cmocka_unit_test(test_space_takeover__thousands_are_taken_over_in_several_batches),
         cmocka_unit_test(test_space_takeover__what_waits_too_long_is_overdue),
         cmocka_unit_test(test_space_takeover__at_random_all_come_to_one_log),
+        cmocka_unit_test(test_space_takeover__at_random_a_forked_feed_holds_up_nobody),
     };
 
     return cmocka_run_group_tests(tests, party_set_up_all, stage_tear_down_all);
