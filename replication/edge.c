@@ -935,6 +935,12 @@ enum took {
     TOOK_OVER, /* handed over */
 };
 
+/* Does the connection still stand, for all we know? */
+static bool is_there(const struct hark_edge *edge, int fd, const struct hark_key *peer)
+{
+    return fd < 0 || hark_guard_has(edge->guard, fd, peer);
+}
+
 static enum took take_from_router(struct hark_edge *edge)
 {
     zmq_msg_t frames[1 + FRAMES_MAX];
@@ -950,11 +956,10 @@ static enum took take_from_router(struct hark_edge *edge)
     if (count > 1 && peer_of(&frames[1], &peer)) {
         struct hark_span id = hark_span(zmq_msg_data(&frames[0]), zmq_msg_size(&frames[0]));
         int fd = descriptor_of(&frames[1]);
-        if (!hark_guard_has(edge->guard, fd, &peer)) {
+        if (!is_there(edge, fd, &peer)) {
             router_events(edge); /* it may be new */
         }
-        struct route *route =
-            hark_guard_has(edge->guard, fd, &peer) ? route_of(edge, id, &peer) : NULL;
+        struct route *route = is_there(edge, fd, &peer) ? route_of(edge, id, &peer) : NULL;
         if (route != NULL) {
             hark_guard_heard(edge->guard, fd, &peer);
             route->fd = fd;
@@ -985,9 +990,9 @@ static enum took take_from_link(struct hark_edge *edge, struct link *link)
         int fd = descriptor_of(&frames[0]);
         took_it = TOOK_AWAY;
         if (fd != link->fd) {
-            link_events(edge, link);
+            link_events(edge, link); /* it may be new */
         }
-        if (fd == link->fd) {
+        if (fd < 0 || fd == link->fd) {
             took_it = TOOK_OVER;
             link->heard_ms = monotonic_ms();
             link->patience_ms = REMAKE_FIRST_MS;

@@ -192,6 +192,13 @@ static void host_echo(struct host *host)
     (void)pthread_mutex_unlock(&host->lock);
 }
 
+static void host_work(struct host *host, uint64_t ms)
+{
+    (void)pthread_mutex_lock(&host->lock);
+    host->work = ms;
+    (void)pthread_mutex_unlock(&host->lock);
+}
+
 static void host_listen(struct host *host)
 {
     assert_int_equal(hark_edge_listen(host->edge, "tcp://127.0.0.1:*", host->address, NULL), 0);
@@ -818,7 +825,7 @@ static void test_edge__floods_and_is_gone(void **state)
     (void)state;
     make_two(&a, &b);
     host_echo(a);
-    a->work = 2;
+    host_work(a, 2);
     for (size_t i = 0; i < 4; i++) {
         struct client client = {.context = zmq_ctx_new()};
         int zero = 0;
