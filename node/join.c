@@ -257,10 +257,9 @@ int hark_join_add(struct hark_node *node, struct hark_space *space,
 }
 
 /* A member's key already: admitted, whatever became of its ticket, or of it. */
-static int was_admitted(struct hark_space *space, const struct hark_key *key, bool *was,
+static int was_admitted(struct hark_state *state, const struct hark_key *key, bool *was,
                         struct hark_err *err)
 {
-    struct hark_state *state = hark_space_state(space);
     struct hark_key_object object;
     uint32_t number = 0;
     bool found = false;
@@ -274,24 +273,34 @@ static int was_admitted(struct hark_space *space, const struct hark_key *key, bo
     return rc;
 }
 
+/* Where the steward's key is away from the home, what it writes is in flight first: not
+ * an answer yet. *logged: it is in the log. */
 static int admit_alone(struct hark_node *node, struct hark_space *space,
-                       const struct hark_join_request *request, struct hark_err *err)
+                       const struct hark_join_request *request, bool *logged, struct hark_err *err)
 {
+    struct hark_state *state = NULL;
     struct hark_logged admitted;
     bool was = false;
-    int rc = was_admitted(space, &request->key, &was, err);
+    int rc = was_admitted(hark_space_state(space), &request->key, logged, err);
 
-    if (rc < 0 || was)
+    if (rc == 0 && !*logged)
+        rc = hark_author_state(node, space, &state, err);
+    if (rc == 0 && !*logged)
+        rc = was_admitted(state, &request->key, &was, err);
+    if (rc < 0 || *logged || was)
         return rc;
-    rc = hark_space_begin(space, err);
+    rc = hark_author_begin(node, space, err);
     if (rc < 0)
         return rc;
     rc = hark_join_add(node, space, request, &admitted, err);
     if (rc == 0)
-        rc = hark_space_commit(space, node->identity.log, hark_now_ms(), err);
-    if (rc < 0)
-        hark_space_rollback(space);
-    return rc;
+        rc = hark_author_commit(node, space, err);
+    if (rc < 0) {
+        hark_author_rollback(node, space);
+        return rc;
+    }
+    *logged = hark_node_is_home(node, space);
+    return *logged ? 0 : hark_author_hand_in(node, space, err);
 }
 
 static void say(struct hark_joined *out, int status, int code, const char *message)
@@ -311,6 +320,7 @@ int hark_join_admit(struct hark_node *node, struct hark_space *space, struct har
     struct hark_join_request *request = calloc(1, sizeof(*request));
     struct hark_author steward = {0};
     struct hark_err why = {0};
+    bool logged = false;
     int rc;
 
     memset(out, 0, sizeof(*out));
@@ -323,9 +333,9 @@ int hark_join_admit(struct hark_node *node, struct hark_space *space, struct har
     if (rc == 0 && !hark_hash_equal(&request->space, hark_space_id(space)))
         rc = hark_err_set(&why, HARK_E_ENTRY_SPACE, "the request is for another space");
     if (rc == 0)
-        rc = admit_alone(node, space, request, &why);
+        rc = admit_alone(node, space, request, &logged, &why);
     if (rc == 0) {
-        say(out, HARK_JOINED_ADMITTED, 0, NULL);
+        say(out, logged ? HARK_JOINED_ADMITTED : HARK_JOINED_WAITING, 0, NULL);
     } else if (hark_err_exit(rc) == 3) {
         say(out, HARK_JOINED_REFUSED, rc, why.message);
         rc = 0;

@@ -20,7 +20,7 @@ HARK_CHECK int hark_join_terms(struct hark_space *space, struct hark_buf *body,
 HARK_CHECK int hark_join_check_ticket(struct hark_space *space, const struct hark_key *ticket,
                                       struct hark_ticket_object *out, struct hark_err *err);
 
-/* At the home, which holds the steward's key, in the space's open batch: checks the
+/* Where the steward's key is, between hark_author_begin and hark_author_commit: checks the
  * ticket, admits the new key in the ticket's role and puts its member into the ticket's
  * cohorts. Errors: T5 to T8, a rule's (V17, V18, V25: the proofs are the state's to
  * judge), not-found (no steward's key here). After an error that is no refusal the
@@ -29,10 +29,11 @@ HARK_CHECK int hark_join_add(struct hark_node *node, struct hark_space *space,
                              const struct hark_join_request *request, struct hark_logged *admitted,
                              struct hark_err *err);
 
-/* At the home: opens a sealed request and admits, in a batch of its own; who was
- * admitted once is answered so again. A refusal is an answer, too: 0, with *out saying
- * why. Errors are this node's own trouble (io, behind, no-memory): nothing has changed,
- * and the joiner is to ask again. */
+/* Where the steward's key is (the home's node, but after a home has moved): opens a sealed
+ * request and admits, in a batch of its own; who was admitted once is answered so again,
+ * and away from the home "waiting" until it is logged. A refusal is an answer, too: 0, with *out
+ * saying why. Errors are this node's own trouble (io, behind, no-memory): nothing has changed, and
+ * the joiner is to ask again. */
 HARK_CHECK int hark_join_admit(struct hark_node *node, struct hark_space *space,
                                struct hark_span sealed, struct hark_joined *out,
                                struct hark_err *err);

@@ -149,3 +149,11 @@ at brand topic "News" "not for all" --as owner >/dev/null
 until_holds "the partner has the news" level
 refused peer-space 3 at witness sync --wait --timeout 10
 [ "$(size_at witness)" -le $((size + 2)) ] || fail "a removed partner got more"
+
+# --- the home has moved, the steward's key has not ---------------------------------------
+ticket=$(invite)
+at brand home move partner >/dev/null 2>&1
+at_partner() { [ "$(at "$1" home show --json | field 'd["home"]["name"]')" = partner ]; }
+until_holds "the home is at the partner" at_partner partner
+at greta join "$ticket" --name Greta -q 2>/dev/null >/dev/null
+until_holds "joined where the home has moved" named partner Greta
