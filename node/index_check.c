@@ -2,6 +2,7 @@
  * The index against itself: SQLite's own check, counts, Merkle roots from the
  * leaves, and every bitmap against the rows that it was made from.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "node/index_internal.h"
@@ -190,6 +191,38 @@ static int check_words(struct hark_index *index, struct hark_err *err)
     return rc;
 }
 
+/* Each intake has as many entries and batches as it says, in one row. */
+static int check_intakes(struct hark_index *index, struct hark_err *err)
+{
+    char(*names)[HARK_NODE_NAME_MAX + 1] = NULL;
+    size_t count = 0;
+    int rc = hark_index_intakes(index, &names, &count, err);
+
+    for (size_t i = 0; rc == 0 && i < count; i++) {
+        struct hark_intake intake;
+        struct hark_intake_batch last;
+        struct hark_hash root;
+        int64_t entries = 0;
+        bool found = false;
+
+        rc = hark_index_intake(index, names[i], &found, &intake, err);
+        if (rc == 0)
+            rc = hark_index_number(index, err, &found, &entries,
+                                   "SELECT count(*) FROM intake_entry WHERE intake = ?1"
+                                   " AND position < ?2",
+                                   V_ARGS(V_INT(intake.number), V_INT(intake.head.tree.size)));
+        if (rc == 0)
+            rc = hark_index_intake_batch(index, intake.number, intake.batches - 1, &last, err);
+        root = hark_merkle_root(&intake.head.tree);
+        if (rc == 0 && ((uint64_t)entries != intake.head.tree.size ||
+                        last.first + last.count != intake.head.tree.size ||
+                        !hark_hash_equal(&last.root, &root)))
+            rc = wrong(err, "an intake");
+    }
+    free(names);
+    return rc;
+}
+
 int hark_index_check(struct hark_index *index, struct hark_err *err)
 {
     int rc = index->in_transaction
@@ -208,6 +241,8 @@ int hark_index_check(struct hark_index *index, struct hark_err *err)
             rc = check_log_tree(index, err);
         if (rc == 0)
             rc = check_bits(index, err);
+        if (rc == 0)
+            rc = check_intakes(index, err);
         hark_index_rollback(index);
     }
     return rc;

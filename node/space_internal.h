@@ -194,12 +194,15 @@ int hark_space_find_blob_in_git(void *arg, uint64_t position, const struct hark_
                                 bool *present, struct hark_git_id *blob, struct hark_err *err);
 void hark_space_blobs_free(struct space_blobs *blobs);
 
-/* --- intakes (space_intake.c) --- */
+/* --- intakes (space_intake.c, space_intake_take.c) --- */
 
 /* "main" for "", else "intake/<node>": as repo.h names logs. Error: usage. */
 #define HARK_LOG_NAME_MAX 80u
 HARK_CHECK int hark_space_log_name(char out[HARK_LOG_NAME_MAX], const char *node,
                                    struct hark_err *err);
+/* As the index has it, with its origin; *found false: no batch of it is here. */
+HARK_CHECK int hark_space_find_intake(struct hark_space *space, const char *node, bool *found,
+                                      struct hark_intake *out, struct hark_err *err);
 /* What space.h says of log, fits and read_batch, for a node's intake. */
 HARK_CHECK int hark_space_intake_log(struct hark_space *space, const char *node,
                                      struct hark_log_head *head, uint64_t *batches,
@@ -225,6 +228,25 @@ HARK_CHECK int hark_space_fill_payloads(struct hark_space *space, const struct h
 HARK_CHECK int hark_space_tend_intakes(struct hark_space *space, bool *covered,
                                        struct hark_err *err);
 HARK_CHECK int hark_space_catch_up_intakes(struct hark_space *space, struct hark_err *err);
+
+/* --- the rules of intakes that hang on the main log (space_intake_rules.c) --- */
+
+/* B15: is its Main an end of a batch of the main log? Error: behind as well. */
+HARK_CHECK int hark_space_intake_check_main(struct hark_space *space,
+                                            const struct hark_batch *batch, struct hark_err *err);
+/* B3: was a node of that name and log key named at that size of the main log? */
+HARK_CHECK int hark_space_intake_check_named(struct hark_state *state, const char *name,
+                                             const struct hark_key *log_key, uint64_t main_size,
+                                             struct hark_err *err);
+/* B14 of one entry, when those before it are in the index; notes there what it brings
+ * for those after it. */
+struct space_intake_check {
+    struct hark_space *space;
+    const struct hark_intake *intake;
+    uint64_t main_size; /* Main's */
+};
+HARK_CHECK int hark_space_intake_check_entry(const struct space_intake_check *check,
+                                             const struct space_item *item, struct hark_err *err);
 
 /* --- shared by the two kinds of logs (space_take.c) --- */
 

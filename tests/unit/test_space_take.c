@@ -1016,6 +1016,58 @@ static void test_space_take__a_home_entry_begins_a_batch(void **state)
     stage_end(&s);
 }
 
+/* Steward and home are lost together: two recovery keys name a new steward, who
+ * names the new home, and all of it stands in that home's first batch. */
+static void test_space_take__recovery_comes_with_the_new_home(void **state)
+{
+    struct hark_space *home;
+    struct hark_space_batch batch;
+    struct snapshot was;
+    struct stage s;
+    uint32_t steward;
+
+    (void)state;
+    at_case = "recovery";
+    stage_begin(&s);
+    home = s.space;
+    steward = world_new_key(s.world);
+    for (uint32_t i = 0; i < 2; i++)
+        world_say(s.world, WORLD_RECOVERY + i, "recover",
+                  world_fields_new_key(s.world, steward, WORLD_NO_KEY), HARK_NONE);
+    world_say(s.world, steward, "home", world_fields_home(s.world, "one.example"), HARK_NONE);
+    /* With anything else before it, the new home would have to sign the old one's. */
+    stage_snapshot(&was, home);
+    OK(hark_space_begin(home, &err));
+    for (size_t i = s.base; i < s.world->count; i++) {
+        struct hark_offer offer = stage_offer(s.world->log[i], false);
+        struct world_entry *good = stage_good(&s);
+        int rc = hark_space_add(home, &offer, world_signer(s.node_log), NULL, &err);
+
+        assert_code(rc, i + 1 == s.world->count ? HARK_E_ACCEPT_NOT_HERE : 0);
+        offer = stage_offer(good, false);
+        if (i == s.base)
+            OK(hark_space_add(home, &offer, world_signer(s.node_log), NULL, &err));
+        world_entry_free(good);
+    }
+    assert_unchanged(&was, home);
+    OK(hark_space_begin(home, &err));
+    for (size_t i = s.base; i < s.world->count; i++) {
+        struct hark_offer offer = stage_offer(s.world->log[i], false);
+
+        OK(hark_space_add(home, &offer, world_signer(s.node_log), NULL, &err));
+    }
+    OK(hark_space_commit(home, world_signer(s.node_log), s.world->now_ms, &err));
+    s.space = stage_open_copy(&s.world->space);
+    OK(stage_read(home, s.base, &batch, &err));
+    assert_int_equal(batch.raw.count, 3);
+    OK(hark_space_take(s.space, "", &batch.raw, s.world->now_ms, &err));
+    hark_space_batch_free(&batch);
+    assert_same(s.space, home);
+    assert_sound(s.space);
+    hark_space_free(home);
+    stage_end(&s);
+}
+
 /* ---- Every byte ------------------------------------------------------------------------ */
 
 /* Turns one bit of each byte, another in the next one. */
@@ -1079,6 +1131,7 @@ int main(void)
         cmocka_unit_test(test_space_take__of_two_histories_the_first_stays),
         cmocka_unit_test(test_space_take__a_home_moves_only_as_the_steward_said),
         cmocka_unit_test(test_space_take__a_home_entry_begins_a_batch),
+        cmocka_unit_test(test_space_take__recovery_comes_with_the_new_home),
         cmocka_unit_test(test_space_take__no_byte_can_be_another),
     };
 
