@@ -268,6 +268,7 @@ HARK_CHECK int hark_space_checkpoint(struct hark_space *space, struct hark_buf *
  * `hark verify` runs. Stops at the first thing wrong, naming its position. */
 struct hark_verified {
     uint64_t entries, batches, payloads, erased, void_entries;
+    uint64_t intake_entries, intake_batches;
     struct hark_hash state_hash;
 };
 HARK_CHECK int hark_space_verify(struct hark_space *space, uint64_t now_ms,

@@ -1,6 +1,5 @@
 /*
- * Reading a log back from git: batches whole, entries and payloads by their row,
- * and the repository verified from nothing but itself.
+ * Reading a log back from git: batches whole, entries and payloads by their row.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -415,92 +414,5 @@ int hark_space_checkpoint(struct hark_space *space, struct hark_buf *out, struct
     hark_buf_free(&commit);
     hark_buf_free(&entries);
     free(batch);
-    return rc;
-}
-
-/* --- verifying the whole --------------------------------------------------------- */
-
-static void count_items(const struct space_item *items, size_t count, struct hark_verified *out)
-{
-    out->entries += count;
-    out->batches++;
-    for (size_t i = 0; i < count; i++) {
-        if (items[i].effect.verdict != 0)
-            out->void_entries++;
-        if (items[i].payload.data != NULL)
-            out->payloads++;
-        else if (items[i].entry.has_payload)
-            out->erased++;
-    }
-}
-
-static int verify_batch(struct hark_space *space, struct hark_state *state,
-                        const struct hark_store *store, struct space_blobs *blobs,
-                        const struct hark_git_id *id, uint64_t now_ms, struct hark_log_head *head,
-                        struct hark_verified *out, struct hark_err *err)
-{
-    struct hark_space_batch loaded;
-    struct space_item *items = NULL;
-    struct hark_line *lines = NULL;
-    struct hark_batch *batch = calloc(1, sizeof(*batch));
-    struct hark_log_head next = {.has_batch = false};
-    size_t count = 0;
-    int rc;
-
-    if (batch == NULL)
-        return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a batch");
-    rc = hark_space_load_batch(space, id, hark_space_find_blob_in_git, blobs, &loaded, err);
-    if (rc < 0) {
-        free(batch);
-        return rc;
-    }
-    count = loaded.raw.count;
-    items = calloc(count + 1, sizeof(*items));
-    if (items == NULL)
-        rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a batch");
-    else
-        rc = hark_space_check_batch(state, store, space->pool, head, &loaded.raw, now_ms, items,
-                                    &next, batch, &lines, err);
-    if (rc == 0) {
-        *head = next;
-        count_items(items, count, out);
-    }
-    for (size_t i = 0; items != NULL && i < count; i++)
-        hark_space_item_clear(&items[i]);
-    free(items);
-    free(lines);
-    free(batch);
-    hark_space_batch_free(&loaded);
-    return rc;
-}
-
-int hark_space_verify(struct hark_space *space, uint64_t now_ms, struct hark_verified *out,
-                      struct hark_err *err)
-{
-    struct space_blobs blobs = {.space = space};
-    struct hark_memstore *mem = NULL;
-    struct hark_state *state = NULL;
-    struct hark_log_head head = {0};
-    struct hark_git_id *ids = NULL;
-    struct hark_store store;
-    size_t count = 0;
-    int rc;
-
-    memset(out, 0, sizeof(*out));
-    rc = hark_memstore_new(&mem, err);
-    if (rc < 0)
-        return rc;
-    store = hark_memstore_store(mem);
-    rc = hark_state_open(&state, &space->id, &store, err);
-    if (rc == 0)
-        rc = hark_space_batches_after(space, "main", NULL, &ids, &count, err);
-    for (size_t i = 0; i < count && rc == 0; i++)
-        rc = verify_batch(space, state, &store, &blobs, &ids[i], now_ms, &head, out, err);
-    if (rc == 0)
-        rc = hark_state_hash(state, &out->state_hash, err);
-    hark_space_blobs_free(&blobs);
-    free(ids);
-    hark_state_free(state);
-    hark_memstore_free(mem);
     return rc;
 }

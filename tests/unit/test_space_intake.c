@@ -1071,6 +1071,50 @@ static void test_space_intake__each_rule_refuses_what_breaks_it_alone(void **sta
     party_end(&p);
 }
 
+/* What was written into the repository beneath the program is found. */
+static void test_space_intake__verifying_asks_the_intakes_as_well(void **state)
+{
+    static const struct {
+        int code;
+        alter_fn *alter;
+    } wrong[] = {{HARK_E_BATCH_ROOT, b12_root},
+                 {HARK_E_BATCH_SIGNATURE, b2_home_signs},
+                 {HARK_E_ENTRY_SIGNATURE, b14_forged},
+                 {HARK_E_BATCH_MAIN, b15_back}};
+    struct hark_verified verified;
+    struct party p;
+
+    (void)state;
+    at_case = "verify";
+    begin_rules(&p);
+    carry(&p, P, HOME, NAME_P);
+    OK(hark_space_verify(p.nodes[HOME], STAGE_ANY_TIME, &verified, &err));
+    assert_int_equal(verified.intake_batches, 2);
+    assert_int_equal(verified.intake_entries, 5);
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        struct hark_raw_batch raw;
+        struct hark_git_id id;
+        struct forge f;
+
+        at_case = hark_err_name(wrong[i].code);
+        hark_space_free(p.nodes[HOME]);
+        p.nodes[HOME] = stage_open_copy(&p.world->space);
+        carry(&p, Q, HOME, "");
+        carry(&p, Q, HOME, NAME_P);
+        take_apart(&f, &p);
+        put_together(&f, wrong[i].alter);
+        raw = raw_of(&f);
+        OK(hark_repo_store(hark_space_repo(p.nodes[HOME]), "intake/" NAME_P, &raw, &f.head.batch_id,
+                           &id, NULL, &err));
+        memset(&err, 0, sizeof(err));
+        assert_code(hark_space_verify(p.nodes[HOME], STAGE_ANY_TIME, &verified, &err),
+                    wrong[i].code);
+        assert_non_null(strstr(err.message, NAME_P));
+        forge_free(&f);
+    }
+    party_end(&p);
+}
+
 /* Not yet is not never: what was put off is taken when the main log has come. */
 static void test_space_intake__is_put_off_until_the_main_log_is_there(void **state)
 {
@@ -1393,6 +1437,7 @@ int main(void)
         cmocka_unit_test(test_space_intake__holds_only_what_could_be_logged_after_it),
         cmocka_unit_test(test_space_intake__hangs_on_the_main_log_below_its_main_only),
         cmocka_unit_test(test_space_intake__each_rule_refuses_what_breaks_it_alone),
+        cmocka_unit_test(test_space_intake__verifying_asks_the_intakes_as_well),
         cmocka_unit_test(test_space_intake__is_put_off_until_the_main_log_is_there),
         cmocka_unit_test(test_space_intake__what_is_taken_is_the_end_of_a_batch),
         cmocka_unit_test(test_space_intake__what_is_taken_stands_still_with_one_root),
