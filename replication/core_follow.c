@@ -713,12 +713,15 @@ void hark_follow_batches(struct hark_core *core, struct hark_peer *peer, uint64_
 }
 
 /* What a peer sent did not check out, or could not be stored. It may be mended
- * there or here, so it is tried again, ever more slowly. */
+ * there or here, so it is tried again; ever more slowly where it broke a rule. */
 static void append_failed(struct hark_core *core, struct hark_peer *peer,
                           struct hark_follow *follow, int code, const char *message)
 {
     uint64_t ms =
         follow->failures < 4 ? (uint64_t)HARK_CORE_SLOWLY << follow->failures : HARK_CORE_SLOWEST;
+    if (hark_err_exit(code) != 3) { /* refused by no rule: our own trouble */
+        ms = HARK_CORE_SLOWLY;
+    }
     follow->failures++;
     follow->code = code;
     size_t size = strnlen(message, HARK_TEXT_MAX);

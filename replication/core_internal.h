@@ -272,8 +272,7 @@ void hark_submit_drive(struct hark_core *core);
 uint64_t hark_submit_due(const struct hark_core *core);
 void hark_submit_free(struct hark_core *core);
 
-/* A new answer owed (ids: taken over); NULL: there are too many, or this one is owed
- * already. */
+/* A new answer owed, without ids; NULL: there are too many. */
 struct hark_owed *hark_owed_add(struct hark_core *core, const struct hark_peer *peer, uint64_t via,
                                 const struct hark_message *message, const struct hark_hash *space);
 /* Is this very question waiting already? Then it came twice. */

@@ -494,34 +494,31 @@ int hark_owed_code(int code)
 
 /* ---- taking what others hand in ---- */
 
-/* Hands it over to be judged; a code where that cannot be. */
+/* Hands it over to be judged; a code where that cannot be. Who may have no more
+ * waiting here costs no more than that. */
 static int take_in(struct hark_core *core, struct hark_peer *peer, uint64_t via,
                    const struct hark_message *message, const struct hark_hash *space,
                    const struct hark_submitted *entries, size_t count)
 {
     struct hark_buf body = hark_buf_init(HARK_BODY_MAX);
-    struct hark_hash *ids = NULL;
-    struct hark_owed *owed = NULL;
     struct hark_owed back;
     if (!core->io.may_have(core->io.arg, &peer->key, space)) {
         return HARK_E_PEER_SPACE;
     }
-    ids = ids_of(entries, count);
-    if (ids == NULL || hark_buf_append_span(&body, message->body, NULL) != 0) {
-        free(ids);
-        hark_buf_free(&body);
-        return HARK_E_BUSY;
-    }
-    owed = hark_owed_add(core, peer, via, message, space);
+    struct hark_owed *owed = hark_owed_add(core, peer, via, message, space);
     if (owed == NULL) {
-        free(ids);
-        hark_buf_free(&body);
         return HARK_E_BUSY;
     }
-    owed->ids = ids;
-    owed->count = count;
     uint64_t token = owed->token;
-    int rc = core->io.submit(core->io.arg, &peer->key, space, &body, token, NULL);
+    owed->ids = ids_of(entries, count);
+    owed->count = count;
+    int rc = owed->ids == NULL ? HARK_E_NO_MEMORY : 0;
+    if (rc == 0) {
+        rc = hark_buf_append_span(&body, message->body, NULL);
+    }
+    if (rc == 0) {
+        rc = core->io.submit(core->io.arg, &peer->key, space, &body, token, NULL);
+    }
     hark_buf_free(&body); /* empty where it was taken */
     if (rc != 0 && hark_owed_take(core, token, message->type, &back)) {
         free(back.ids);

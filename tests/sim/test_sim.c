@@ -63,7 +63,8 @@ struct sim {
     uint64_t change_ms; /* when the next fault or writing happens */
     /* how bad it is, in per mille */
     unsigned lost, doubled, garbled, append_fails, replayed, lies;
-    bool healed;
+    bool healed, prompt;
+    bool full; /* everybody follows the home and both partners */
     size_t flight_count, delivered;
     struct fake_message *flight[FLIGHT_MAX];
     size_t past_count;
@@ -223,7 +224,8 @@ static void put_in_flight(struct sim *sim, struct fake_message *message)
 {
     if (sim->flight_count == FLIGHT_MAX)
         broken(sim, "more messages under way than anybody could want");
-    message->due_ms = sim->now_ms + 1 + below(sim, chance(sim, 50) ? 15000 : 100);
+    bool late = !sim->prompt && chance(sim, 50);
+    message->due_ms = sim->now_ms + 1 + below(sim, late ? 15000 : 100);
     sim->flight[sim->flight_count++] = message;
 }
 
@@ -255,7 +257,8 @@ static void step_node(struct sim *sim, size_t i)
         sim->append_ms[i] = sim->now_ms + 1 + below(sim, 300);
     if (sim->nodes[i]->submitted_count + sim->nodes[i]->join_count > 0 &&
         sim->judge_ms[i] == UINT64_MAX)
-        sim->judge_ms[i] = sim->now_ms + 1 + below(sim, chance(sim, 100) ? 20000 : 300);
+        sim->judge_ms[i] =
+            sim->now_ms + 1 + below(sim, !sim->prompt && chance(sim, 100) ? 20000 : 300);
 }
 
 static void deliver(struct sim *sim, struct fake_message *message)
@@ -609,6 +612,11 @@ static void make_world(struct sim *sim, uint64_t seed)
     }
     for (size_t i = LOGS; i < sim->count; i++)
         sim->follows[i][0] = true;
+    sim->full = chance(sim, 500);
+    for (size_t i = 0; sim->full && i < sim->count; i++) {
+        for (size_t k = 0; k < LOGS; k++)
+            sim->follows[i][k] = i != k;
+    }
     write_entries(sim);
     for (size_t i = 0; i < sim->count; i++) {
         follow_all(sim, i);
@@ -646,6 +654,68 @@ static void check_quiet(struct sim *sim)
         broken(sim, "no quiet although nothing is new");
 }
 
+static bool has_everywhere(const struct sim *sim, uint64_t value, size_t first_node,
+                           size_t first_log)
+{
+    for (size_t i = first_node; i < sim->count; i++) {
+        bool has = false;
+        uint64_t at = 0;
+        for (size_t log = first_log; log < LOGS; log++)
+            has = has || fake_log_find(log_of(sim, i, log), value, &at);
+        if (!has)
+            return false;
+    }
+    return true;
+}
+
+/* A member writes one more. */
+static uint64_t write_one(struct sim *sim)
+{
+    size_t i = sim->count - 1;
+    struct outbox *outbox = &sim->outboxes[i];
+    if (outbox->count == OUTBOX_MAX)
+        outbox->count--; /* the last one stands everywhere by now */
+    uint64_t value = sim->next_value++;
+    outbox->values[outbox->count] = value;
+    outbox->taken_ms[outbox->count++] = 0;
+    hand_in(sim, i);
+    step_node(sim, i);
+    return value;
+}
+
+/* "The same verified history everywhere, moments later": on a network that works,
+ * what is written is logged and everywhere in seconds; and when the home is cut off,
+ * in somebody's intake and everywhere else in well under a minute. */
+static void check_prompt(struct sim *sim)
+{
+    uint64_t value = 0, end = sim->now_ms + 16000;
+    sim->prompt = true;
+    while (sim->now_ms < end) /* for the last ones that are late */
+        run_until(sim, end);
+    value = write_one(sim);
+    end = sim->now_ms + 10000;
+    while (sim->now_ms < end && !has_everywhere(sim, value, 0, 0))
+        run_until(sim, end);
+    if (!has_everywhere(sim, value, 0, 0))
+        broken(sim, "an entry that is not everywhere in ten seconds");
+    if (!sim->full)
+        return;
+    for (size_t i = 1; i < sim->count; i++)
+        sim->cut[0][i] = sim->cut[i][0] = true;
+    value = write_one(sim);
+    end = sim->now_ms + 40000;
+    while (sim->now_ms < end && !has_everywhere(sim, value, 1, 1))
+        run_until(sim, end);
+    if (!has_everywhere(sim, value, 1, 1))
+        broken(sim, "without its home an entry is not everywhere in forty seconds");
+    memset(sim->cut, 0, sizeof(sim->cut));
+    end = sim->now_ms + 60000;
+    while (sim->now_ms < end && !all_equal(sim))
+        run_until(sim, end);
+    if (!all_equal(sim))
+        broken(sim, "a home that is back does not take over in a minute");
+}
+
 static void run_seed(struct sim *sim, uint64_t seed)
 {
     make_world(sim, seed);
@@ -667,6 +737,7 @@ static void run_seed(struct sim *sim, uint64_t seed)
                       (unsigned long long)seed, sim->count, sim->nodes[0]->log.size, sim->delivered,
                       (unsigned long long)(sim->now_ms - healed));
     check_quiet(sim);
+    check_prompt(sim);
     end_world(sim);
 }
 

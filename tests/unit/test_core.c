@@ -786,6 +786,27 @@ static void test_core__append_failure_is_told_and_slow(void **state)
     pair_free(pair);
 }
 
+/* Our own trouble is no fault of theirs: it is tried again every half minute, however
+ * long it lasts. Who breaks a rule is asked ever more slowly. */
+static void test_core__whose_fault_it_is(void **state)
+{
+    static const int codes[] = {HARK_E_DISK_FULL, HARK_E_BATCH_ROOT};
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct pair *pair = pair_new();
+        fake_log_grow(&pair->b->log, 2, 1);
+        pair->a->append_fails = codes[i];
+        follow(pair->a, pair->b);
+        pass_time(pair, 600000);
+        assert_in_range(pair->passed[HARK_MESSAGE_FETCH], i == 0 ? 18 : 4, i == 0 ? 21 : 6);
+        pair->a->append_fails = 0;
+        pass_time(pair, 31000);
+        assert_int_equal(pair->a->log.size, i == 0 ? 2 : 0);
+        pair_free(pair);
+    }
+}
+
 /* A busy writer gets the load later, without it being fetched again. */
 static void test_core__append_busy_keeps_the_load(void **state)
 {
@@ -1818,6 +1839,8 @@ static void test_core__what_may_wait(void **state)
     expect_error(pair->b, 5, "busy");
     expect_error(pair->b, 15, "busy");
     expect_error(pair->b, 15, "busy");
+    for (size_t i = 0; i < 4; i++)
+        hark_buf_free(&pair->b->submitted[i].body);
     for (unsigned i = 0; i < 100; i++) {
         struct fake_node stranger = {.key = {{(uint8_t)i, 7, 7}}};
         pair->b->submitted_count = 0; /* the writer has them, and says nothing yet */
@@ -2161,6 +2184,7 @@ int main(void)
         cmocka_unit_test(test_core__ask_now),
         cmocka_unit_test(test_core__rests_when_idle),
         cmocka_unit_test(test_core__append_failure_is_told_and_slow),
+        cmocka_unit_test(test_core__whose_fault_it_is),
         cmocka_unit_test(test_core__append_busy_keeps_the_load),
         cmocka_unit_test(test_core__load_that_came_too_late),
         cmocka_unit_test(test_core__append_of_nothing),
