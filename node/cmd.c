@@ -77,6 +77,8 @@ static const struct hark_verb verbs[] = {
      HARK_VERB_NETWORK, hark_cmd_repair},
     {"verify", "verify [FILE]", "check the space, or what a file proves", HARK_VERB_NODE,
      hark_cmd_verify},
+    {"audit", "audit PATH [--report]", "verify a repository from nothing but itself",
+     HARK_VERB_NO_NODE, hark_cmd_audit},
     {"export", "export allowed-signers|mailmap", "what stock git needs to check and to name",
      HARK_VERB_NODE, hark_cmd_export},
     {"import", "import polis DIR", "bring over a conversation", HARK_VERB_NODE, hark_cmd_import},
@@ -93,9 +95,8 @@ static const struct hark_verb later[] = {
     {                                                                                              \
         name, name, NULL, HARK_VERB_NO_NODE, hark_cmd_unsupported                                  \
     }
-    LATER("waiting"), LATER("request"),  LATER("poll"),  LATER("report"),
-    LATER("inbox"),   LATER("news"),     LATER("group"), LATER("receipt"),
-    LATER("audit"),   LATER("disclose"), LATER("watch"),
+    LATER("waiting"), LATER("request"), LATER("poll"),    LATER("report"),   LATER("inbox"),
+    LATER("news"),    LATER("group"),   LATER("receipt"), LATER("disclose"), LATER("watch"),
 #undef LATER
 };
 
@@ -150,7 +151,7 @@ int hark_cmd_run(struct hark_cmd *cmd, const struct hark_verb *verb)
     int rc = verb->run(cmd, &err);
 
     if (rc == 0)
-        return 0;
+        return cmd->exit_code;
     /* A code without its message: told by name rather than not at all. */
     if (err.code != rc)
         (void)hark_err_set(&err, rc, "%s", rc == HARK_E_NO ? "" : hark_err_name(rc));

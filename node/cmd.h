@@ -40,6 +40,7 @@ struct hark_cmd {
     struct hark_net *net;   /* NULL when no daemon runs this */
     /* The verb changed peers, nodes or a log: the daemon tells its network. */
     bool changed;
+    int exit_code; /* of a verb that ends well and has codes of its own (audit) */
 };
 
 /* What a verb's name stands for. */

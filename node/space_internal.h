@@ -96,6 +96,10 @@ HARK_CHECK int hark_space_each_waiting_from(struct hark_space *space, const stru
  * its payload against the header (size and hash); computes the git ids. Runs on
  * any thread: outcome in item->code. */
 void hark_space_item_prepare(struct space_item *item, bool trusted);
+/* The two halves of it: the entry, and then what is at hand of its payload. Each does
+ * nothing when item->code is set. */
+void hark_space_item_read(struct space_item *item, bool trusted);
+void hark_space_item_match(struct space_item *item);
 
 /* Judges and applies a prepared item over a state; fills effect, says and json.
  * The item's arrival must be set. Used over the index's state and over one in

@@ -31,18 +31,30 @@ static int match_payload(struct space_item *item, struct hark_err *err)
     return hark_git_hash(&item->blob, HARK_GIT_BLOB, item->payload, err);
 }
 
-void hark_space_item_prepare(struct space_item *item, bool trusted)
+void hark_space_item_read(struct space_item *item, bool trusted)
 {
     struct hark_err *err = &item->err;
 
+    if (item->code != 0)
+        return;
     /* The git id first: a batch's parents are asked before its entries. */
     item->code = hark_git_hash(&item->git_id, HARK_GIT_COMMIT, item->object, err);
     if (item->code == 0)
         item->code = hark_entry_parse(&item->entry, item->object, err);
     if (item->code == 0 && !trusted)
         item->code = hark_entry_verify(&item->entry, item->object, err);
+}
+
+void hark_space_item_match(struct space_item *item)
+{
     if (item->code == 0)
-        item->code = match_payload(item, err);
+        item->code = match_payload(item, &item->err);
+}
+
+void hark_space_item_prepare(struct space_item *item, bool trusted)
+{
+    hark_space_item_read(item, trusted);
+    hark_space_item_match(item);
 }
 
 void hark_space_item_clear(struct space_item *item)

@@ -1,0 +1,535 @@
+/*
+ * Judging the main log. While nothing is wrong each batch goes through what a partner
+ * asks that takes it (space_take.c), over a state in memory. After the first thing
+ * wrong the chain of batches says nothing more, and what can still be said of each is:
+ * form, signature, its list of entries, each entry by itself, payloads; and as long as
+ * every entry may be logged after the one before, the state goes on.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "node/audit_internal.h"
+
+#define MERGE_DELAY_S 86400u /* PROTOCOL.md 5: what is absent in a policy */
+
+struct judging {
+    struct audit *audit;
+    struct audit_log *log;
+    struct hark_log_head head;
+    bool broken; /* something was wrong with the log */
+    bool lost;   /* no state from here on */
+};
+
+#define NOWHERE UINT64_MAX
+
+/* --- findings --------------------------------------------------------------------- */
+
+int hark_audit_batch(struct audit_log *log, const struct audit_batch *batch,
+                     const struct hark_key *signer, const struct hark_err *what,
+                     struct hark_err *err)
+{
+    struct audit_finding finding = {.code = what->code,
+                                    .log = log->name,
+                                    .position = batch->first,
+                                    .evidence = {&batch->id, NULL},
+                                    .detail = what->message};
+    int rc = hark_audit_blame(log->audit, log->node, signer, &finding, err);
+
+    /* What is not here, or not for this program, is nobody's fault. */
+    if (hark_audit_is_missing(what->code) || what->code == HARK_E_BEHIND ||
+        what->code == HARK_E_UNSUPPORTED || what->code == HARK_E_KIND_SET) {
+        finding.verdict = HARK_AUDIT_UNREADABLE;
+        finding.role = NULL;
+    }
+    /* A commit that follows no other shows both. */
+    if (what->code == HARK_E_BATCH_PREVIOUS && batch->number > 0)
+        finding.evidence[1] = &log->ids[batch->number - 1];
+    return rc < 0 ? rc : hark_audit_find(log->audit, &finding, err);
+}
+
+/* About entry i of a batch. */
+static int tell_entry(struct audit_log *log, const struct audit_batch *batch, size_t i,
+                      const struct hark_key *signer, const struct hark_err *what,
+                      struct hark_err *err)
+{
+    const struct space_item *item = &batch->items[i];
+    struct audit_finding finding = {.code = what->code,
+                                    .log = log->name,
+                                    .position = batch->first + i,
+                                    .entry =
+                                        hark_hash_is_zero(&item->entry.id) ? NULL : &item->entry.id,
+                                    .evidence = {&batch->id, &batch->ids[i]},
+                                    .detail = what->message};
+    int rc = hark_audit_blame(log->audit, log->node, signer, &finding, err);
+
+    if (hark_audit_is_missing(what->code) || what->code == HARK_E_PAYLOAD_ABSENT ||
+        what->code == HARK_E_UNSUPPORTED || what->code == HARK_E_KIND_SET) {
+        finding.verdict = HARK_AUDIT_UNREADABLE;
+        finding.role = NULL;
+    }
+    return rc < 0 ? rc : hark_audit_find(log->audit, &finding, err);
+}
+
+int hark_audit_items(struct audit_log *log, struct audit_batch *batch,
+                     const struct hark_key *signer, uint64_t but, struct hark_err *err)
+{
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < batch->raw.count; i++) {
+        if (batch->items[i].code != 0 && batch->first + i != but)
+            rc = tell_entry(log, batch, i, signer, &batch->items[i].err, err);
+    }
+    return rc;
+}
+
+static struct audit_place *place_of(struct audit_log *log, const struct audit_batch *batch,
+                                    size_t i)
+{
+    return &log->places[batch->first - log->firsts[0] + i];
+}
+
+int hark_audit_note(struct audit_log *log, struct audit_batch *batch, struct hark_err *err)
+{
+    struct audit *audit = log->audit;
+    int rc = 0;
+
+    audit->entries += batch->raw.count;
+    for (size_t i = 0; rc == 0 && i < batch->raw.count; i++) {
+        const struct space_item *item = &batch->items[i];
+        struct audit_place *place = place_of(log, batch, i);
+        const struct audit_finding finding = {.code = batch->payload_codes[i],
+                                              .verdict = HARK_AUDIT_UNREADABLE,
+                                              .log = log->payload_ref,
+                                              .position = batch->first + i,
+                                              .entry = &item->entry.id,
+                                              .evidence = {&batch->ids[i], NULL},
+                                              .detail = "what stands there is not the payload "
+                                                        "that the entry names"};
+
+        if (item->code != 0)
+            continue;
+        audit->signatures++;
+        place->read = true;
+        place->id = item->entry.id;
+        place->has_payload = item->entry.has_payload;
+        place->payload = item->entry.payload_hash;
+        place->present = item->payload.data != NULL;
+        audit->payloads += place->present ? 1 : 0;
+        if (finding.code != 0) {
+            place->told = true;
+            rc = hark_audit_find(audit, &finding, err);
+        }
+    }
+    return rc;
+}
+
+/* --- what the log says as a whole ----------------------------------------------------- */
+
+static int home_is(struct audit *audit, const struct hark_log_head *head, struct hark_err *err)
+{
+    const struct hark_key *homes = audit->home_keys.items;
+    size_t count = audit->home_keys.count;
+
+    memcpy(audit->origin, head->origin, sizeof(audit->origin));
+    audit->home_key = head->log_key;
+    if (count > 0 && hark_key_equal(&homes[count - 1], &head->log_key))
+        return 0;
+    return hark_audit_push(&audit->home_keys, &head->log_key, sizeof(head->log_key), err);
+}
+
+static uint64_t policy_number(const json_t *policy, const char *name, uint64_t otherwise)
+{
+    const json_t *value = json_object_get(policy, name);
+
+    return json_is_integer(value) ? (uint64_t)json_integer_value(value) : otherwise;
+}
+
+static void take_policy(struct audit *audit, const json_t *payload)
+{
+    const json_t *policy = json_object_get(payload, "policy");
+
+    audit->merge_delay_s = policy_number(policy, "merge_delay_s", MERGE_DELAY_S);
+    audit->quorum = policy_number(policy, "quorum", 0);
+}
+
+/* An entry that stands, and that the audit wants to remember. */
+static int remember(struct audit *audit, const struct space_item *item, struct hark_err *err)
+{
+    const struct hark_effect *effect = &item->effect;
+    const char *kind = item->entry.kind;
+    int rc = 0;
+
+    if (strcmp(kind, "space") == 0 || strcmp(kind, "policy") == 0) {
+        take_policy(audit, item->json);
+    } else if (strcmp(kind, "kind") == 0) {
+        rc = hark_audit_push(&audit->own_kinds, &effect->position, sizeof(effect->position), err);
+    } else if (strcmp(kind, "erase") == 0) {
+        const struct audit_erasure erasure = {.position = effect->position, .id = item->entry.id};
+
+        rc = hark_audit_push(&audit->erasures, &erasure, sizeof(erasure), err);
+    } else if (strcmp(kind, "ack") == 0 && effect->author_of == HARK_KEY_OF_NODE) {
+        for (size_t i = 0; rc == 0 && i < effect->re_count; i++) {
+            const struct audit_ack ack = {.erasure = effect->re[i], .node = effect->author};
+
+            rc = hark_audit_push(&audit->acks, &ack, sizeof(ack), err);
+        }
+    }
+    return rc;
+}
+
+static int remember_taken(struct audit *audit, const struct hark_batch *batch,
+                          const struct hark_git_id *id, struct hark_err *err)
+{
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < batch->taken_count; i++) {
+        const struct hark_taken *said = &batch->taken[i];
+        struct audit_taken taken = {.size = said->size, .root = said->root, .batch = *id};
+        struct audit_taken *all = audit->taken.items;
+        size_t length = strcspn(said->origin, "/"), at = 0;
+
+        if (length > HARK_NODE_NAME_MAX)
+            continue;
+        memcpy(taken.node, said->origin, length);
+        while (at < audit->taken.count && strcmp(all[at].node, taken.node) != 0)
+            at++;
+        if (at < audit->taken.count)
+            all[at] = taken;
+        else
+            rc = hark_audit_push(&audit->taken, &taken, sizeof(taken), err);
+    }
+    return rc;
+}
+
+static int remember_copied(struct audit *audit, const struct hark_line *lines, size_t count,
+                           const struct hark_git_id *id, struct hark_err *err)
+{
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < count; i++) {
+        struct audit_copied copied = {.intake_position = lines[i].intake_position,
+                                      .accepted_ms = lines[i].accepted_ms,
+                                      .position = lines[i].position,
+                                      .id = lines[i].id,
+                                      .batch = *id};
+        size_t length = strcspn(lines[i].intake, "/");
+
+        if (length == 0 || length > HARK_NODE_NAME_MAX)
+            continue;
+        memcpy(copied.node, lines[i].intake, length);
+        rc = hark_audit_push(&audit->copied, &copied, sizeof(copied), err);
+    }
+    return rc;
+}
+
+/* A batch with which nothing is wrong. */
+static int take_sound(struct judging *j, struct audit_batch *b, const struct hark_batch *batch,
+                      const struct hark_line *lines, struct hark_err *err)
+{
+    struct audit *audit = j->audit;
+    struct audit_end end = {
+        .size = j->head.tree.size, .root = hark_merkle_root(&j->head.tree), .batch = b->id};
+    int rc = home_is(audit, &j->head, err);
+
+    audit->signatures++;
+    audit->checkpoints++;
+    audit->sound_size = end.size;
+    audit->sound_root = end.root;
+    if (rc == 0)
+        rc = hark_audit_push(&audit->ends, &end, sizeof(end), err);
+    for (size_t i = 0; rc == 0 && i < b->raw.count; i++) {
+        if (b->items[i].effect.verdict == 0)
+            rc = remember(audit, &b->items[i], err);
+    }
+    if (rc == 0)
+        rc = remember_taken(audit, batch, &b->id, err);
+    if (rc == 0)
+        rc = remember_copied(audit, lines, b->raw.count, &b->id, err);
+    return rc;
+}
+
+/* --- after the first thing wrong ---------------------------------------------------------- */
+
+int hark_audit_lines(const struct audit_batch *batch, const struct hark_batch *parsed,
+                     struct hark_line **lines, struct hark_err *err)
+{
+    size_t count = 0;
+    struct hark_hash hash = hark_sha256(batch->raw.entries);
+    int rc = hark_lines_decode(lines, &count, batch->raw.entries, err);
+
+    if (rc < 0)
+        return rc;
+    if (count != batch->raw.count) {
+        free(*lines);
+        *lines = NULL;
+        return hark_err_set(err, HARK_E_BATCH_RANGE, "it has not as many entries as it says");
+    }
+    if (!hark_hash_equal(&hash, &parsed->entries))
+        return hark_err_set(err, HARK_E_BATCH_ENTRIES, "the entries file is not the one named");
+    for (size_t i = 0; i < count; i++) {
+        if (hark_audit_is_missing(batch->items[i].code))
+            continue;
+        hash = hark_sha256(batch->raw.items[i].object);
+        if (!hark_hash_equal(&hash, &(*lines)[i].id))
+            return hark_err_set(err, HARK_E_BATCH_ENTRIES, "entry %zu is not the one named", i + 1);
+    }
+    return 0;
+}
+
+/* The entries that the state does not have yet, as long as each may be logged. What
+ * stands in the way at position `told` was told. */
+static int apply_rest(struct judging *j, struct audit_batch *b, const struct hark_line *lines,
+                      const struct hark_key *signer, uint64_t told, struct hark_err *err)
+{
+    struct hark_state *state = j->audit->state;
+    uint64_t size = hark_state_size(state);
+    int rc = 0;
+
+    if (size < b->first || size > b->first + b->raw.count || b->missing) {
+        j->lost = true;
+        return 0;
+    }
+    for (size_t i = 0; i < (size_t)(size - b->first) && rc == 0; i++) {
+        if (b->items[i].effect.verdict == 0)
+            rc = remember(j->audit, &b->items[i], err);
+    }
+    for (size_t i = (size_t)(size - b->first); i < b->raw.count && rc == 0 && !j->lost; i++) {
+        struct space_item *item = &b->items[i];
+        struct hark_err why = item->err;
+        int code = item->code;
+
+        item->arrival.arrival_ms = lines[i].arrival_ms;
+        item->arrival.accepted_ms = lines[i].accepted_ms;
+        item->arrival.git_id = item->git_id;
+        if (code == 0)
+            code = hark_space_item_apply(state, item, &why);
+        if (code == 0) {
+            rc = item->effect.verdict == 0 ? remember(j->audit, item, err) : 0;
+            continue;
+        }
+        if (hark_audit_is_trouble(code)) {
+            if (err != NULL)
+                *err = why;
+            return code;
+        }
+        j->lost = true;
+        /* Items that are wrong by themselves are told with the rest of them. */
+        if (item->code == 0 && b->first + i != told && !place_of(j->log, b, i)->told) {
+            place_of(j->log, b, i)->told = code == HARK_E_PAYLOAD_ABSENT;
+            rc = tell_entry(j->log, b, i, signer, &why, err);
+        }
+    }
+    return rc;
+}
+
+/* Whose signature the batch must bear: of the home in force after its entries. */
+static int check_signer(struct judging *j, const struct audit_batch *b,
+                        const struct hark_key *signer, struct hark_err *err)
+{
+    struct hark_log_head head = j->head;
+    struct audit_finding blame = {.code = 0};
+    struct hark_err what = {0};
+    bool fits = signer != NULL;
+    int rc = 0;
+
+    if (!j->lost) {
+        rc = hark_space_expect(j->audit->state, NULL, &head, err);
+        fits = fits && hark_key_equal(signer, &head.log_key);
+    } else if (j->audit->home_keys.count > 0) {
+        /* The home may have moved since: any node's can be right. */
+        rc = hark_audit_blame(j->audit, "", signer, &blame, err);
+        fits = blame.verdict == HARK_AUDIT_HOME || blame.verdict == HARK_AUDIT_PARTNER;
+    }
+    if (rc < 0)
+        return rc;
+    if (fits) {
+        j->audit->signatures++;
+        return j->lost ? 0 : home_is(j->audit, &head, err);
+    }
+    (void)hark_err_set(&what, HARK_E_BATCH_SIGNATURE,
+                       signer == NULL ? "nobody's signature holds"
+                                      : "another key than the log's signed");
+    return hark_audit_batch(j->log, b, signer, &what, err);
+}
+
+/* What can still be said. `first`: this batch is the one that broke the log, and what
+ * it broke was told, at the position `told` if at one. */
+static int go_on(struct judging *j, struct audit_batch *b, const struct hark_key *signer,
+                 bool first, uint64_t told, struct hark_err *err)
+{
+    struct hark_batch *batch = calloc(1, sizeof(*batch));
+    struct hark_line *lines = NULL;
+    struct hark_err what = {0};
+    int rc = 0, code;
+
+    if (batch == NULL)
+        return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a batch");
+    code = b->code;
+    if (code != 0)
+        what = b->err;
+    if (code == 0)
+        code = hark_batch_parse(batch, NULL, NULL, b->raw.commit, NULL, &what);
+    if (code == 0)
+        code = hark_audit_lines(b, batch, &lines, &what);
+    if (code != 0 && hark_audit_is_trouble(code)) {
+        rc = code;
+        if (err != NULL)
+            *err = what;
+    } else if (code != 0 && !first) {
+        rc = hark_audit_batch(j->log, b, signer, &what, err);
+    }
+    if (rc == 0 && !j->lost && code != 0 && lines == NULL)
+        j->lost = true;
+    if (rc == 0 && !j->lost)
+        rc = apply_rest(j, b, lines, signer, told, err);
+    if (rc == 0)
+        rc = hark_audit_items(j->log, b, signer, told, err);
+    if (rc == 0 && !first)
+        rc = check_signer(j, b, signer, err);
+    free(lines);
+    free(batch);
+    return rc;
+}
+
+/* --- a batch ------------------------------------------------------------------------------- */
+
+/* The space is what its first entry says it is. */
+static int open_space(struct judging *j, const struct audit_batch *b, struct hark_err *err)
+{
+    struct audit *audit = j->audit;
+    struct hark_log_head head = {.has_batch = false};
+    int rc;
+
+    if (!j->log->whole || b->raw.count == 0 || b->items[0].code != 0 ||
+        strcmp(b->items[0].entry.kind, "space") != 0)
+        return 0;
+    audit->has_space = true;
+    audit->space = b->items[0].entry.id;
+    rc = hark_state_open(&audit->state, &audit->space, &audit->store, err);
+    /* Whose fault the first batch is hangs on it, too. */
+    if (rc == 0 && hark_space_expect(audit->state, &b->items[0], &head, NULL) == 0)
+        rc = home_is(audit, &head, err);
+    return rc;
+}
+
+/* Which entry a refusal is about: the first that is wrong by itself, else the one that
+ * the state stands before; NOWHERE for a rule about batches. */
+static uint64_t about(const struct judging *j, const struct audit_batch *b, int code)
+{
+    uint64_t size = hark_state_size(j->audit->state);
+
+    if (strncmp(hark_err_name(code), "batch-", 6) == 0)
+        return NOWHERE;
+    for (size_t i = 0; i < b->raw.count; i++) {
+        if (b->items[i].code == code)
+            return i;
+    }
+    return size >= b->first && size < b->first + b->raw.count ? size - b->first : NOWHERE;
+}
+
+/* What judging the whole batch has found. */
+static int tell_refusal(struct judging *j, struct audit_batch *b, const struct hark_key *signer,
+                        const struct hark_err *what, uint64_t *told, struct hark_err *err)
+{
+    uint64_t i = about(j, b, what->code);
+    struct audit_place *place;
+
+    if (i == NOWHERE)
+        return hark_audit_batch(j->log, b, signer, what, err);
+    *told = b->first + i;
+    place = place_of(j->log, b, (size_t)i);
+    /* That its payload is not the one named was told. */
+    if (what->code == HARK_E_PAYLOAD_ABSENT && place->told)
+        return 0;
+    place->told = place->told || what->code == HARK_E_PAYLOAD_ABSENT;
+    return tell_entry(j->log, b, (size_t)i, signer, what, err);
+}
+
+static int judge_whole(struct judging *j, struct audit_batch *b, struct hark_err *err)
+{
+    const struct hark_key *signer = NULL;
+    struct hark_key key;
+    struct hark_batch *batch = calloc(1, sizeof(*batch));
+    struct hark_line *lines = NULL;
+    struct hark_log_head next = {.has_batch = false};
+    struct hark_err what = {0};
+    uint64_t told = NOWHERE;
+    int rc;
+
+    if (batch == NULL)
+        return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a batch");
+    rc = hark_space_judge_batch(j->audit->state, &j->audit->store, &j->head, &b->raw,
+                                j->audit->now_ms, b->items, &next, batch, &lines, &what);
+    if (rc == 0) {
+        j->head = next;
+        rc = take_sound(j, b, batch, lines, err);
+    } else if (hark_audit_is_trouble(rc)) {
+        if (err != NULL)
+            *err = what;
+    } else {
+        j->broken = true;
+        if (hark_audit_signer(b->raw.commit, &key))
+            signer = &key;
+        rc = tell_refusal(j, b, signer, &what, &told, err);
+        if (rc == 0)
+            rc = go_on(j, b, signer, true, told, err);
+    }
+    free(lines);
+    free(batch);
+    return rc;
+}
+
+/* The first batch that cannot be judged whole since something of it cannot be read. */
+static int break_here(struct judging *j, struct audit_batch *b, const struct hark_key *signer,
+                      struct hark_err *err)
+{
+    struct hark_err what = {0};
+    bool tell = true;
+    int rc;
+
+    j->broken = true;
+    if (b->code != 0) {
+        what = b->err;
+    } else if (b->number == 0 && j->log->whole && b->raw.count > 0 && b->items[0].code == 0) {
+        (void)hark_err_set(&what, HARK_E_ENTRY_FIRST, "a log begins with its space's first entry");
+    } else {
+        /* An entry that cannot be read, or is none: told with the items. */
+        tell = false;
+    }
+    rc = tell ? hark_audit_batch(j->log, b, signer, &what, err) : 0;
+    return rc < 0 ? rc : go_on(j, b, signer, true, NOWHERE, err);
+}
+
+static int judge(void *arg, struct audit_batch *b, struct hark_err *err)
+{
+    struct judging *j = arg;
+    struct hark_key key;
+    const struct hark_key *signer = NULL;
+    int rc = hark_audit_note(j->log, b, err);
+
+    if (rc == 0 && b->number == 0)
+        rc = open_space(j, b, err);
+    if (rc < 0)
+        return rc;
+    if (j->audit->state == NULL)
+        j->lost = true;
+    if (!j->broken && !j->lost && b->code == 0 && !b->missing)
+        return judge_whole(j, b, err);
+    if (hark_audit_signer(b->raw.commit, &key))
+        signer = &key;
+    return j->broken ? go_on(j, b, signer, false, NOWHERE, err) : break_here(j, b, signer, err);
+}
+
+int hark_audit_main(struct audit *audit, struct audit_log *log, struct hark_err *err)
+{
+    struct judging j = {.audit = audit, .log = log};
+    int rc;
+
+    audit->merge_delay_s = MERGE_DELAY_S;
+    j.broken = j.lost = !log->whole;
+    rc = hark_audit_read(log, judge, &j, err);
+    audit->size = log->firsts[log->count];
+    audit->judged = rc == 0 && !j.lost && audit->state != NULL;
+    return rc;
+}
