@@ -25,14 +25,14 @@ static bool has_acked(const struct audit *audit, uint64_t erasure, uint32_t node
 static int waiting_nodes(struct audit *audit, const struct audit_erasure *erasure, json_t *names,
                          struct hark_err *err)
 {
-    const struct hark_space_object *space = hark_state_space_object(audit->state);
+    uint32_t home = hark_state_space_object(audit->state)->home;
     uint64_t counts[HARK_SECTION_HASHED_] = {0};
     struct hark_node_object node;
     int rc = hark_state_counts(audit->state, counts, err);
 
     for (uint64_t i = 0; rc == 0 && i < counts[HARK_SECTION_NODE]; i++) {
         rc = hark_state_node(audit->state, (uint32_t)i, &node, err);
-        if (rc < 0 || i == space->home || node.until != HARK_NONE ||
+        if (rc < 0 || i == home || i == erasure->home || node.until != HARK_NONE ||
             node.since >= erasure->position || has_acked(audit, erasure->position, (uint32_t)i))
             continue;
         if (json_array_append_new(names, json_string(node.name)) != 0)

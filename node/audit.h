@@ -6,10 +6,9 @@
 #ifndef HARK_NODE_AUDIT_H
 #define HARK_NODE_AUDIT_H
 
-#include <jansson.h>
-
 #include "node/pool.h"
 #include "node/repo.h"
+#include "schemas/payload.h"
 #include "schemas/state.h"
 
 /* Exit codes of the contract: the worst wins. */

@@ -58,6 +58,7 @@ struct audit_copied {
 /* An erasure that stands, and a node's word that it is carried out there. */
 struct audit_erasure {
     uint64_t position;
+    uint32_t home; /* that logged it */
     struct hark_hash id;
 };
 struct audit_ack {

@@ -165,7 +165,9 @@ static int remember(struct audit *audit, const struct space_item *item, struct h
     } else if (strcmp(kind, "kind") == 0) {
         rc = hark_audit_push(&audit->own_kinds, &effect->position, sizeof(effect->position), err);
     } else if (strcmp(kind, "erase") == 0) {
-        const struct audit_erasure erasure = {.position = effect->position, .id = item->entry.id};
+        const struct audit_erasure erasure = {.position = effect->position,
+                                              .home = hark_state_space_object(audit->state)->home,
+                                              .id = item->entry.id};
 
         rc = hark_audit_push(&audit->erasures, &erasure, sizeof(erasure), err);
     } else if (strcmp(kind, "ack") == 0 && effect->author_of == HARK_KEY_OF_NODE) {
@@ -433,16 +435,25 @@ static int tell_refusal(struct judging *j, struct audit_batch *b, const struct h
                         const struct hark_err *what, uint64_t *told, struct hark_err *err)
 {
     uint64_t i = about(j, b, what->code);
+    const struct space_item *item;
+    struct hark_err absent = {0};
     struct audit_place *place;
 
     if (i == NOWHERE)
         return hark_audit_batch(j->log, b, signer, what, err);
     *told = b->first + i;
     place = place_of(j->log, b, (size_t)i);
-    /* That its payload is not the one named was told. */
-    if (what->code == HARK_E_PAYLOAD_ABSENT && place->told)
-        return 0;
-    place->told = place->told || what->code == HARK_E_PAYLOAD_ABSENT;
+    item = &b->items[i];
+    /* Whatever is said of a payload that is not here. */
+    if (strncmp(hark_err_name(what->code), "payload-", 8) == 0 && item->entry.has_payload &&
+        item->payload.data == NULL) {
+        (void)hark_err_set(&absent, HARK_E_PAYLOAD_ABSENT,
+                           "its payload decides what stands, and is not here");
+        if (place->told)
+            return 0; /* that another stands in its place */
+        place->told = true;
+        what = &absent;
+    }
     return tell_entry(j->log, b, (size_t)i, signer, what, err);
 }
 
