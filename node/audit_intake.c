@@ -10,10 +10,11 @@
 
 #include "node/audit_internal.h"
 
-/* The last entry of a feed in this intake, by author key. */
-struct own_feed {
-    uint64_t seq;
-    struct hark_hash last;
+/* An entry of this intake, by position. */
+struct own_entry {
+    struct hark_key author;
+    uint64_t seq, accepted_ms;
+    struct hark_git_id git_id;
 };
 
 struct judging {
@@ -24,11 +25,10 @@ struct judging {
     struct hark_log_head head;
     uint64_t main_size; /* of the batch before */
     bool broken;
-    struct hark_memstore *own; /* ids, feeds and keys of this intake */
+    struct hark_memstore *own; /* look-ups of this intake: below */
     struct hark_store store;
-    struct audit_list feeds;    /* struct own_feed */
-    struct audit_list accepted; /* uint64_t, by position */
-    struct audit_list ends;     /* struct audit_end */
+    struct audit_list entries; /* struct own_entry */
+    struct audit_list ends;    /* struct audit_end */
     /* Positions of the main log's entries by key number, each key's in order. */
     uint64_t *positions;
     size_t *starts; /* one more than there are keys */
@@ -67,173 +67,264 @@ static int list_feeds(struct judging *j, struct hark_err *err)
     return rc;
 }
 
-/* The last entry of that feed below `below`: how many there are is its seq. */
-static void feed_below(const struct judging *j, uint32_t key, uint64_t below, struct own_feed *feed)
+/* The main log's entry of that key and seq: a feed has no gaps, so its place among the
+ * key's entries is its seq. */
+static bool nth_below(const struct judging *j, uint32_t key, uint64_t seq, uint64_t below,
+                      uint64_t *position)
 {
-    size_t low = j->starts[key], high = j->starts[key + 1], start = low;
+    uint64_t count = key < j->keys ? j->starts[key + 1] - j->starts[key] : 0;
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
+    if (seq == 0 || seq > count)
+        return false;
+    *position = j->positions[j->starts[key] + seq - 1];
+    return *position < below;
+}
 
-        if (j->positions[middle] < below)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    feed->seq = low - start;
-    if (feed->seq > 0)
-        feed->last = j->main_log->places[j->positions[low - 1]].id;
+/* --- look-ups of the intake -------------------------------------------------------------- */
+
+/* Under HARK_LOOKUP_OTHER, by a letter and what follows it; an id under
+ * HARK_LOOKUP_ENTRY. */
+#define OWN_SEQ      'f' /* author ‖ u64 seq -> position */
+#define OWN_KEY      'k' /* key -> whose it is (enum hark_key_of) */
+#define OWN_ANY_KEY  'K' /* a key was brought that nobody can read any more */
+#define OWN_KIND     'n' /* name of a kind */
+#define OWN_ANY_KIND 'N'
+
+struct own_key {
+    uint8_t bytes[1 + HARK_KEY_SIZE + 8];
+    size_t size;
+};
+
+static struct own_key own_key(char letter, struct hark_span what)
+{
+    struct own_key key = {.size = 1 + what.size};
+
+    key.bytes[0] = (uint8_t)letter;
+    if (what.size > 0)
+        memcpy(key.bytes + 1, what.data, what.size);
+    return key;
+}
+
+static struct own_key own_seq(const struct hark_entry *entry)
+{
+    struct own_key key = own_key(OWN_SEQ, hark_span(entry->author.bytes, HARK_KEY_SIZE));
+
+    hark_put_u64(key.bytes + key.size, entry->seq);
+    key.size += 8;
+    return key;
+}
+
+static int own_find(const struct judging *j, struct own_key key, bool *found, uint64_t *number,
+                    struct hark_err *err)
+{
+    return j->store.find(j->store.arg, HARK_LOOKUP_OTHER, hark_span(key.bytes, key.size), found,
+                         number, err);
+}
+
+static int own_bind(struct judging *j, struct own_key key, uint64_t number, struct hark_err *err)
+{
+    return j->store.bind(j->store.arg, HARK_LOOKUP_OTHER, hark_span(key.bytes, key.size), number,
+                         err);
+}
+
+static int own_find_id(const struct judging *j, const struct hark_hash *id, bool *found,
+                       uint64_t *position, struct hark_err *err)
+{
+    return j->store.find(j->store.arg, HARK_LOOKUP_ENTRY, hark_span(id->bytes, sizeof(id->bytes)),
+                         found, position, err);
 }
 
 /* --- an entry ---------------------------------------------------------------------------- */
 
-struct look_up {
-    uint8_t bytes[1 + HARK_KEY_SIZE];
+/* An entry, and the point of the main log that it is judged against. */
+struct asked {
+    const struct hark_entry *entry;
+    uint64_t below;
+    bool in_main; /* its author's key stands in the state of the whole log, */
+    uint32_t key; /* by this number */
+    uint8_t of;   /* enum hark_key_of */
 };
 
-static struct hark_span look_up_key(struct look_up *room, char letter, const struct hark_key *key)
-{
-    room->bytes[0] = (uint8_t)letter;
-    memcpy(room->bytes + 1, key->bytes, HARK_KEY_SIZE);
-    return hark_span(room->bytes, sizeof(room->bytes));
-}
-
-static int own_find(const struct judging *j, enum hark_lookup lookup, struct hark_span key,
-                    bool *found, uint64_t *number, struct hark_err *err)
-{
-    return j->store.find(j->store.arg, lookup, key, found, number, err);
-}
-
-/* L3, at that point of the main log. */
-static int check_kind(const struct judging *j, const struct hark_entry *entry, uint64_t below,
-                      struct hark_err *err)
+/* L3. A kind of the space's own is known from the entry on that brought it. */
+static int check_kind(const struct judging *j, const struct asked *a, struct hark_err *err)
 {
     const struct hark_kinds *kinds = hark_state_kinds(j->audit->state);
     const uint64_t *came = j->audit->own_kinds.items;
-    int number = hark_kinds_find(kinds, entry->kind);
-    size_t builtin = hark_kinds_builtin_count(kinds), own;
+    int number = hark_kinds_find(kinds, a->entry->kind);
+    size_t builtin = hark_kinds_builtin_count(kinds);
+    uint64_t ignored = 0;
+    bool known = number >= 0 && (size_t)number < builtin;
+    int rc = 0;
 
-    if (number < 0)
-        return hark_err_set(err, HARK_E_ENTRY_RULES, "no kind of this space");
-    own = (size_t)number - builtin;
-    if ((size_t)number >= builtin && own < j->audit->own_kinds.count && came[own] >= below)
-        return hark_err_set(err, HARK_E_ENTRY_RULES, "its kind came later");
-    return 0;
-}
+    if (!known && number >= 0) {
+        size_t own = (size_t)number - builtin;
 
-/* L4, and where its feed stands. */
-static int find_author(const struct judging *j, const struct hark_entry *entry, uint64_t below,
-                       struct own_feed *feed, struct hark_err *err)
-{
-    struct hark_state *state = j->audit->state;
-    const struct own_feed *own = j->feeds.items;
-    struct hark_key_object key;
-    struct look_up room;
-    uint32_t number = 0;
-    uint64_t at = 0;
-    bool found = false;
-    int rc = hark_state_find_key(state, &entry->author, &found, &number, err);
-
-    if (rc == 0 && found)
-        rc = hark_state_key(state, number, &key, err);
-    if (rc == 0 && found && key.since < below) {
-        if (key.of == HARK_KEY_OF_RECOVERY && strcmp(entry->kind, "recover") != 0)
-            return hark_err_set(err, HARK_E_ENTRY_KEY, "a recovery key writes recover only");
-        feed_below(j, number, below, feed);
-    } else if (rc == 0) {
-        rc = own_find(j, HARK_LOOKUP_OTHER, look_up_key(&room, 'k', &entry->author), &found, &at,
-                      err);
-        if (rc == 0 && !found)
-            rc = hark_err_set(err, HARK_E_ENTRY_KEY, "its key had not come");
+        known = own < j->audit->own_kinds.count && came[own] < a->below;
     }
-    if (rc == 0)
-        rc = own_find(j, HARK_LOOKUP_OTHER, look_up_key(&room, 'f', &entry->author), &found, &at,
-                      err);
-    if (rc == 0 && found && own[at].seq > feed->seq)
-        *feed = own[at];
+    if (!known)
+        rc = own_find(j, own_key(OWN_KIND, hark_span_str(a->entry->kind)), &known, &ignored, err);
+    if (rc == 0 && !known)
+        rc = own_find(j, own_key(OWN_ANY_KIND, hark_span("", 0)), &known, &ignored, err);
+    if (rc == 0 && !known)
+        rc = hark_err_set(err, HARK_E_ENTRY_RULES, "the rules there do not know its kind");
     return rc;
 }
 
-static int check_entry(const struct judging *j, const struct hark_entry *entry, uint64_t below,
-                       struct hark_err *err)
+/* L4 */
+static int check_author(const struct judging *j, struct asked *a, struct hark_err *err)
 {
-    struct own_feed feed = {.seq = 0};
-    uint64_t at = 0;
+    struct hark_state *state = j->audit->state;
+    struct hark_key_object key = {.since = HARK_NONE};
+    uint64_t of = HARK_KEY_OF_MEMBER;
     bool found = false;
-    int rc;
+    int rc = hark_state_find_key(state, &a->entry->author, &a->in_main, &a->key, err);
 
-    if (!entry->has_space || !hark_hash_equal(&entry->space, &j->audit->space))
-        return hark_err_set(err, HARK_E_ENTRY_SPACE, "it is of another space");
-    rc = check_kind(j, entry, below, err);
+    if (rc == 0 && a->in_main)
+        rc = hark_state_key(state, a->key, &key, err);
+    if (rc < 0)
+        return rc;
+    if (a->in_main && key.since < a->below) {
+        a->of = key.of;
+        return key.of == HARK_KEY_OF_RECOVERY && strcmp(a->entry->kind, "recover") != 0
+                   ? hark_err_set(err, HARK_E_ENTRY_KEY, "a recovery key may write recover only")
+                   : 0;
+    }
+    rc = own_find(j, own_key(OWN_KEY, hark_span(a->entry->author.bytes, HARK_KEY_SIZE)), &found,
+                  &of, err);
+    if (rc == 0 && found)
+        a->of = (uint8_t)of;
+    else if (rc == 0)
+        rc = own_find(j, own_key(OWN_ANY_KEY, hark_span("", 0)), &found, &of, err);
+    if (rc == 0 && !found)
+        rc = hark_err_set(err, HARK_E_ENTRY_KEY,
+                          "its author's key came neither before Main nor in this intake");
+    return rc;
+}
+
+/* L5 and L6, in the intake and below Main. */
+static int check_new(const struct judging *j, const struct asked *a, struct hark_err *err)
+{
+    uint64_t position = 0;
+    bool found = false;
+    int rc = own_find_id(j, &a->entry->id, &found, &position, err);
+
+    if (rc == 0 && found)
+        return hark_err_set(err, HARK_E_ENTRY_DUPLICATE, "it stands in this intake already");
     if (rc == 0)
-        rc = find_author(j, entry, below, &feed, err);
-    if (rc == 0)
-        rc = own_find(j, HARK_LOOKUP_ENTRY, hark_span(entry->id.bytes, sizeof(entry->id.bytes)),
-                      &found, &at, err);
+        rc = own_find(j, own_seq(a->entry), &found, &position, err);
     if (rc < 0)
         return rc;
     if (found)
-        return hark_err_set(err, HARK_E_ENTRY_DUPLICATE, "it stands in this intake already");
-    if (entry->seq != feed.seq + 1)
-        return hark_err_set(err, HARK_E_ENTRY_GAP, "seq %" PRIu64 " after %" PRIu64, entry->seq,
-                            feed.seq);
-    if (feed.seq > 0 && !hark_hash_equal(&entry->previous, &feed.last))
-        return hark_err_set(err, HARK_E_ENTRY_PREVIOUS,
-                            "Previous is not the last entry of its feed");
+        return hark_err_set(err, HARK_E_ENTRY_TWIN,
+                            "this intake holds another entry of this key and seq");
+    if (!a->in_main || !nth_below(j, a->key, a->entry->seq, a->below, &position))
+        return 0;
+    return hark_hash_equal(&j->main_log->places[position].id, &a->entry->id)
+               ? hark_err_set(err, HARK_E_ENTRY_DUPLICATE, "it stands in the main log already")
+               : hark_err_set(err, HARK_E_ENTRY_TWIN,
+                              "the main log holds another entry of this key and seq");
+}
+
+/* L7 to L9: its feed's entry before it stands in the intake, or below Main. */
+static int check_previous(const struct judging *j, const struct asked *a, struct hark_err *err)
+{
+    const struct own_entry *own = j->entries.items;
+    const struct hark_git_id *parent = NULL;
+    const struct hark_entry *entry = a->entry;
+    uint64_t position = 0;
+    bool found = false;
+    int rc;
+
+    if (entry->seq == 1)
+        return 0;
+    rc = own_find_id(j, &entry->previous, &found, &position, err);
+    if (rc < 0)
+        return rc;
+    if (found) {
+        found = hark_key_equal(&own[position].author, &entry->author) &&
+                own[position].seq + 1 == entry->seq;
+        parent = &own[position].git_id;
+    } else {
+        rc = hark_state_find_entry(j->audit->state, &entry->previous, &found, &position, err);
+        if (rc < 0)
+            return rc;
+        if (!found || position >= a->below)
+            return hark_err_set(err, HARK_E_ENTRY_GAP,
+                                "its feed's entry before it is neither below Main nor in this "
+                                "intake");
+        parent = &j->main_log->places[position].git_id;
+        found = a->in_main && nth_below(j, a->key, entry->seq - 1, a->below, &position) &&
+                hark_hash_equal(&j->main_log->places[position].id, &entry->previous);
+    }
+    if (!found)
+        return hark_err_set(err, HARK_E_ENTRY_PREVIOUS, "Previous is not its feed's entry before");
+    if (!hark_git_id_equal(parent, &entry->parent))
+        return hark_err_set(err, HARK_E_ENTRY_PARENT,
+                            "parent is not the git id of its feed's entry before");
     return 0;
 }
 
-/* Keys that an entry of this intake brings, as far as later ones hang on them. */
-static int bind_keys(struct judging *j, const struct space_item *item, struct hark_err *err)
+static int check_entry(const struct judging *j, struct asked *a, struct hark_err *err)
 {
-    static const char *const fields[] = {"key", "author"};
+    int rc;
+
+    if (!a->entry->has_space || !hark_hash_equal(&a->entry->space, &j->audit->space))
+        return hark_err_set(err, HARK_E_ENTRY_SPACE, "it is of another space");
+    rc = check_kind(j, a, err);
+    if (rc == 0)
+        rc = check_author(j, a, err);
+    if (rc == 0)
+        rc = check_new(j, a, err);
+    return rc == 0 ? check_previous(j, a, err) : rc;
+}
+
+/* --- what an entry leaves for those after it ------------------------------------------------ */
+
+/* The key or kind that it brings, as space_intake.c says which entries do. */
+static int bind_brought(struct judging *j, const struct space_item *item, const struct asked *a,
+                        struct hark_err *err)
+{
     const struct hark_kinds *kinds = hark_state_kinds(j->audit->state);
-    int number = hark_kinds_find(kinds, item->entry.kind);
-    const struct hark_kind *kind = number < 0 ? NULL : hark_kinds_get(kinds, (size_t)number);
+    const struct space_bringer *b = hark_space_bringer(item->entry.kind);
+    int number = hark_kinds_find(kinds, item->entry.kind), rc = 0;
     struct hark_key key;
-    struct look_up room;
     json_t *json = NULL;
-    int rc = 0;
+    const char *text;
 
-    if (kind == NULL || kind->erasable || item->payload.data == NULL ||
-        hark_payload_check(kind, item->payload, &json, NULL) < 0)
+    if (b == NULL || a->of != b->by || number < 0 || !item->entry.has_payload)
         return 0;
-    for (size_t i = 0; rc == 0 && i < sizeof(fields) / sizeof(fields[0]); i++) {
-        const char *hex = json_string_value(json_object_get(json, fields[i]));
-
-        if (hex != NULL && hark_key_from_hex(&key, hark_span_str(hex), NULL) == 0)
-            rc = j->store.bind(j->store.arg, HARK_LOOKUP_OTHER, look_up_key(&room, 'k', &key), 1,
-                               err);
-    }
+    if (item->payload.data == NULL)
+        return own_bind(j, own_key(b->field == NULL ? OWN_ANY_KIND : OWN_ANY_KEY, hark_span("", 0)),
+                        0, err);
+    if (hark_payload_check(hark_kinds_get(kinds, (size_t)number), item->payload, &json, NULL) < 0)
+        return 0;
+    text = json_string_value(json_object_get(json, b->field != NULL ? b->field : "name"));
+    if (text != NULL && b->field == NULL && strlen(text) <= HARK_KIND_NAME_MAX)
+        rc = own_bind(j, own_key(OWN_KIND, hark_span_str(text)), 0, err);
+    else if (text != NULL && b->field != NULL &&
+             hark_key_from_hex(&key, hark_span_str(text), NULL) == 0)
+        rc = own_bind(j, own_key(OWN_KEY, hark_span(key.bytes, HARK_KEY_SIZE)), b->of, err);
     json_decref(json);
     return rc;
 }
 
-static int bind_entry(struct judging *j, const struct space_item *item, uint64_t position,
-                      struct hark_err *err)
+static int bind_entry(struct judging *j, const struct space_item *item, const struct asked *a,
+                      const struct hark_line *line, struct hark_err *err)
 {
     const struct hark_entry *entry = &item->entry;
-    const struct own_feed feed = {.seq = entry->seq, .last = entry->id};
-    struct own_feed *feeds = j->feeds.items;
-    struct look_up room;
-    uint64_t at = 0;
-    bool found = false;
-    int rc = j->store.bind(j->store.arg, HARK_LOOKUP_ENTRY,
-                           hark_span(entry->id.bytes, sizeof(entry->id.bytes)), position, err);
+    const struct own_entry own = {.author = entry->author,
+                                  .seq = entry->seq,
+                                  .accepted_ms = line->accepted_ms,
+                                  .git_id = item->git_id};
+    int rc =
+        j->store.bind(j->store.arg, HARK_LOOKUP_ENTRY,
+                      hark_span(entry->id.bytes, sizeof(entry->id.bytes)), line->position, err);
 
     if (rc == 0)
-        rc = own_find(j, HARK_LOOKUP_OTHER, look_up_key(&room, 'f', &entry->author), &found, &at,
-                      err);
-    if (rc == 0 && found) {
-        feeds[at] = feed;
-    } else if (rc == 0) {
-        at = j->feeds.count;
-        rc = hark_audit_push(&j->feeds, &feed, sizeof(feed), err);
-        if (rc == 0)
-            rc = j->store.bind(j->store.arg, HARK_LOOKUP_OTHER,
-                               look_up_key(&room, 'f', &entry->author), at, err);
-    }
-    return rc == 0 ? bind_keys(j, item, err) : rc;
+        rc = own_bind(j, own_seq(entry), line->position, err);
+    if (rc == 0)
+        rc = hark_audit_push(&j->entries, &own, sizeof(own), err);
+    return rc == 0 ? bind_brought(j, item, a, err) : rc;
 }
 
 /* --- a batch -------------------------------------------------------------------------------- */
@@ -276,16 +367,50 @@ static int check_main(struct judging *j, const struct hark_batch *batch, struct 
     return hark_err_set(err, HARK_E_BATCH_MAIN, "its Main is no end of a batch of the main log");
 }
 
-static int remember_batch(struct judging *j, const struct audit_batch *b,
-                          const struct hark_line *lines, struct hark_err *err)
+/* B3: was a node of that name and log key named there, at that size? */
+static int check_named(const struct judging *j, uint64_t main_size, struct hark_err *err)
 {
-    const struct audit_end end = {
-        .size = j->head.tree.size, .root = hark_merkle_root(&j->head.tree), .batch = b->id};
-    int rc = hark_audit_push(&j->ends, &end, sizeof(end), err);
+    struct hark_state *state = j->audit->state;
+    uint64_t counts[HARK_SECTION_HASHED_] = {0};
+    struct hark_node_object node;
+    int rc = hark_state_counts(state, counts, err);
 
-    for (size_t i = 0; rc == 0 && i < b->raw.count; i++)
-        rc = hark_audit_push(&j->accepted, &lines[i].accepted_ms, sizeof(uint64_t), err);
-    return rc;
+    for (uint64_t i = 0; rc == 0 && i < counts[HARK_SECTION_NODE]; i++) {
+        rc = hark_state_node(state, (uint32_t)i, &node, err);
+        if (rc == 0 && strcmp(node.name, j->log->node) == 0 &&
+            hark_key_equal(&node.keys.log, &j->log_key) && node.since < main_size &&
+            (node.until == HARK_NONE || node.until >= main_size))
+            return 0;
+    }
+    return rc < 0 ? rc
+                  : hark_err_set(err, HARK_E_BATCH_ORIGIN,
+                                 "no node of this name and key was named at %" PRIu64 " entries",
+                                 main_size);
+}
+
+static int check_entries(struct judging *j, struct audit_batch *b, const struct hark_line *lines,
+                         uint64_t main_size, uint64_t *told, struct hark_err *err)
+{
+    /* Beyond what could be judged of the main log nobody's right is known. */
+    bool known = main_size <= hark_state_size(j->audit->state);
+
+    for (size_t i = 0; i < b->raw.count; i++) {
+        struct space_item *item = &b->items[i];
+        struct asked a = {.entry = &item->entry, .below = main_size};
+        int rc = item->code;
+
+        *told = b->first + i;
+        if (rc < 0 && err != NULL)
+            *err = item->err;
+        if (rc == 0 && known)
+            rc = check_entry(j, &a, err);
+        if (rc == 0)
+            rc = bind_entry(j, item, &a, &lines[i], err);
+        if (rc < 0)
+            return rc;
+    }
+    *told = HARK_NONE;
+    return 0;
 }
 
 /* All of the batch; *told is the position of the entry that it is refused for, if for
@@ -295,38 +420,33 @@ static int check_batch(struct judging *j, struct audit_batch *b, uint64_t *told,
 {
     struct hark_batch *batch = calloc(1, sizeof(*batch));
     struct hark_log_head next = {.has_batch = false};
+    struct audit_end end = {.batch = b->id};
     struct hark_line *lines = NULL;
-    struct hark_git_id tree;
+    struct hark_git_id *ids = NULL, tree;
     int rc;
 
     if (batch == NULL)
         return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a batch");
-    rc = hark_batch_check(&next, batch, &lines, &tree, NULL, &j->head, &b->raw, j->audit->now_ms,
+    rc = hark_batch_check(&next, batch, &lines, &tree, &ids, &j->head, &b->raw, j->audit->now_ms,
                           err);
     if (rc == 0)
+        rc = hark_space_check_git_ids(&b->raw, b->items, &tree, ids, err);
+    if (rc == 0)
         rc = check_main(j, batch, err);
-    for (size_t i = 0; rc == 0 && i < b->raw.count; i++) {
-        struct space_item *item = &b->items[i];
-
-        *told = b->first + i;
-        rc = item->code;
-        if (rc < 0 && err != NULL)
-            *err = item->err;
-        /* Beyond what could be judged of the main log nobody's right is known. */
-        if (rc == 0 && batch->main_size <= hark_state_size(j->audit->state))
-            rc = check_entry(j, &item->entry, batch->main_size, err);
-        if (rc == 0)
-            rc = bind_entry(j, item, b->first + i, err);
-        if (rc == 0)
-            *told = HARK_NONE;
-    }
+    if (rc == 0)
+        rc = check_named(j, batch->main_size, err);
+    if (rc == 0)
+        rc = check_entries(j, b, lines, batch->main_size, told, err);
     if (rc == 0) {
         next.batch_id = b->id;
         j->head = next;
         j->main_size = batch->main_size;
-        rc = remember_batch(j, b, lines, err);
+        end.size = next.tree.size;
+        end.root = hark_merkle_root(&next.tree);
+        rc = hark_audit_push(&j->ends, &end, sizeof(end), err);
     }
     free(lines);
+    free(ids);
     free(batch);
     return rc;
 }
@@ -433,16 +553,16 @@ static int tell_home(struct judging *j, int code, uint64_t position, const struc
 static int check_copied(struct judging *j, struct hark_err *err)
 {
     const struct audit_copied *copied = j->audit->copied.items;
-    const uint64_t *accepted = j->accepted.items;
+    const struct own_entry *own = j->entries.items;
     int rc = 0;
 
     for (size_t i = 0; rc == 0 && i < j->audit->copied.count; i++) {
         uint64_t at = copied[i].intake_position;
 
-        if (strcmp(copied[i].node, j->log->node) != 0 || at >= j->accepted.count)
+        if (strcmp(copied[i].node, j->log->node) != 0 || at >= j->entries.count)
             continue;
         if (!hark_hash_equal(&copied[i].id, &j->log->places[at].id) ||
-            copied[i].accepted_ms != accepted[at])
+            copied[i].accepted_ms != own[at].accepted_ms)
             rc = tell_home(j, HARK_E_BATCH_ENTRIES, copied[i].position, &copied[i].id,
                            &copied[i].batch, NULL,
                            "the line says where it came from, and it is not so", err);
@@ -493,7 +613,7 @@ static int check_taken(struct judging *j, const struct audit_refs *refs, uint64_
 static int check_overdue(struct judging *j, uint64_t taken, struct hark_err *err)
 {
     struct audit *audit = j->audit;
-    const uint64_t *accepted = j->accepted.items;
+    const struct own_entry *own = j->entries.items;
     uint64_t count = 0, first = 0;
     char detail[160], since[HARK_TIME_SIZE + 1];
     struct audit_finding finding = {.code = HARK_E_BEHIND,
@@ -505,11 +625,11 @@ static int check_overdue(struct judging *j, uint64_t taken, struct hark_err *err
                                     .detail = detail};
     int rc = 0;
 
-    for (uint64_t at = taken; rc == 0 && at < j->accepted.count; at++) {
+    for (uint64_t at = taken; rc == 0 && at < j->entries.count; at++) {
         bool found = false;
         uint64_t position = 0;
 
-        if (accepted[at] + audit->merge_delay_s * 1000 >= audit->now_ms)
+        if (own[at].accepted_ms + audit->merge_delay_s * 1000 >= audit->now_ms)
             break; /* they only come later */
         rc = hark_state_find_entry(audit->state, &j->log->places[at].id, &found, &position, err);
         if (rc == 0 && !found && count++ == 0)
@@ -517,8 +637,8 @@ static int check_overdue(struct judging *j, uint64_t taken, struct hark_err *err
     }
     if (rc < 0 || count == 0)
         return rc;
-    hark_time_encode(since,
-                     accepted[first] < HARK_TIME_MAX_MS ? accepted[first] : HARK_TIME_MAX_MS);
+    hark_time_encode(since, own[first].accepted_ms < HARK_TIME_MAX_MS ? own[first].accepted_ms
+                                                                      : HARK_TIME_MAX_MS);
     (void)snprintf(detail, sizeof(detail),
                    "%" PRIu64 " accepted by %.63s, the first at %s, and not in the main log", count,
                    j->log->node, since);
@@ -590,8 +710,7 @@ int hark_audit_intake(struct audit *audit, const struct audit_log *main_log, con
     if (rc == 0 && log.count > 0 && audit->state != NULL)
         rc = judge_log(&j, refs, err);
     hark_memstore_free(j.own);
-    free(j.feeds.items);
-    free(j.accepted.items);
+    free(j.entries.items);
     free(j.ends.items);
     free(j.positions);
     free(j.starts);

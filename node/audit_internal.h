@@ -148,6 +148,7 @@ struct audit_blob {
 struct audit_place {
     struct hark_hash payload;
     struct hark_hash id; /* of the entry */
+    struct hark_git_id git_id;
     bool read;           /* the entry could be read: what follows is known */
     bool has_payload;
     bool present; /* and the one named */

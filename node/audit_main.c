@@ -112,6 +112,7 @@ int hark_audit_note(struct audit_log *log, struct audit_batch *batch, struct har
         audit->signatures++;
         place->read = true;
         place->id = item->entry.id;
+        place->git_id = item->git_id;
         place->has_payload = item->entry.has_payload;
         place->payload = item->entry.payload_hash;
         place->present = item->payload.data != NULL;

@@ -262,16 +262,9 @@ static int check_entry(const struct space_intake_check *c, const struct hark_ent
 
 /* --- what an entry brings for those after it ----------------------------------- */
 
-struct bringer {
-    const char *kind;
-    const char *field; /* the key that it brings */
-    uint8_t of;        /* whose */
-    uint8_t by;        /* who may write it */
-};
-
-static const struct bringer *find_bringer(const char *kind)
+const struct space_bringer *hark_space_bringer(const char *kind)
 {
-    static const struct bringer bringers[] = {
+    static const struct space_bringer bringers[] = {
         {"admit", "key", HARK_KEY_OF_MEMBER, HARK_KEY_OF_STEWARD},
         {"device", "key", HARK_KEY_OF_MEMBER, HARK_KEY_OF_STEWARD},
         {"node", "author", HARK_KEY_OF_NODE, HARK_KEY_OF_STEWARD},
@@ -286,7 +279,7 @@ static const struct bringer *find_bringer(const char *kind)
     return NULL;
 }
 
-static int note_payload(const struct space_intake_check *c, const struct bringer *b,
+static int note_payload(const struct space_intake_check *c, const struct space_bringer *b,
                         const json_t *json, struct hark_err *err)
 {
     const char *text =
@@ -313,7 +306,7 @@ static int note_brought(const struct space_intake_check *c, const struct space_i
                         uint8_t of, struct hark_err *err)
 {
     const struct hark_kinds *kinds = hark_state_kinds(c->space->state);
-    const struct bringer *b = find_bringer(item->entry.kind);
+    const struct space_bringer *b = hark_space_bringer(item->entry.kind);
     int number = hark_kinds_find(kinds, item->entry.kind);
     json_t *json = NULL;
     int rc;

@@ -163,6 +163,16 @@ HARK_CHECK int hark_space_taken_advances(const struct hark_store *store,
 HARK_CHECK int hark_space_apply_taken(struct hark_state *state, const struct hark_store *store,
                                       const struct hark_batch *batch, struct hark_err *err);
 
+/* What an entry of an intake brings for those after it, by kind: a key, or (without
+ * a field) a kind of the space's own. NULL: nothing. */
+struct space_bringer {
+    const char *kind;
+    const char *field; /* of its payload: the key */
+    uint8_t of;        /* whose it is, enum hark_key_of */
+    uint8_t by;        /* who may write it */
+};
+const struct space_bringer *hark_space_bringer(const char *kind);
+
 /* space_check_batch over the space's own state, then index and, when `store`,
  * git, in the order that a crash cannot break. */
 HARK_CHECK int hark_space_adopt(struct hark_space *space, const struct hark_raw_batch *raw,

@@ -1196,6 +1196,7 @@ static void test_audit__a_wrong_intake_is_its_nodes_fault(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+        static const struct hark_hash missing = {.bytes = {1}};
         struct world_entry *a, *b;
         struct intake in;
         struct scene sc;
@@ -1207,8 +1208,10 @@ static void test_audit__a_wrong_intake_is_its_nodes_fault(void **state)
         a = post_of(&sc, sc.s.alice);
         b = post_of(&sc, sc.s.bob);
         if (CASES[i].how == GAP) {
-            struct world_draft d = {
-                .by = sc.s.bob, .kind = "post", .fields = stage_text("body", "x"), .seq = 50};
+            struct world_draft d = {.by = sc.s.bob,
+                                    .kind = "post",
+                                    .fields = stage_text("body", "x"),
+                                    .previous = &missing};
 
             world_entry_free(b);
             stage_about(&sc.s, &d, sc.s.idea);
