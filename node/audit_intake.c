@@ -570,44 +570,50 @@ static int check_copied(struct judging *j, struct hark_err *err)
     return rc;
 }
 
-/* How far the main log says that it has come, and whether that is so. */
+/* The main log has taken more than is here. A node that runs may have gone on since the
+ * refs were read. */
+static int taken_beyond(struct judging *j, const struct audit_taken *taken,
+                        const struct audit_refs *refs, struct hark_err *err)
+{
+    const struct audit_finding finding = {
+        .code = HARK_E_BEHIND,
+        .verdict = HARK_AUDIT_UNREADABLE,
+        .log = j->log->name,
+        .position = j->head.tree.size,
+        .evidence = {&taken->batch, NULL},
+        .detail = "the main log has taken more of this intake than is here: its ref was set "
+                  "back, or what came after is lost"};
+    struct hark_git_id now;
+    bool exists = false;
+    int rc = hark_repo_view_ref(j->audit->repo, j->log->name, &exists, &now, err);
+
+    if (rc < 0 || !exists || !hark_git_id_equal(&now, &refs->log))
+        return hark_audit_is_trouble(rc) ? rc : 0;
+    return hark_audit_find(j->audit, &finding, err);
+}
+
+/* How far the main log says that it has come, and whether each time it was so (B13). */
 static int check_taken(struct judging *j, const struct audit_refs *refs, uint64_t *size,
                        struct hark_err *err)
 {
     const struct audit_taken *taken = j->audit->taken.items;
-    const struct audit_end *end;
-    struct hark_git_id now;
-    bool exists = false;
-    size_t i = 0;
+    int rc = 0;
 
     *size = 0;
-    while (i < j->audit->taken.count && strcmp(taken[i].node, j->log->node) != 0)
-        i++;
-    if (i == j->audit->taken.count)
-        return 0;
-    *size = taken[i].size;
-    if (taken[i].size > j->head.tree.size) {
-        const struct audit_finding finding = {
-            .code = HARK_E_BEHIND,
-            .verdict = HARK_AUDIT_UNREADABLE,
-            .log = j->log->name,
-            .position = j->head.tree.size,
-            .evidence = {&taken[i].batch, NULL},
-            .detail = "the main log has taken more of this intake than is here: its ref was set "
-                      "back, or what came after is lost"};
-        int rc = hark_repo_view_ref(j->audit->repo, j->log->name, &exists, &now, err);
+    for (size_t i = 0; rc == 0 && i < j->audit->taken.count; i++) {
+        const struct audit_end *end = find_end(&j->ends, taken[i].size);
 
-        /* A node that runs has gone on meanwhile. */
-        if (rc < 0 || !exists || !hark_git_id_equal(&now, &refs->log))
-            return rc < 0 && hark_audit_is_trouble(rc) ? rc : 0;
-        return hark_audit_find(j->audit, &finding, err);
+        if (strcmp(taken[i].node, j->log->node) != 0)
+            continue;
+        *size = taken[i].size;
+        if (taken[i].size > j->head.tree.size)
+            return taken_beyond(j, &taken[i], refs, err);
+        if (end == NULL || !hark_hash_equal(&end->root, &taken[i].root))
+            rc = tell_home(j, HARK_E_BATCH_TAKEN, HARK_NONE, NULL, &taken[i].batch,
+                           end != NULL ? &end->batch : NULL,
+                           "Taken names what is no end of a batch of this intake", err);
     }
-    end = find_end(&j->ends, taken[i].size);
-    if (end != NULL && hark_hash_equal(&end->root, &taken[i].root))
-        return 0;
-    return tell_home(j, HARK_E_BATCH_TAKEN, HARK_NONE, NULL, &taken[i].batch,
-                     end != NULL ? &end->batch : NULL,
-                     "Taken names a root that this intake never had at that size", err);
+    return rc;
 }
 
 static int check_overdue(struct judging *j, uint64_t taken, struct hark_err *err)

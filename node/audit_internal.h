@@ -39,12 +39,12 @@ struct audit_end {
     struct hark_git_id batch;
 };
 
-/* What the main log says it has of an intake. */
+/* What a batch of the main log says that it has taken of an intake. */
 struct audit_taken {
     char node[HARK_NODE_NAME_MAX + 1];
     uint64_t size;
     struct hark_hash root;
-    struct hark_git_id batch; /* that said it last */
+    struct hark_git_id batch;
 };
 
 /* A line of the main log that names an intake. */
@@ -93,7 +93,7 @@ struct audit {
     uint64_t merge_delay_s, quorum; /* of the policy in force */
     struct audit_list home_keys;    /* struct hark_key: of all homes so far */
     struct audit_list ends;         /* struct audit_end, by size */
-    struct audit_list taken;        /* struct audit_taken, one a node */
+    struct audit_list taken;        /* struct audit_taken, in order */
     struct audit_list copied;       /* struct audit_copied */
     struct audit_list erasures;     /* struct audit_erasure, by position */
     struct audit_list acks;         /* struct audit_ack */

@@ -189,18 +189,12 @@ static int remember_taken(struct audit *audit, const struct hark_batch *batch,
     for (size_t i = 0; rc == 0 && i < batch->taken_count; i++) {
         const struct hark_taken *said = &batch->taken[i];
         struct audit_taken taken = {.size = said->size, .root = said->root, .batch = *id};
-        struct audit_taken *all = audit->taken.items;
-        size_t length = strcspn(said->origin, "/"), at = 0;
+        size_t length = strcspn(said->origin, "/");
 
         if (length > HARK_NODE_NAME_MAX)
             continue;
         memcpy(taken.node, said->origin, length);
-        while (at < audit->taken.count && strcmp(all[at].node, taken.node) != 0)
-            at++;
-        if (at < audit->taken.count)
-            all[at] = taken;
-        else
-            rc = hark_audit_push(&audit->taken, &taken, sizeof(taken), err);
+        rc = hark_audit_push(&audit->taken, &taken, sizeof(taken), err);
     }
     return rc;
 }
