@@ -1,5 +1,5 @@
 /*
- * Shared by the files of audit.h:
+ * Shared by the files of auditor.h:
  *
  *   audit.c           the order of things, what hangs on the whole, the JSON
  *   audit_find.c      findings, and whose fault they are
@@ -15,7 +15,7 @@
 #ifndef HARK_NODE_AUDIT_INTERNAL_H
 #define HARK_NODE_AUDIT_INTERNAL_H
 
-#include "node/audit.h"
+#include "node/auditor.h"
 #include "node/space_internal.h"
 
 #define AUDIT_LOG_NAME_MAX (sizeof("payloads/") + HARK_NODE_NAME_MAX)
@@ -149,7 +149,7 @@ struct audit_place {
     struct hark_hash payload;
     struct hark_hash id; /* of the entry */
     struct hark_git_id git_id;
-    bool read;           /* the entry could be read: what follows is known */
+    bool read; /* the entry could be read: what follows is known */
     bool has_payload;
     bool present; /* and the one named */
     bool told;    /* a finding speaks of it already */
