@@ -367,27 +367,6 @@ static int check_main(struct judging *j, const struct hark_batch *batch, struct 
     return hark_err_set(err, HARK_E_BATCH_MAIN, "its Main is no end of a batch of the main log");
 }
 
-/* B3: was a node of that name and log key named there, at that size? */
-static int check_named(const struct judging *j, uint64_t main_size, struct hark_err *err)
-{
-    struct hark_state *state = j->audit->state;
-    uint64_t counts[HARK_SECTION_HASHED_] = {0};
-    struct hark_node_object node;
-    int rc = hark_state_counts(state, counts, err);
-
-    for (uint64_t i = 0; rc == 0 && i < counts[HARK_SECTION_NODE]; i++) {
-        rc = hark_state_node(state, (uint32_t)i, &node, err);
-        if (rc == 0 && strcmp(node.name, j->log->node) == 0 &&
-            hark_key_equal(&node.keys.log, &j->log_key) && node.since < main_size &&
-            (node.until == HARK_NONE || node.until >= main_size))
-            return 0;
-    }
-    return rc < 0 ? rc
-                  : hark_err_set(err, HARK_E_BATCH_ORIGIN,
-                                 "no node of this name and key was named at %" PRIu64 " entries",
-                                 main_size);
-}
-
 static int check_entries(struct judging *j, struct audit_batch *b, const struct hark_line *lines,
                          uint64_t main_size, uint64_t *told, struct hark_err *err)
 {
@@ -434,7 +413,8 @@ static int check_batch(struct judging *j, struct audit_batch *b, uint64_t *told,
     if (rc == 0)
         rc = check_main(j, batch, err);
     if (rc == 0)
-        rc = check_named(j, batch->main_size, err);
+        rc = hark_space_intake_check_named(j->audit->state, j->log->node, &j->log_key,
+                                           batch->main_size, err);
     if (rc == 0)
         rc = check_entries(j, b, lines, batch->main_size, told, err);
     if (rc == 0) {
