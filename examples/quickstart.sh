@@ -259,7 +259,7 @@ echo
 say 'Ines writes all the same. Her node checks what she writes by the rules, signs it, and keeps it.'
 run "hark -C rider reply 'My light survived a monsoon. Ask me how.' --re ${idea:0:12}"
 run "hark -C rider vote ${idea:0:12} agree"
-reply=$(hark -C rider outbox --json | field id)
+reply=$(hark -C rider outbox --json | grep -o '{[^{}]*"kind":"post"[^{}]*' | field id)
 run 'hark -C rider outbox'
 say 'Her vote is in flight: shown, and not counted.'
 run "hark -C rider tally ${idea:0:12}"
@@ -273,7 +273,7 @@ hark -C rider outbox --json | grep -q '"state":"accepted"' || die "the club did 
 say 'The brand is back. It takes over what the club has accepted, in that order, and says so in its own log. It cannot keep it out unseen: the club has signed for it.'
 serve brand
 await 60 "hark -C brand show $reply"
-await 60 "hark -C rider sync && hark -C rider outbox --json | grep -q '\"state\":\"logged\"'"
+await 60 "hark -C rider sync && ! hark -C rider outbox --json | grep -q '\"state\":\"accepted\"'"
 run 'hark -C rider outbox'
 run "hark -C brand show ${reply:0:12}"
 run "hark -C brand tally ${idea:0:12}"

@@ -507,7 +507,7 @@ static int write_profile(struct session *s, struct hark_space *space, struct har
 {
     struct hark_draft draft = {.kind = "profile", .with_seen = true};
     uint64_t until_ms = hark_now_ms() + HAND_IN_MS;
-    size_t followed, level, failed, unsent = 1;
+    struct hark_net_progress at = {.unsent = 1};
     struct hark_logged logged;
     int rc;
 
@@ -521,9 +521,9 @@ static int write_profile(struct session *s, struct hark_space *space, struct har
     if (rc == 0)
         rc = hark_net_update(s->net, s->cmd->node, NULL, err);
     /* It is in the outbox for good; that it is handed in now is a courtesy. */
-    while (rc == 0 && unsent > 0 && hark_now_ms() < until_ms) {
+    while (rc == 0 && at.unsent > 0 && hark_now_ms() < until_ms) {
         rc = step(s, NULL, err);
-        hark_net_progress(s->net, &followed, &level, &failed, &unsent);
+        hark_net_progress(s->net, &at);
     }
     return rc;
 }

@@ -9,6 +9,7 @@
 
 #include "node/cmd_internal.h"
 
+#define AWAY_MS         3000u /* a peer that does not answer by then is away */
 #define SYNC_STEP_MS    50
 #define SYNC_DEFAULT_MS 30000u
 
@@ -48,11 +49,20 @@ int hark_cmd_net_step(struct hark_cmd *cmd, struct hark_net *net, bool *progress
     return rc == 0 && any ? hark_net_update(net, cmd->node, NULL, err) : rc;
 }
 
+/* Who cannot be reached is waited for a moment, and for good when nobody can be. */
+static bool is_done(const struct hark_net_progress *at, uint64_t since_ms)
+{
+    bool waited = at->level > 0 && hark_now_ms() >= since_ms + AWAY_MS;
+
+    return at->unsent == 0 && at->level + at->failed + (waited ? at->away : 0) >= at->followed;
+}
+
 int hark_cmd_net_wait(struct hark_cmd *cmd, struct hark_net *net, uint64_t patience_ms,
                       struct hark_err *err)
 {
     uint64_t until_ms = hark_now_ms() + patience_ms;
-    size_t followed, level, failed, unsent;
+    uint64_t since_ms = hark_now_ms();
+    struct hark_net_progress at;
     bool came = false;
 
     hark_net_ask_now(net);
@@ -65,9 +75,8 @@ int hark_cmd_net_wait(struct hark_cmd *cmd, struct hark_net *net, uint64_t patie
         if (progress)
             until_ms = hark_now_ms() + patience_ms;
         came = came || progress;
-        hark_net_progress(net, &followed, &level, &failed, &unsent);
-        /* What was handed in is in the log a moment later: worth asking again. */
-        if (level + failed >= followed && unsent == 0) {
+        hark_net_progress(net, &at);
+        if (is_done(&at, since_ms)) {
             if (!came)
                 return 0;
             /* What came may name further logs to ask for. */
@@ -78,7 +87,7 @@ int hark_cmd_net_wait(struct hark_cmd *cmd, struct hark_net *net, uint64_t patie
             return hark_err_set(err, HARK_E_PEER_UNREACHABLE,
                                 "%zu of %zu logs did not come up to date in time, and %zu spaces "
                                 "have entries that nobody took",
-                                followed - level, followed, unsent);
+                                at.followed - at.level, at.followed, at.unsent);
     }
 }
 
@@ -105,6 +114,17 @@ static bool is_early(struct hark_cmd *cmd, const struct hark_sync_report *report
            hark_node_is_home(cmd->node, space);
 }
 
+static void say_away(struct hark_cmd *cmd, const struct hark_net_peer *peer)
+{
+    const struct hark_config *config = cmd->node->config;
+
+    for (size_t i = 0; i < config->peer_count; i++) {
+        if (peer->state == HARK_PEER_CONNECTING && config->peers[i].address[0] != '\0' &&
+            hark_key_equal(&config->peers[i].curve, &peer->curve) && !cmd->globals.json)
+            (void)fprintf(cmd->out, "%s was not reached\n", config->peers[i].name);
+    }
+}
+
 static int show(struct hark_cmd *cmd, struct hark_net *net, struct hark_err *err)
 {
     static const size_t max = 64;
@@ -114,6 +134,7 @@ static int show(struct hark_cmd *cmd, struct hark_net *net, struct hark_err *err
     int code = 0;
 
     for (size_t i = 0; i < count && i < max; i++) {
+        say_away(cmd, &peers[i]);
         for (size_t j = 0; j < peers[i].report_count; j++) {
             const struct hark_sync_report *report = &peers[i].reports[j];
             char space[65];

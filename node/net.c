@@ -199,25 +199,26 @@ static bool is_level(const struct hark_sync_report *said)
     return said->code == 0 && (said->equal || said->theirs.batches <= said->ours.batches);
 }
 
-void hark_net_progress(struct hark_net *net, size_t *followed, size_t *level, size_t *failed,
-                       size_t *unsent)
+void hark_net_progress(struct hark_net *net, struct hark_net_progress *out)
 {
-    *followed = 0;
-    *level = 0;
-    *failed = 0;
+    memset(out, 0, sizeof(*out));
     pthread_mutex_lock(&net->lock);
     for (size_t i = 0; i < net->row_count; i++) {
         const struct net_row *row = &net->rows[i];
+        size_t told = 0;
 
-        *followed += row->counted;
+        out->followed += row->counted;
         for (size_t j = 0; row->counted > 0 && j < row->report_count; j++) {
             if (!row->reports[j].fresh)
                 continue;
-            *level += is_level(&row->reports[j].said);
-            *failed += row->reports[j].said.code != 0;
+            told += is_level(&row->reports[j].said) || row->reports[j].said.code != 0;
+            out->level += is_level(&row->reports[j].said);
+            out->failed += row->reports[j].said.code != 0;
         }
+        if (row->shown.state != HARK_PEER_LIVE && told < row->counted)
+            out->away += row->counted - told;
     }
-    *unsent = net->unsent;
+    out->unsent = net->unsent;
     pthread_mutex_unlock(&net->lock);
 }
 

@@ -79,11 +79,15 @@ HARK_CHECK int hark_net_update(struct hark_net *net, struct hark_node *node, uin
  * anew, so that nothing erased stays on the disk. */
 void hark_net_reopen(struct hark_net *net);
 void hark_net_ask_now(struct hark_net *net);
-/* How many logs are followed at peers that we connect to, how many of them are level
- * since the last ask_now (nothing is to be had there), how many do not go on (code);
- * and how many spaces have entries that were not handed in since. */
-void hark_net_progress(struct hark_net *net, size_t *followed, size_t *level, size_t *failed,
-                       size_t *unsent);
+/* Of the logs that are followed at peers that we connect to: */
+struct hark_net_progress {
+    size_t followed;
+    size_t level;  /* nothing is to be had there, as of the last ask_now */
+    size_t failed; /* they do not go on: a code */
+    size_t away;   /* at peers that are not live */
+    size_t unsent; /* spaces with entries that were not handed in since */
+};
+void hark_net_progress(struct hark_net *net, struct hark_net_progress *out);
 /* Copies up to max peers; returns how many there are. */
 size_t hark_net_peers(struct hark_net *net, struct hark_net_peer *out, size_t max);
 
