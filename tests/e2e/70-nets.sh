@@ -8,7 +8,7 @@ set -euo pipefail
 . "$(dirname "$0")/nets.sh"
 long=${HARK_LONG-}
 
-nets_open home p q stranger
+nets_open home p q m1 m2 stranger
 hark() { # NODE VERB...
     local node=$1
     shift
@@ -38,13 +38,12 @@ equal() {
 }
 # all_same NODE...: and what follows from it
 all_same() {
-    local what node first=$1
-    shift
+    local node seen first=
     for node in "$@"; do
-        same "$node's main" "$(main_of "$first")" "$(main_of "$node")"
-        for what in size root state_hash; do
-            same "$node's $what" "$(state "$first" $what)" "$(state "$node" $what)"
-        done
+        seen="$(main_of "$node") $(hark "$node" status --json |
+            field '" ".join(str(d["spaces"][0][w]) for w in ("size", "root", "state_hash"))')"
+        first=${first:-$seen}
+        same "log and state at $node" "$first" "$seen"
     done
 }
 
@@ -66,33 +65,104 @@ if [ "$took" -lt 80 ]; then fail "there and back took $took ms, on wires of 40 m
 echo "ok: there and back takes $took ms"
 for node in home p q; do start_at "$node"; done
 await 30 "both partners follow" equal home p q
+# Partners know each other, too: what one takes in, the other has without the home.
+hark p partner add "$(hark q ticket)" -q >/dev/null
+hark q partner add "$(hark p ticket)" -q >/dev/null
+
+# --- members' own nodes, each with a partner of its own ----------------------------------
+printf 'merge_delay_s: 60\n' | hark home policy set - -q >/dev/null
+for node in m1 m2; do
+    hark "$node" init "$work/$node" --name "$node" -q >/dev/null
+    link_delay "$node" 40
+    link_loss "$node" 5
+    start_at "$node"
+    hark "$node" join "$(hark home invite --json | field 'd["ticket"]')" --name "$node-person" -q \
+        >/dev/null
+done
+part m1 q # m1 has the home and p,
+part m2 p # m2 the home and q
+idea=$(hark home idea "A lamp without a switch" --json | entry_id)
+await 60 "all follow" equal home p q m1 m2
+
+# --- the home is away -------------------------------------------------------------------------
+# out_state NODE ID: its state, and who took it, by the author's outbox
+out_state() { hark "$1" outbox --json | field '"".join("%s %s" % (e["state"], e["node"])
+    for e in d["entries"] if e["id"] == "'"$2"'")'; }
+is_out() { case "$(out_state "$1" "$2")" in "$3"*) true ;; *) false ;; esac; }
+shows() { hark "$1" show "$2" --json >/dev/null; }
+votes() { hark "$1" tally "$idea" --json | field '"%d+%d" % (d["counts"]["agree"], (d["in_flight"] or {}).get("agree", 0))'; }
+votes_are() { [ "$(votes "$1")" = "$2" ]; }
+
+link_cut home
+away=$SECONDS
+post=$(hark m1 post "Said while the home is away" --re "$idea" --json | entry_id)
+await 30 "p has taken the post" is_out m1 "$post" "accepted p"
+await 30 "m2 sees it, by way of p and q" shows m2 "$post"
+reply=$(hark m2 reply "I heard you" --re "$post" --json | entry_id)
+hark m1 vote "$idea" agree -q >/dev/null
+hark m2 vote "$idea" agree -q >/dev/null
+await 30 "q has taken the reply" is_out m2 "$reply" "accepted q"
+await 30 "m1 sees it" shows m1 "$reply"
+for node in p q m1 m2; do await 30 "$node counts two votes in flight" votes_are "$node" 0+2; done
+same "what the home's log has of it" 0+0 "$(votes home)"
+
+if [ -n "$long" ]; then
+    # Past the merge delay, whoever looks sees what the home has not taken over.
+    until [ $((SECONDS - away)) -gt 75 ]; do sleep 1; done
+    for node in p q; do
+        overdue=$(hark "$node" status --json |
+            field 'sum(a["count"] for a in d["alerts"] if a["name"] == "overdue")')
+        [ "$overdue" -ge 3 ] || fail "$node lists $overdue entries as overdue"
+        code=0
+        hark "$node" audit "$work/$node/spaces/$space.git" --json >"$work/audit" || code=$?
+        [ "$code" = 10 ] || fail "audit at $node ended with $code: $(cat "$work/audit")"
+        grep -q overdue "$work/audit" || fail "audit at $node: $(cat "$work/audit")"
+        echo "ok: $overdue entries are overdue, by status and audit at $node"
+    done
+fi
+
+link_heal home
+position() { hark home show "$1" --json 2>/dev/null | field 'd["entry"]["position"]'; }
+in_order() { [ "$(position "$post")" -lt "$(position "$reply")" ]; }
+await 60 "the home is back: the reply stands after the post" in_order
+await 60 "one log everywhere" equal home p q m1 m2
+await 60 "m1's outbox says logged" is_out m1 "$post" logged
+await 60 "m2's outbox says logged" is_out m2 "$reply" logged
+for node in home p q m1 m2; do await 60 "$node counts two votes, none in flight" votes_are "$node" 2+0; done
 
 # --- cut in the middle of a sync, again and again ----------------------------------------
 # The partners fetch this while they are cut off and come back.
-conversation=$HARK_SOURCE_DIR/examples/conversation
-hark home import polis "$conversation" >/dev/null &
-import=$!
-cuts=$((${long:+8} + 4))
+if [ -n "$long" ]; then
+    cuts=12
+    hark home import polis "$HARK_SOURCE_DIR/examples/conversation" >/dev/null &
+else
+    cuts=3
+    for ((i = 0; i < 25; i++)); do hark home topic "Number $i" -q >/dev/null; done &
+fi
+writing=$!
+behind=0
 for ((i = 0; i < cuts; i++)); do
     node=p
     if ((i % 2)); then node=q; fi
     sleep "0.$((i % 3 + 2))"
     link_cut "$node"
     sleep "0.$((i % 4 + 3))"
+    equal home "$node" || behind=$((behind + 1))
     link_heal "$node"
 done
-wait "$import"
-await 60 "cut $cuts times in the middle, both have all of it" equal home p q
+wait "$writing"
+[ "$behind" -gt 0 ] || fail "no cut came in the middle of anything"
+await 60 "cut $cuts times, $behind times in the middle, all have all of it" equal home p q m1 m2
 
 # --- killed, each in turn ---------------------------------------------------------------------
-for node in home p q; do
+for node in home p q m1 m2; do
     hark home topic "before $node dies" -q >/dev/null
     kill_at "$node"
     [ "$node" = home ] || hark home topic "while $node is dead" -q >/dev/null
     start_at "$node"
     hark home topic "after $node came back" -q >/dev/null
 done
-await 60 "killed in turn, all have all of it" equal home p q
+await 60 "killed in turn, all have all of it" equal home p q m1 m2
 
 # --- a stranger shouts at every port -----------------------------------------------------------
 at stranger python3 - "$(address home)" "$(address p)" "$(address q)" <<'PY' >"$work/stranger"
@@ -144,17 +214,19 @@ for node in home p q; do
     hark "$node" status --json >/dev/null
 done
 hark home topic "still here" -q >/dev/null
-await 30 "a stranger shouted $(cat "$work/stranger") times, and all still follow" equal home p q
+await 30 "a stranger shouted $(cat "$work/stranger") times, and all still follow" equal home p q m1 m2
 
 # --- the same everywhere ------------------------------------------------------------------------
-all_same home p q
-for node in home p q; do
+all_same home p q m1 m2
+checked=(p m2)
+[ -z "$long" ] || checked=(home p q m1 m2)
+for node in "${checked[@]}"; do
     hark "$node" verify -q >/dev/null || fail "verify at $node"
     git -C "$work/$node/spaces/$space.git" fsck --strict --no-progress >"$work/fsck" 2>&1 ||
         fail "fsck at $node: $(cat "$work/fsck")"
     [ ! -s "$work/fsck" ] || fail "fsck at $node says: $(cat "$work/fsck")"
 done
-echo "ok: verify and fsck everywhere"
+echo "ok: verify and fsck at ${checked[*]}"
 link_stats | tee "$work/stats"
 python3 - "$work/stats" <<'PY'
 import json, sys
