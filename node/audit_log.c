@@ -287,15 +287,26 @@ static int compare_loose(const void *a, const void *b)
  * them yet. */
 static int find_loose(struct audit *audit, struct hark_err *err)
 {
+    struct hark_err why = {0};
+    struct audit_finding finding = {.verdict = HARK_AUDIT_UNREADABLE,
+                                    .log = "main",
+                                    .position = HARK_NONE,
+                                    .detail = why.message};
     int rc;
 
     if (audit->loose_listed)
         return 0;
-    rc = hark_repo_view_blobs(audit->repo, HARK_PAYLOAD_MAX, list_loose, &audit->loose, err);
-    if (rc == 0 && audit->loose.count > 1)
+    rc = hark_repo_view_blobs(audit->repo, HARK_PAYLOAD_MAX, list_loose, &audit->loose, &why);
+    if (rc < 0 && hark_audit_is_trouble(rc)) {
+        if (err != NULL)
+            *err = why;
+        return rc;
+    }
+    audit->loose_listed = true;
+    if (audit->loose.count > 1)
         qsort(audit->loose.items, audit->loose.count, sizeof(struct audit_loose), compare_loose);
-    audit->loose_listed = rc == 0;
-    return rc;
+    finding.code = rc;
+    return rc < 0 ? hark_audit_find(audit, &finding, err) : 0;
 }
 
 bool hark_audit_covered(const struct audit_log *log, uint64_t position, struct hark_git_id *id)
