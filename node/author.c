@@ -323,7 +323,7 @@ int hark_author_add(struct hark_node *node, struct hark_space *space,
 {
     struct hark_offer offer = {.accept = true, .trusted = true, .now_ms = hark_now_ms()};
     struct hark_state *state = NULL;
-    struct hark_signed entry;
+    struct hark_signed entry = {0};
     int rc = hark_author_state(node, space, &state, err);
 
     if (rc == 0)

@@ -48,7 +48,7 @@ static int home_show(struct hark_cmd *cmd, struct hark_err *err)
 {
     struct hark_log_query query = {.kind = "home", .after = HARK_NONE, .re = HARK_NONE};
     struct history history = {.cmd = cmd};
-    char moving[HARK_NODE_NAME_MAX + 1];
+    char moving[HARK_NODE_NAME_MAX + 1] = "";
     struct hark_node_object home;
     int rc = hark_cmd_options(cmd, NULL, 0, 0, 0, err);
 

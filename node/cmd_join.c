@@ -220,7 +220,7 @@ int hark_joining_print(struct hark_cmd *cmd, const struct hark_joining *join,
     struct hark_member_object member = {0};
     struct hark_logged logged = {0};
     struct hark_row row = {0};
-    struct hark_key_object key;
+    struct hark_key_object key = {0};
     char hex[HARK_HEX_SIZE], id[HARK_HEX_SIZE];
     uint32_t number = 0;
     bool found = false;
@@ -359,7 +359,7 @@ static int make_node(struct hark_cmd *cmd, struct hark_err *err)
     hark_config_free(config);
     if (rc == 0)
         rc = hark_node_open(&cmd->node, cmd->globals.dir, true, err);
-    if (rc < 0)
+    if (rc != 0)
         return rc;
     hark_key_hex(hex, hark_signer_key(cmd->node->identity.log));
     (void)snprintf(cmd->node->config->name, sizeof(cmd->node->config->name), "member-%.8s", hex);

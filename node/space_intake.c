@@ -162,8 +162,8 @@ static int find_copy(struct hark_space *space, hark_node_name *names, size_t cou
 
     *found = false;
     for (size_t i = 0; rc == 0 && !*found && i < count; i++) {
-        struct hark_intake_row row;
-        struct hark_intake intake;
+        struct hark_intake_row row = {0};
+        struct hark_intake intake = {0};
         uint64_t position = 0;
         bool here = false;
 
@@ -369,7 +369,7 @@ int hark_space_tend_intakes(struct hark_space *space, bool *covered, struct hark
     for (size_t i = 0; rc == 0 && i < count; i++) {
         struct of_intake of = {.space = space};
         char log[HARK_LOG_NAME_MAX];
-        struct hark_intake intake;
+        struct hark_intake intake = {0};
         uint64_t size = 0;
         bool found = false;
 
