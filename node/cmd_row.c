@@ -100,7 +100,7 @@ static int find_in_flight(struct hark_space *space, const char *id, struct hark_
     }
     if (rc == 0 && found == NULL)
         rc = hark_err_set(err, HARK_E_NOT_FOUND, "no entry %s here", id);
-    return rc < 0 ? rc : hark_cmd_flight_row(space, found, out, err);
+    return found == NULL || rc < 0 ? rc : hark_cmd_flight_row(space, found, out, err);
 }
 
 int hark_cmd_row(struct hark_space *space, const char *id, struct hark_row *out,

@@ -155,7 +155,7 @@ int hark_join_check_ticket(struct hark_space *space, const struct hark_key *tick
                            struct hark_ticket_object *out, struct hark_err *err)
 {
     struct hark_state *state = hark_space_state(space);
-    struct hark_ticket_object object;
+    struct hark_ticket_object object = {0};
     char until[HARK_TIME_SIZE + 1];
     bool found = false;
     uint32_t number = 0;

@@ -525,7 +525,7 @@ static void hand_in(struct hark_net *net, const struct net_plan *before,
         if (find_submission(after, &before->submissions[i].space) == NULL)
             submit(net, &before->submissions[i].space, (struct hark_span){0}, NULL);
     }
-    for (size_t i = 0; i < after->submission_count; i++) {
+    for (size_t i = 0; after->submissions != NULL && i < after->submission_count; i++) {
         const struct net_submission *now = &after->submissions[i];
         const struct net_submission *was = find_submission(before, &now->space);
 
@@ -572,8 +572,9 @@ static void carry_out(struct hark_net *net, struct net_order *order)
     case NET_CONNECT:
         rc = hark_edge_connect(net->edge, &order->peer, &order->curve, order->own, order->address,
                                NULL);
-        if (rc == 0)
-            rc = hark_core_follow(net->core, &order->peer, NULL, 0, NULL);
+        /* Whoever asks there hears that it cannot be reached. */
+        if (rc == 0 && hark_core_follow(net->core, &order->peer, NULL, 0, NULL) < 0)
+            hark_edge_disconnect(net->edge, &order->peer);
         break;
     case NET_DISCONNECT:
         hark_core_forget(net->core, &order->peer);

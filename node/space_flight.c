@@ -193,7 +193,7 @@ static struct hark_span copy_to(uint8_t **at, struct hark_span bytes)
 {
     struct hark_span copy = {.data = bytes.data == NULL ? NULL : *at, .size = bytes.size};
 
-    if (bytes.size > 0)
+    if (bytes.data != NULL && bytes.size > 0)
         memcpy(*at, bytes.data, bytes.size);
     *at += bytes.size;
     return copy;

@@ -87,7 +87,7 @@ static struct hark_span key_span(const struct hark_key *key)
 static int check_author(const struct space_intake_check *c, const struct hark_entry *entry,
                         uint8_t *of, struct hark_err *err)
 {
-    struct hark_key_object object;
+    struct hark_key_object object = {0};
     uint64_t noted_of = HARK_KEY_OF_MEMBER;
     uint32_t number = 0;
     bool found = false;

@@ -250,11 +250,6 @@ static int make_lines(struct making *m, const struct hark_log_head *head,
 {
     uint64_t arrival = now_ms > head->last_arrival_ms ? now_ms : head->last_arrival_ms;
 
-    m->lines = calloc(count, sizeof(*m->lines));
-    m->raw = calloc(count, sizeof(*m->raw));
-    m->ids = calloc(count, sizeof(*m->ids));
-    if (m->lines == NULL || m->raw == NULL || m->ids == NULL)
-        return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a batch");
     *tree = head->tree;
     for (size_t i = 0; i < count; i++) {
         struct hark_hash leaf;
@@ -345,7 +340,13 @@ int hark_space_intake_append(struct hark_space *space, const char *self,
         return hark_err_set(err, HARK_E_INTERNAL, "the space is not open for an intake");
     if (count > HARK_BATCH_ENTRIES_MAX)
         return hark_err_set(err, HARK_E_LIMIT, "a batch of %zu entries", count);
-    rc = hark_space_mend(space, err);
+    m.lines = calloc(count, sizeof(*m.lines));
+    m.raw = calloc(count, sizeof(*m.raw));
+    m.ids = calloc(count, sizeof(*m.ids));
+    if (m.lines == NULL || m.raw == NULL || m.ids == NULL)
+        rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a batch");
+    else
+        rc = hark_space_mend(space, err);
     if (rc == 0)
         rc = own_head(space, self, log_key, &head, err);
     if (rc == 0)
