@@ -12,6 +12,7 @@
 #define AWAY_MS         3000u /* a peer that does not answer by then is away */
 #define SYNC_STEP_MS    50
 #define SYNC_DEFAULT_MS 30000u
+#define ROUNDS_MAX      4u
 
 int hark_cmd_net(struct hark_cmd *cmd, struct hark_net **net, struct hark_net **own,
                  struct hark_err *err)
@@ -63,6 +64,7 @@ int hark_cmd_net_wait(struct hark_cmd *cmd, struct hark_net *net, uint64_t patie
     uint64_t until_ms = hark_now_ms() + patience_ms;
     uint64_t since_ms = hark_now_ms();
     struct hark_net_progress at;
+    unsigned rounds = 0;
     bool came = false;
 
     hark_net_ask_now(net);
@@ -77,9 +79,10 @@ int hark_cmd_net_wait(struct hark_cmd *cmd, struct hark_net *net, uint64_t patie
         came = came || progress;
         hark_net_progress(net, &at);
         if (is_done(&at, since_ms)) {
-            if (!came)
+            /* What came may name further logs to ask for. A peer whose batches are
+             * refused brings something each time, and nothing comes of it. */
+            if (!came || ++rounds > ROUNDS_MAX)
                 return 0;
-            /* What came may name further logs to ask for. */
             came = false;
             hark_net_ask_now(net);
         }

@@ -17,8 +17,17 @@ other() { "$HARK" -C "$work/other" "$@"; }
 honest() { "$HARK" -C "$work/honest" "$@"; }
 follower() { "$HARK" -C "$work/follower" "$@"; }
 space=$(home status --json | field 'd["spaces"][0]["id"]')
+ticket=$(home ticket) # which offers this space only
 hidden=$(other status --json | field 'd["spaces"][0]["id"]')
 absent=$(printf 'ab%.0s' $(seq 32))
+
+# The home holds another space, too, in which none of those that follow is named.
+other -s "$hidden" partner add "$(home ticket)" -q >/dev/null
+home partner add "$(other ticket)" -q >/dev/null
+start other
+home sync --timeout 10 -q >/dev/null
+stop_daemons
+same "the home holds both spaces" 2 "$(home status --json | field 'len(d["spaces"])')"
 
 # Whom the home knows: an honest partner, a follower to be lied to, and those that
 # break the form, each of which is not heard for a minute then.
@@ -27,16 +36,9 @@ for name in honest follower curious unread flood endless $forms; do
     "$HARK" init "$work/$name" --name "$name" --listen tcp://127.0.0.1:1 -q >/dev/null
     home -s "$space" partner add "$("$HARK" -C "$work/$name" ticket)" -q >/dev/null
 done
-honest partner add "$(home ticket)" -q >/dev/null
-follower partner add "$(home ticket)" -q >/dev/null
+honest partner add "$ticket" -q >/dev/null
+follower partner add "$ticket" -q >/dev/null
 
-# The home holds another space, too, in which none of them is named.
-other -s "$hidden" partner add "$(home ticket)" -q >/dev/null
-home partner add "$(other ticket)" -q >/dev/null
-start other
-home sync --timeout 10 -q >/dev/null
-stop_daemons
-same "the home holds both spaces" 2 "$(home status --json | field 'len(d["spaces"])')"
 home -s "$space" topic "What is a lamp for?" -q >/dev/null
 start home
 # Something to be read, or left unread: a few hundred KiB that do not pack well.
