@@ -1,5 +1,5 @@
 /*
- * Shared by the files of auditor.h:
+ * Shared by the files of audit.h:
  *
  *   audit.c           the order of things, what hangs on the whole, the JSON
  *   audit_find.c      findings, and whose fault they are
@@ -15,7 +15,7 @@
 #ifndef HARK_NODE_AUDIT_INTERNAL_H
 #define HARK_NODE_AUDIT_INTERNAL_H
 
-#include "node/auditor.h"
+#include "node/audit.h"
 #include "node/space_internal.h"
 
 #define AUDIT_LOG_NAME_MAX (sizeof("payloads/") + HARK_NODE_NAME_MAX)

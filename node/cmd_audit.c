@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "node/auditor.h"
+#include "node/audit.h"
 #include "node/cmd_internal.h"
 #include "node/files.h"
 

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "node/auditor.h"
+#include "node/audit.h"
 #include "node/node.h"
 
 #define WORDS 64u /* bytes under each signature: an SSHSIG hashes the rest before */

@@ -122,8 +122,6 @@ if [ "${invitation:20:1}" = A ]; then other_letter=B; fi
 refused ticket-checksum 3 hark join "${invitation:0:20}$other_letter${invitation:21}" --name Late
 refused ticket-form 3 hark join nonsense --name Late
 refused ticket-kind 3 hark join "$(hark ticket)" --name Late
-refused accept-not-here 3 "$HARK" -C "$work/partner" join "$staff" --name Late
-refused accept-not-here 3 "$HARK" -C "$work/other" join "$staff" --name Late
 refused usage 2 hark join "$staff"
 echo '{"shoe": 43}' >"$work/wrong"
 refused usage 2 hark join "$staff" --name Late --answers "$work/wrong"

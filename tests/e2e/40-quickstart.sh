@@ -14,11 +14,16 @@ tell() {
 }
 
 tell --dir "$work/nodes" || fail "the quickstart ended with $?: $(tail -n 20 "$work/told" "$work/quickstart.log")"
-# What it shows, and not only that it went well: both nodes' commit, all 40
-# statements good for git, a vote's signature, the response at the partner.
-sed -n '/rev-parse main/{n;p}' "$work/told" >"$work/commits"
-same "commits shown" 2 "$(grep -c '^    [0-9a-f]\{40\}$' "$work/commits")"
-same "different ones among them" 1 "$(sort -u "$work/commits" | wc -l)"
+# What it shows, and not only that it went well: both nodes' commit, and after the
+# member's part all three nodes'; all 40 statements good for git, a vote's signature,
+# the response at the partner, and what became of the member's words.
+grep '^    [0-9a-f]\{40\}$' "$work/told" >"$work/commits"
+same "commits shown" 5 "$(wc -l <"$work/commits")"
+same "those of two nodes" 1 "$(head -n 2 "$work/commits" | sort -u | wc -l)"
+same "those of three nodes" 1 "$(tail -n 3 "$work/commits" | sort -u | wc -l)"
+for state in pending 'accepted by club' 'logged at position'; do
+    grep -q "^ .*  post  $state" "$work/told" || fail "the member's post is not shown as $state"
+done
 grep -q '^ *40 Good "git" signature$' "$work/told" || fail "git does not call 40 statements good"
 grep -q 'Good "git" signature for [0-9a-f]*@hark.invalid' "$work/told" || fail "no vote is shown"
 grep -q '^        body: We hear you' "$work/told" || fail "the response is not shown at the partner"

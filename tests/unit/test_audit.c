@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-#include "node/auditor.h"
+#include "node/audit.h"
 #include "node/space_internal.h"
 #include "tests/unit/space_stage.h"
 #include "tests/vectors/craft.h"

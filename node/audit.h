@@ -3,8 +3,8 @@
  * and checkpoint of the main log and of each intake log, verified from nothing but the
  * repository, on all cores. What `hark audit` runs and prints. PROTOCOL.md 3 to 7.
  */
-#ifndef HARK_NODE_AUDITOR_H
-#define HARK_NODE_AUDITOR_H
+#ifndef HARK_NODE_AUDIT_H
+#define HARK_NODE_AUDIT_H
 
 #include "node/pool.h"
 #include "node/repo.h"
