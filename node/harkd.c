@@ -7,11 +7,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "node/cmd.h"
 #include "node/daemon.h"
 #include "node/files.h"
+
+#define DESCRIPTORS 65536u
 
 struct options {
     const char *dir;
@@ -144,6 +147,17 @@ static int run(const struct options *options, struct hark_err *err)
     return rc;
 }
 
+/* A connection takes several descriptors; the usual limit of 1,024 is soon reached. */
+static void raise_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max < DESCRIPTORS ? limit.rlim_max : DESCRIPTORS;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
 int main(int argc, char **argv)
 {
     struct options options = {0};
@@ -151,6 +165,7 @@ int main(int argc, char **argv)
 
     if (!parse(argc, argv, &options))
         return usage();
+    raise_limit();
     if (run(&options, &err) < 0)
         return hark_cmd_fail(stderr, false, &err);
     return 0;
