@@ -129,8 +129,10 @@ static void print_finding(FILE *out, const json_t *finding)
     if (json_is_object(culprit))
         (void)fprintf(out, "    signed by the %s's key %.16s\n", text_of(culprit, "role"),
                       text_of(culprit, "key"));
-    json_array_foreach(json_object_get(finding, "evidence"), i, proof)(void)
-        fprintf(out, "    see commit %s\n", json_string_value(proof));
+    json_array_foreach(json_object_get(finding, "evidence"), i, proof)
+    {
+        (void)fprintf(out, "    see commit %s\n", json_string_value(proof));
+    }
 }
 
 static void print_unacknowledged(FILE *out, const json_t *list)
@@ -143,8 +145,10 @@ static void print_unacknowledged(FILE *out, const json_t *list)
     json_array_foreach(list, i, one)
     {
         (void)fprintf(out, "  position %" JSON_INTEGER_FORMAT ", by", number_of(one, "position"));
-        json_array_foreach(json_object_get(one, "nodes"), k, name)(void)
-            fprintf(out, "%s %s", k > 0 ? "," : "", json_string_value(name));
+        json_array_foreach(json_object_get(one, "nodes"), k, name)
+        {
+            (void)fprintf(out, "%s %s", k > 0 ? "," : "", json_string_value(name));
+        }
         (void)fputc('\n', out);
     }
 }
@@ -173,7 +177,10 @@ static void print_audit(struct hark_cmd *cmd, const json_t *json, enum hark_audi
     (void)fprintf(out, "%s\n", verdict_words(verdict));
     if (json_array_size(findings) > 0)
         (void)fputs("\nfindings:\n", out);
-    json_array_foreach(findings, i, finding) print_finding(out, finding);
+    json_array_foreach(findings, i, finding)
+    {
+        print_finding(out, finding);
+    }
     if (json_object_get(json, "findings_omitted") != NULL)
         (void)fprintf(out, "  and %" JSON_INTEGER_FORMAT " more\n",
                       number_of(json, "findings_omitted"));

@@ -60,17 +60,17 @@ static bool kind_is_of(const char *kind, const char *list)
 {
     size_t size = strlen(kind);
 
-    while (list != NULL && *list != '\0') {
+    if (list == NULL)
+        return true;
+    while (*list != '\0') {
         size_t item = strcspn(list, ",");
 
         if (item == size && strncmp(list, kind, size) == 0)
             return true;
         list += item;
         list += *list == ',';
-        if (*list == '\0')
-            return false;
     }
-    return list == NULL;
+    return false;
 }
 
 static bool is_asked_for(const struct hark_row *row, const struct hark_log_query *query,

@@ -176,7 +176,7 @@ static int pick_kind(struct accepting *a, const struct hark_entry *entry, struct
 static int pick_what_it_hangs_on(struct accepting *a, const struct hark_entry *entry,
                                  struct hark_err *err)
 {
-    struct hark_key_object key;
+    struct hark_key_object key = {0};
     uint32_t number = 0;
     bool found = false;
     int rc = 0;
