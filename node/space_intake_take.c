@@ -331,6 +331,9 @@ int hark_space_intake_append(struct hark_space *space, const char *self,
                        .commit = hark_buf_init(HARK_BATCH_COMMIT_MAX),
                        .tree = hark_buf_init(4096)};
     struct space_item *copies = NULL;
+    struct hark_line *lines = NULL;
+    struct hark_raw_entry *raws = NULL;
+    struct hark_git_id *ids = NULL;
     struct hark_raw_batch raw;
     struct hark_log_head head;
     struct hark_merkle tree;
@@ -340,10 +343,13 @@ int hark_space_intake_append(struct hark_space *space, const char *self,
         return hark_err_set(err, HARK_E_INTERNAL, "the space is not open for an intake");
     if (count > HARK_BATCH_ENTRIES_MAX)
         return hark_err_set(err, HARK_E_LIMIT, "a batch of %zu entries", count);
-    m.lines = calloc(count, sizeof(*m.lines));
-    m.raw = calloc(count, sizeof(*m.raw));
-    m.ids = calloc(count, sizeof(*m.ids));
-    if (m.lines == NULL || m.raw == NULL || m.ids == NULL)
+    lines = calloc(count, sizeof(*lines));
+    raws = calloc(count, sizeof(*raws));
+    ids = calloc(count, sizeof(*ids));
+    m.lines = lines;
+    m.raw = raws;
+    m.ids = ids;
+    if (lines == NULL || raws == NULL || ids == NULL)
         rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a batch");
     else
         rc = hark_space_mend(space, err);
@@ -371,9 +377,9 @@ int hark_space_intake_append(struct hark_space *space, const char *self,
     hark_buf_free(&m.checkpoint);
     hark_buf_free(&m.commit);
     hark_buf_free(&m.tree);
-    free(m.lines);
-    free(m.raw);
-    free(m.ids);
+    free(lines);
+    free(raws);
+    free(ids);
     free(copies);
     return rc;
 }

@@ -327,7 +327,7 @@ static struct connection *worst_owners(struct hark_guard *guard, bool strangers_
     for (size_t i = 0; i < guard->count; i++) {
         order[i] = &guard->all[i];
     }
-    qsort(order, guard->count, sizeof(*order), by_owner);
+    qsort(order, guard->count, sizeof(struct connection *), by_owner);
     for (size_t i = 0; i < guard->count && !(strangers_only && order[i]->known);) {
         struct connection *largest = order[i];
         uint64_t sum = 0;
