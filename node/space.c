@@ -14,8 +14,7 @@
 #include "node/outbox.h"
 #include "node/space_flight.h"
 
-/* Merging packs is worth looking at when a batch or erasure has come. */
-#define ERASURES_AT_A_TIME 4096u
+#define REFRESHES_A_REPO   32u
 
 int hark_space_open_index(struct hark_space *space, struct hark_err *err)
 {
@@ -70,11 +69,31 @@ static int load_head(struct hark_space *space, struct hark_err *err)
     return 0;
 }
 
+/* A reader's packs are merged away under it: those that are gone stay open, and on the
+ * disk, until the repository is opened anew. */
+static int reopen_repo(struct hark_space *space, struct hark_err *err)
+{
+    struct hark_repo *fresh = NULL;
+    int rc;
+
+    if (!space->read_only || ++space->refreshes < REFRESHES_A_REPO)
+        return 0;
+    rc = hark_repo_open(&fresh, space->repo_path, err);
+    if (rc < 0)
+        return rc;
+    hark_repo_free(space->repo);
+    space->repo = fresh;
+    space->refreshes = 0;
+    return 0;
+}
+
 int hark_space_refresh(struct hark_space *space, struct hark_err *err)
 {
-    /* One transaction, so that state and head are of the same size. */
-    int rc = hark_index_begin(space->index, err);
+    int rc = reopen_repo(space, err);
 
+    /* One transaction, so that state and head are of the same size. */
+    if (rc == 0)
+        rc = hark_index_begin(space->index, err);
     if (rc < 0)
         return rc;
     rc = hark_state_reload(space->state, err);

@@ -581,13 +581,15 @@ static void b1_no_main(struct forge *f, enum step step)
 {
     char line[128];
     struct craft_edit edits[] = {ONE(line, ""), {.old = NULL}};
-    const char *at;
+    const char *at, *end;
 
     if (step != AT_BYTES)
         return;
     at = memmem(f->commit.data, f->commit.size, "Main: ", 6);
     assert_non_null(at);
-    (void)snprintf(line, sizeof(line), "%.*s", (int)(strcspn(at, "\n") + 1), at);
+    end = memchr(at, '\n', f->commit.size - (size_t)(at - (const char *)f->commit.data));
+    assert_non_null(end);
+    (void)snprintf(line, sizeof(line), "%.*s", (int)(end + 1 - at), at);
     resign(f, edits);
 }
 
@@ -596,13 +598,15 @@ static void b1_taken(struct forge *f, enum step step)
 {
     char taken[1024], old[128];
     struct craft_edit edits[] = {ONE(old, taken), {.old = NULL}};
-    const char *at;
+    const char *at, *end;
 
     if (step != AT_BYTES)
         return;
     at = memmem(f->commit.data, f->commit.size, "Main: ", 6);
     assert_non_null(at);
-    (void)snprintf(old, sizeof(old), "%.*s", (int)(strcspn(at, "\n") + 1), at);
+    end = memchr(at, '\n', f->commit.size - (size_t)(at - (const char *)f->commit.data));
+    assert_non_null(end);
+    (void)snprintf(old, sizeof(old), "%.*s", (int)(end + 1 - at), at);
     (void)snprintf(taken, sizeof(taken), "%sTaken: q.example/%.64s/intake 1 %.64s\n", old,
                    f->head.origin + strlen(NAME_P) + 1, f->head.origin + strlen(NAME_P) + 1);
     resign(f, edits);
