@@ -14,7 +14,7 @@
 #include "node/outbox.h"
 #include "node/space_flight.h"
 
-#define REFRESHES_A_REPO   32u
+#define REFRESHES_A_REPO 32u
 
 int hark_space_open_index(struct hark_space *space, struct hark_err *err)
 {

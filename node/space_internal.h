@@ -59,7 +59,7 @@ struct hark_space {
     bool flight_stale, intake_stale, outbox_stale;
     struct space_recent *recent; /* space_accept.c: how often keys were taken from */
     bool held;
-    unsigned refreshes; /* of a reader, since its repository was opened */
+    unsigned refreshes;        /* of a reader, since its repository was opened */
     uint64_t rights, erasures; /* hark_space_rights, hark_space_erasures */
 };
 
