@@ -184,11 +184,52 @@ static void test_space__bounds_the_rate_of_a_key(void **state)
     OK(hark_author_rate(f->node, f->home, &f->owner, &err));
 }
 
+/* Mappings of files that are gone, below `dir`. */
+static size_t mapped_and_gone(const char *dir)
+{
+    FILE *maps = fopen("/proc/self/maps", "r");
+    char line[1024];
+    size_t count = 0;
+
+    assert_non_null(maps);
+    while (fgets(line, sizeof(line), maps) != NULL) {
+        if (strstr(line, dir) != NULL && strstr(line, "(deleted)") != NULL)
+            count++;
+    }
+    assert_int_equal(fclose(maps), 0);
+    return count;
+}
+
+/* libgit2 never lets go of a pack by itself, and the writer merges packs for ever. */
+static void test_space__reader_lets_go_of_packs_that_are_gone(void **state)
+{
+    struct fixture *f = *state;
+    struct hark_space *reader = NULL;
+    char dir[80];
+
+    (void)snprintf(dir, sizeof(dir), "%s/node", f->dir);
+    OK(hark_space_open(&reader, dir, hark_space_id(f->home), true, NULL, &err));
+    for (int i = 0; i < 128; i++) {
+        struct hark_space_batch batch;
+
+        write_entry(f, "topic", json_pack("{s:s}", "title", "Another"), NULL);
+        OK(hark_space_tend(f->home, &err));
+        OK(hark_space_refresh(reader, &err));
+        OK(hark_space_read_batch(reader, "", batches_of(reader) - 1, &batch, &err));
+        hark_space_batch_free(&batch);
+        assert_in_range(mapped_and_gone(f->dir), 0, 300);
+    }
+    hark_space_free(reader);
+    assert_int_equal(mapped_and_gone(f->dir), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_space__partner_holds_the_same, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_space__bounds_the_rate_of_a_key, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_space__reader_lets_go_of_packs_that_are_gone, set_up,
+                                        tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
