@@ -17,7 +17,8 @@ cmake --preset release -DHARK_WERROR="${CI:+ON}" >"$log" || {
 cmake --build build -j "$jobs"
 
 status=0
-ctest --test-dir build -j 2 --output-on-failure --no-label-summary --no-tests=error "$@" \
+# One more than there are cores: tests of many nodes mostly wait.
+ctest --test-dir build -j "$((jobs + 1))" --output-on-failure --no-label-summary --no-tests=error "$@" \
     </dev/null 2>&1 | tee "$log" || status=$?
 
 # Say last what matters most, below any list of skipped tests.
