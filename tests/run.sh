@@ -15,6 +15,8 @@ cmake --preset release -DHARK_WERROR="${CI:+ON}" >"$log" || {
     exit 1
 }
 cmake --build build -j "$jobs"
+# A disk that is still busy with the build would keep every fsync of the tests waiting.
+sync
 
 status=0
 # One more than there are cores: tests of many nodes mostly wait.
