@@ -88,9 +88,6 @@ HARK_CHECK int hark_cmd_author_json(struct hark_space *space, const struct hark_
                                     json_t **out, struct hark_err *err);
 const char *hark_cmd_role_name(uint8_t role);
 const char *hark_cmd_status_name(uint8_t status);
-/* Number of a node now named with this log key; not-found. */
-HARK_CHECK int hark_cmd_named_node(struct hark_space *space, const struct hark_key *log,
-                                   struct hark_node_object *out, struct hark_err *err);
 
 /* --- cmd_write.c: writing ---------------------------------------------------- */
 

@@ -121,7 +121,8 @@ static void ticket_nodes(struct hark_cmd *cmd, struct hark_space *space, struct 
 
         if (ticket->node_count == HARK_TICKET_ADDRESSES_MAX)
             return;
-        if (peer->address[0] == '\0' || hark_cmd_named_node(space, &peer->log, &named, NULL) < 0)
+        if (peer->address[0] == '\0' ||
+            hark_state_node_with(hark_space_state(space), &peer->log, &named, NULL) < 0)
             continue;
         memset(node, 0, sizeof(*node));
         memcpy(node->name, peer->name, sizeof(node->name));

@@ -247,7 +247,7 @@ static int name_in_space(struct hark_cmd *cmd, struct hark_space *space,
                          struct hark_logged *logged, struct hark_err *err)
 {
     struct hark_node_object named;
-    int rc = hark_cmd_named_node(space, &node->keys.log, &named, err);
+    int rc = hark_state_node_with(hark_space_state(space), &node->keys.log, &named, err);
 
     *newly = rc == HARK_E_NOT_FOUND;
     if (!*newly)
@@ -363,7 +363,7 @@ static int end_in_space(struct hark_cmd *cmd, struct hark_space *space, struct e
     struct hark_node_object named;
     struct hark_logged logged;
     bool can = false;
-    int rc = hark_cmd_named_node(space, &ending->log, &named, err);
+    int rc = hark_state_node_with(hark_space_state(space), &ending->log, &named, err);
 
     if (rc == 0)
         rc = can_name(cmd, space, &can, err);
@@ -539,7 +539,7 @@ static int named_in_json(struct hark_cmd *cmd, const struct hark_key *log, json_
     for (size_t i = 0; i < count && rc == 0; i++) {
         rc = hark_node_space(cmd->node, &ids[i], &space, err);
         if (rc == 0)
-            rc = hark_cmd_named_node(space, log, &named, err);
+            rc = hark_state_node_with(hark_space_state(space), log, &named, err);
         if (rc == 0 && json_array_append_new(list, hark_out_hex(ids[i].bytes, HARK_HASH_SIZE)) != 0)
             rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an answer");
         if (rc == HARK_E_NOT_FOUND)

@@ -98,12 +98,6 @@ static int print_space(struct hark_cmd *cmd, struct recover *r, struct hark_spac
     return 0;
 }
 
-static int own_name(const struct recover *r, struct hark_space *space,
-                    struct hark_node_object *named, struct hark_err *err)
-{
-    return hark_cmd_named_node(space, hark_signer_key(r->node->identity.log), named, err);
-}
-
 static int recover_space(struct hark_cmd *cmd, struct recover *r, const struct hark_hash *id,
                          struct hark_err *err)
 {
@@ -119,7 +113,7 @@ static int recover_space(struct hark_cmd *cmd, struct recover *r, const struct h
     got = *hark_space_head(space);
     rc = hark_steward_regain(r->node, space, &steward, err);
     if (rc == HARK_E_NOT_FOUND || rc == 0)
-        rc = own_name(r, space, &named, err);
+        rc = hark_node_named(r->node, space, &named, err);
     if (rc == HARK_E_NOT_FOUND) /* a member's node */
         return print_space(cmd, r, space, &got, NULL, err);
     if (rc == 0)

@@ -39,7 +39,7 @@ static int role_here(struct hark_cmd *cmd, struct hark_space *space, const char 
     *out = "home";
     if (hark_node_is_home(cmd->node, space))
         return 0;
-    rc = hark_cmd_named_node(space, hark_signer_key(cmd->node->identity.log), &named, err);
+    rc = hark_node_named(cmd->node, space, &named, err);
     *out = rc == 0 ? "partner" : "member";
     return rc == HARK_E_NOT_FOUND ? 0 : rc;
 }

@@ -39,7 +39,7 @@ static int add_space(struct hark_cmd *cmd, struct hark_space *space, bool asked_
     int rc = 0;
 
     if (!hark_node_is_home(cmd->node, space))
-        rc = hark_cmd_named_node(space, hark_signer_key(cmd->node->identity.log), &named, err);
+        rc = hark_node_named(cmd->node, space, &named, err);
     if (rc == HARK_E_NOT_FOUND && !asked_for)
         return 0;
     if (rc < 0)

@@ -250,7 +250,7 @@ static int verify_node_ticket(struct hark_cmd *cmd, struct hark_space *space,
     const struct hark_ticket_node *node = &ticket->nodes[0];
     struct hark_node_object named;
     char key[HARK_HEX_SIZE], words[640];
-    int rc = hark_cmd_named_node(space, &node->keys.log, &named, err);
+    int rc = hark_state_node_with(hark_space_state(space), &node->keys.log, &named, err);
 
     if (rc < 0 && rc != HARK_E_NOT_FOUND)
         return rc;

@@ -244,19 +244,3 @@ int hark_cmd_author_json(struct hark_space *space, const struct hark_row *row, j
         name[0] != '\0' ? hark_out_text(name) : json_null(), "of", author_of_name(row->author_of));
     return *out == NULL ? hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an answer") : 0;
 }
-
-int hark_cmd_named_node(struct hark_space *space, const struct hark_key *log,
-                        struct hark_node_object *out, struct hark_err *err)
-{
-    uint64_t count = 0;
-    int rc = hark_cmd_section_count(space, HARK_SECTION_NODE, &count, err);
-
-    for (uint64_t i = 0; i < count && rc == 0; i++) {
-        rc = hark_state_node(hark_space_state(space), (uint32_t)i, out, err);
-        if (rc == 0 && out->until == HARK_NONE && hark_key_equal(&out->keys.log, log))
-            return 0;
-    }
-    if (rc < 0)
-        return rc;
-    return hark_err_set(err, HARK_E_NOT_FOUND, "that node is not named in this space");
-}

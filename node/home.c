@@ -9,20 +9,6 @@
 
 /* --- moving ------------------------------------------------------------------------ */
 
-static int find_node(struct hark_space *space, const char *name, struct hark_node_object *out,
-                     struct hark_err *err)
-{
-    uint64_t counts[HARK_SECTION_HASHED_];
-    int rc = hark_state_counts(hark_space_state(space), counts, err);
-
-    for (uint32_t i = 0; rc == 0 && i < counts[HARK_SECTION_NODE]; i++) {
-        rc = hark_state_node(hark_space_state(space), i, out, err);
-        if (rc == 0 && out->until == HARK_NONE && strcmp(out->name, name) == 0)
-            return 0;
-    }
-    return rc < 0 ? rc : hark_err_set(err, HARK_E_NOT_FOUND, "no node %s is named here", name);
-}
-
 /* Signs the entry that goes on from the log as it is in the space's state now. */
 static int sign_home(struct hark_node *node, struct hark_space *space,
                      const struct hark_author *steward, const char *name, struct hark_signed *out,
@@ -134,7 +120,7 @@ int hark_home_move(struct hark_node *node, struct hark_space *space, const char 
 
     *here = false;
     if (rc == 0)
-        rc = find_node(space, name, &named, err);
+        rc = hark_state_node_called(hark_space_state(space), name, &named, err);
     if (rc < 0)
         goto out;
     self = hark_key_equal(&named.keys.log, hark_signer_key(node->identity.log));

@@ -471,25 +471,13 @@ void hark_node_close_space(struct hark_node *node, const struct hark_hash *id)
 }
 
 /* Until its network has compared it (net_plan.c). */
-static int hold_if_moved(const struct hark_node *node, struct hark_space *space,
-                         struct hark_err *err)
+static void hold_if_moved(const struct hark_node *node, struct hark_space *space)
 {
-    uint64_t counts[HARK_SECTION_HASHED_];
-    struct hark_node_object named;
-    size_t others = 0;
-    int rc;
+    const uint32_t *numbers;
 
-    if (!node->moved || !hark_node_is_home(node, space))
-        return 0;
-    rc = hark_state_counts(hark_space_state(space), counts, err);
-    for (uint32_t i = 0; rc == 0 && i < counts[HARK_SECTION_NODE]; i++) {
-        rc = hark_state_node(hark_space_state(space), i, &named, err);
-        if (rc == 0 && named.until == HARK_NONE &&
-            !hark_key_equal(&named.keys.log, hark_signer_key(node->identity.log)))
-            others++;
-    }
-    hark_space_hold(space, others > 0);
-    return rc;
+    if (node->moved && hark_node_is_home(node, space) &&
+        hark_state_named(hark_space_state(space), &numbers) > 1)
+        hark_space_hold(space, true);
 }
 
 int hark_node_space(struct hark_node *node, const struct hark_hash *id, struct hark_space **out,
@@ -508,7 +496,9 @@ int hark_node_space(struct hark_node *node, const struct hark_hash *id, struct h
     rc = hark_space_open(&space, node->dir, id, node->read_only, node->pool, err);
     if (rc == 0)
         rc = keep_space(node, space, out, err);
-    return rc < 0 ? rc : hold_if_moved(node, *out, err);
+    if (rc == 0)
+        hold_if_moved(node, *out);
+    return rc;
 }
 
 static int match_space(const struct hark_hash *ids, size_t count, const char *name,
@@ -575,15 +565,6 @@ bool hark_node_is_home(const struct hark_node *node, struct hark_space *space)
 int hark_node_named(const struct hark_node *node, struct hark_space *space,
                     struct hark_node_object *out, struct hark_err *err)
 {
-    struct hark_state *state = hark_space_state(space);
-    uint64_t counts[HARK_SECTION_HASHED_] = {0};
-    int rc = hark_state_counts(state, counts, err);
-
-    for (uint64_t i = 0; i < counts[HARK_SECTION_NODE] && rc == 0; i++) {
-        rc = hark_state_node(state, (uint32_t)i, out, err);
-        if (rc == 0 && out->until == HARK_NONE &&
-            hark_key_equal(&out->keys.log, hark_signer_key(node->identity.log)))
-            return 0;
-    }
-    return rc < 0 ? rc : hark_err_set(err, HARK_E_NOT_FOUND, "this node is not named in the space");
+    return hark_state_node_with(hark_space_state(space), hark_signer_key(node->identity.log), out,
+                                err);
 }

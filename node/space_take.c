@@ -42,9 +42,8 @@ static int expect_first(struct hark_state *state, const struct space_item *first
     return rc;
 }
 
-/* The first node of that name, of all or of those that are named now. */
-static int find_node(struct hark_state *state, const char *name, bool now,
-                     struct hark_node_object *node, bool *found, struct hark_err *err)
+int hark_space_node_called(struct hark_state *state, const char *name,
+                           struct hark_node_object *node, bool *found, struct hark_err *err)
 {
     uint64_t counts[HARK_SECTION_HASHED_];
     int rc = hark_state_counts(state, counts, err);
@@ -52,15 +51,9 @@ static int find_node(struct hark_state *state, const char *name, bool now,
     *found = false;
     for (uint64_t i = 0; rc == 0 && !*found && i < counts[HARK_SECTION_NODE]; i++) {
         rc = hark_state_node(state, (uint32_t)i, node, err);
-        *found = rc == 0 && (!now || node->until == HARK_NONE) && strcmp(node->name, name) == 0;
+        *found = rc == 0 && strcmp(node->name, name) == 0;
     }
     return rc;
-}
-
-int hark_space_node_called(struct hark_state *state, const char *name,
-                           struct hark_node_object *node, bool *found, struct hark_err *err)
-{
-    return find_node(state, name, false, node, found, err);
 }
 
 /* A batch that begins with a `home` entry is the new home's. */
@@ -71,7 +64,6 @@ static int expect_moved(struct hark_state *state, const struct space_item *first
     int number = hark_kinds_find(kinds, "home");
     struct hark_node_object node;
     json_t *json = NULL;
-    bool found = false;
     int rc;
 
     if (number < 0)
@@ -79,14 +71,14 @@ static int expect_moved(struct hark_state *state, const struct space_item *first
     rc = hark_payload_check(hark_kinds_get(kinds, (size_t)number), first->payload, &json, err);
     if (rc < 0)
         return rc;
-    rc = find_node(state, text_of(json, "node"), true, &node, &found, err);
-    if (found) {
+    rc = hark_state_node_called(state, text_of(json, "node"), &node, err);
+    if (rc == 0) {
         hark_origin(head->origin, node.name, hark_state_space(state),
                     (uint64_t)json_integer_value(json_object_get(json, "incarnation")));
         head->log_key = node.keys.log;
     }
     json_decref(json);
-    if (rc == 0 && !found)
+    if (rc == HARK_E_NOT_FOUND)
         rc = hark_err_set(err, HARK_E_BATCH_ORIGIN, "the new home is not a named node");
     return rc;
 }

@@ -191,6 +191,14 @@ HARK_CHECK int hark_state_find_ticket(struct hark_state *state, const struct har
                                       bool *found, uint32_t *number, struct hark_err *err);
 HARK_CHECK int hark_state_node(struct hark_state *state, uint32_t number,
                                struct hark_node_object *out, struct hark_err *err);
+/* The numbers of the nodes now named, at most 64; *numbers is borrowed until the state
+ * changes. */
+size_t hark_state_named(const struct hark_state *state, const uint32_t **numbers);
+/* The node now named so, or with this log key. Error: not-found. */
+HARK_CHECK int hark_state_node_called(struct hark_state *state, const char *name,
+                                      struct hark_node_object *out, struct hark_err *err);
+HARK_CHECK int hark_state_node_with(struct hark_state *state, const struct hark_key *log,
+                                    struct hark_node_object *out, struct hark_err *err);
 HARK_CHECK int hark_state_feed(struct hark_state *state, uint32_t key_number,
                                struct hark_feed_object *out, struct hark_err *err);
 HARK_CHECK int hark_state_counts(struct hark_state *state, uint64_t counts[HARK_SECTION_HASHED_],

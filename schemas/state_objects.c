@@ -365,6 +365,41 @@ int hark_objects_put_feed(struct hark_state *state, uint32_t key_number,
     return put(state, HARK_SECTION_FEED, key_number, &o, err);
 }
 
+size_t hark_state_named(const struct hark_state *state, const uint32_t **numbers)
+{
+    *numbers = state->nodes;
+    return state->node_count;
+}
+
+int hark_state_node_called(struct hark_state *state, const char *name, struct hark_node_object *out,
+                           struct hark_err *err)
+{
+    int rc = HARK_OK;
+
+    for (size_t i = 0; rc == HARK_OK && i < state->node_count; i++) {
+        rc = hark_state_node(state, state->nodes[i], out, err);
+        if (rc == HARK_OK && strcmp(out->name, name) == 0)
+            return HARK_OK;
+    }
+    return rc != HARK_OK ? rc
+                         : hark_err_set(err, HARK_E_NOT_FOUND, "no node %s is named here", name);
+}
+
+int hark_state_node_with(struct hark_state *state, const struct hark_key *log,
+                         struct hark_node_object *out, struct hark_err *err)
+{
+    int rc = HARK_OK;
+
+    for (size_t i = 0; rc == HARK_OK && i < state->node_count; i++) {
+        rc = hark_state_node(state, state->nodes[i], out, err);
+        if (rc == HARK_OK && hark_key_equal(&out->keys.log, log))
+            return HARK_OK;
+    }
+    return rc != HARK_OK
+               ? rc
+               : hark_err_set(err, HARK_E_NOT_FOUND, "that node is not named in this space");
+}
+
 int hark_state_feed(struct hark_state *state, uint32_t key_number, struct hark_feed_object *out,
                     struct hark_err *err)
 {
