@@ -8,6 +8,7 @@
 
 #include "node/files.h"
 #include "node/outbox.h"
+#include "node/sqlite.h"
 
 /* Where the parts of a space lie, here and aside. */
 struct places {
@@ -72,23 +73,6 @@ bool hark_aside_is(const struct hark_node *node, const struct hark_hash *space)
     return is;
 }
 
-/* The index of one place, with SQLite's companions. */
-static int move_index(const char *from, const char *to, struct hark_err *err)
-{
-    static const char *const suffixes[] = {"", "-wal", "-shm"};
-    char a[HARK_PATH_MAX + 8], b[HARK_PATH_MAX + 8];
-
-    for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
-        (void)snprintf(a, sizeof(a), "%s%s", from, suffixes[i]);
-        (void)snprintf(b, sizeof(b), "%s%s", to, suffixes[i]);
-        if (unlink(b) != 0 && errno != ENOENT)
-            return hark_err_errno(err, errno, "%s", b);
-        if (rename(a, b) != 0 && errno != ENOENT)
-            return hark_err_errno(err, errno, "%s", a);
-    }
-    return 0;
-}
-
 static int write_goal(struct hark_node *node, const struct hark_hash *space, const char *path,
                       struct hark_err *err)
 {
@@ -125,7 +109,7 @@ int hark_aside_put(struct hark_node *node, const struct hark_hash *space, bool w
     /* The index first: without it the repository is whole, without its repository
      * an index is nothing. */
     if (rc == 0)
-        rc = move_index(p->index, p->old_index, err);
+        rc = hark_sqlite_move(p->index, p->old_index, err);
     if (rc == 0 && rename(p->repo, p->old_repo) != 0)
         rc = hark_err_errno(err, errno, "%s", p->repo);
     if (rc == 0)
@@ -144,7 +128,7 @@ int hark_aside_back(struct hark_node *node, const struct hark_hash *space, struc
     if (rc == 0)
         rc = hark_tree_remove(p->repo, err);
     if (rc == 0)
-        rc = move_index(p->old_index, p->index, err);
+        rc = hark_sqlite_move(p->old_index, p->index, err);
     if (rc == 0 && rename(p->old_repo, p->repo) != 0)
         rc = hark_err_errno(err, errno, "%s", p->old_repo);
     free(p);
@@ -290,15 +274,8 @@ static int forget_copy(const struct places *p, bool readable, struct hark_err *e
         rc = hark_err_errno(err, errno, "%s", p->old_repo);
     if (rc == 0 && unlink(p->goal) != 0 && errno != ENOENT)
         rc = hark_err_errno(err, errno, "%s", p->goal);
-    /* The index holds words, too. */
-    for (unsigned i = 0; rc == 0 && i < 3; i++) {
-        static const char *const suffixes[] = {"", "-wal", "-shm"};
-        char path[HARK_PATH_MAX + 8];
-
-        (void)snprintf(path, sizeof(path), "%s%s", p->old_index, suffixes[i]);
-        if (unlink(path) != 0 && errno != ENOENT)
-            rc = hark_err_errno(err, errno, "%s", path);
-    }
+    if (rc == 0) /* which holds words, too */
+        rc = hark_sqlite_remove(p->old_index, err);
     return rc;
 }
 

@@ -190,27 +190,33 @@ static int count_recent(void *arg, const struct hark_row *row, struct hark_err *
     return 0;
 }
 
-/* Counted in the log itself, so that a restart forgets nothing. */
+int hark_author_recent(struct hark_space *space, const struct hark_key *key, uint64_t max,
+                       uint64_t *count, struct hark_err *err)
+{
+    uint64_t now = hark_now_ms();
+    struct hark_log_query query = {
+        .author = key, .after = HARK_NONE, .re = HARK_NONE, .backwards = true, .limit = max};
+    struct rate rate = {.since_ms = now > RATE_WINDOW_MS ? now - RATE_WINDOW_MS : 0};
+    int rc = hark_index_log(hark_space_index(space), &query, count_recent, &rate, err);
+
+    *count = rate.count;
+    return rc;
+}
+
 int hark_author_rate(const struct hark_node *node, struct hark_space *space,
                      const struct hark_author *author, struct hark_err *err)
 {
-    uint64_t limit = node->config->accept_per_minute, now = hark_now_ms();
-    struct hark_log_query query = {.author = hark_signer_key(author->sign),
-                                   .after = HARK_NONE,
-                                   .re = HARK_NONE,
-                                   .backwards = true,
-                                   .limit = limit};
-    struct rate rate = {.since_ms = now > RATE_WINDOW_MS ? now - RATE_WINDOW_MS : 0};
+    uint64_t limit = node->config->accept_per_minute, count = 0;
     int rc;
 
     /* Elsewhere it is asked by the node that takes the entry in. */
     if (!hark_node_is_home(node, space))
         return 0;
-    rc = hark_index_log(hark_space_index(space), &query, count_recent, &rate, err);
-    if (rc < 0 || limit == 0 || rate.count < limit)
+    rc = hark_author_recent(space, hark_signer_key(author->sign), limit, &count, err);
+    if (rc < 0 || limit == 0 || count < limit)
         return rc;
     rc = hark_err_set(err, HARK_E_ACCEPT_RATE, "%llu entries of this key within a minute",
-                      (unsigned long long)rate.count);
+                      (unsigned long long)count);
     hark_err_hint(err, "wait a minute; accept_per_minute in hark.yaml sets how many are taken");
     return rc;
 }

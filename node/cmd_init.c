@@ -6,8 +6,7 @@
 #include "node/cmd_internal.h"
 #include "node/files.h"
 
-#define ACCEPT_PER_MINUTE 120
-#define PASSPHRASE_MAX    1024u
+#define PASSPHRASE_MAX 1024u
 /* Of the first entry's fields, and of the owner's name as a member. */
 #define TITLE_MAX    200u
 #define QUESTION_MAX 1000u
@@ -139,7 +138,7 @@ static int check_config(const struct hark_config *config, struct hark_err *err)
 static int make_node(const struct init *init, struct hark_err *err)
 {
     struct hark_buf passphrase = hark_buf_init_secret(PASSPHRASE_MAX);
-    struct hark_config config = {.accept_per_minute = ACCEPT_PER_MINUTE};
+    struct hark_config config = {.accept_per_minute = HARK_ACCEPT_PER_MINUTE};
     int rc = 0;
 
     (void)snprintf(config.name, sizeof(config.name), "%s", init->name);

@@ -12,11 +12,10 @@
 
 #include "node/files.h"
 
-#define LABEL_TRIES     8
-#define TIMEOUT_S       30u
-#define TIMEOUT_MAX_S   86400u
-#define ANSWERS_MAX     (16u * 1024u)
-#define ACCEPT_A_MINUTE 120u
+#define LABEL_TRIES   8
+#define TIMEOUT_S     30u
+#define TIMEOUT_MAX_S 86400u
+#define ANSWERS_MAX   (16u * 1024u)
 
 /* --- the ticket and what the joiner says ------------------------------------------- */
 
@@ -354,7 +353,7 @@ static int make_node(struct hark_cmd *cmd, struct hark_err *err)
     if (config == NULL)
         return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a configuration");
     memcpy(config->name, "member", 7);
-    config->accept_per_minute = ACCEPT_A_MINUTE;
+    config->accept_per_minute = HARK_ACCEPT_PER_MINUTE;
     rc = hark_node_init(cmd->globals.dir, config, (struct hark_span){0}, err);
     hark_config_free(config);
     if (rc == 0)

@@ -26,7 +26,7 @@ struct recover {
 /* A new one around the keys that were kept. Its name is learnt from the space. */
 static int make_directory(struct hark_cmd *cmd, const struct recover *r, struct hark_err *err)
 {
-    struct hark_config config = {.accept_per_minute = 120, .name = "recovering"};
+    struct hark_config config = {.accept_per_minute = HARK_ACCEPT_PER_MINUTE, .name = "recovering"};
     char keys[HARK_PATH_MAX], secret[HARK_PATH_MAX];
     int rc = hark_cmd_path(cmd, r->keys, keys, err);
 

@@ -71,26 +71,6 @@ static int write_all(int fd, struct hark_span bytes, const char *path, struct ha
     return 0;
 }
 
-/* The directory's entry is durable only when the directory is synced. */
-static int sync_parent(const char *path, struct hark_err *err)
-{
-    char dir[HARK_PATH_MAX];
-    const char *slash = strrchr(path, '/');
-    int n = slash == NULL ? snprintf(dir, sizeof(dir), ".")
-                          : snprintf(dir, sizeof(dir), "%.*s", (int)(slash - path), path);
-    int fd, rc = 0;
-
-    if (n < 0 || (size_t)n >= sizeof(dir))
-        return hark_err_set(err, HARK_E_USAGE, "the path %s is too long", path);
-    fd = open(dir[0] != '\0' ? dir : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return hark_err_errno(err, errno, "%s", dir);
-    if (fsync(fd) != 0)
-        rc = hark_err_errno(err, errno, "syncing %s", dir);
-    (void)close(fd);
-    return rc;
-}
-
 int hark_file_write(const char *path, struct hark_span bytes, mode_t mode, struct hark_err *err)
 {
     char temporary[HARK_PATH_MAX];
@@ -111,7 +91,7 @@ int hark_file_write(const char *path, struct hark_span bytes, mode_t mode, struc
         (void)unlink(temporary);
         return rc;
     }
-    return sync_parent(path, err);
+    return hark_parent_sync(path, err);
 }
 
 int hark_dir_make(const char *path, struct hark_err *err)
@@ -143,7 +123,19 @@ int hark_dir_sync(const char *path, struct hark_err *err)
     if (fd < 0)
         return hark_err_errno(err, errno, "%s", path);
     if (fsync(fd) != 0)
-        rc = hark_err_errno(err, errno, "%s", path);
+        rc = hark_err_errno(err, errno, "syncing %s", path);
     (void)close(fd);
     return rc;
+}
+
+int hark_parent_sync(const char *path, struct hark_err *err)
+{
+    char dir[HARK_PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    int n = slash == NULL ? snprintf(dir, sizeof(dir), ".")
+                          : snprintf(dir, sizeof(dir), "%.*s/", (int)(slash - path), path);
+
+    if (n < 0 || (size_t)n >= sizeof(dir))
+        return hark_err_set(err, HARK_E_USAGE, "the path %s is too long", path);
+    return hark_dir_sync(dir, err);
 }

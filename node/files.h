@@ -24,6 +24,8 @@ HARK_CHECK int hark_dir_make(const char *path, struct hark_err *err);
 HARK_CHECK int hark_tree_remove(const char *path, struct hark_err *err);
 /* Makes what was renamed or removed in a directory durable. Error: io. */
 HARK_CHECK int hark_dir_sync(const char *path, struct hark_err *err);
+/* The same of the directory in which `path` stands. Errors: io, usage (too long). */
+HARK_CHECK int hark_parent_sync(const char *path, struct hark_err *err);
 /* "<dir>/<name>" into out (HARK_PATH_MAX bytes). Error: usage (too long). */
 HARK_CHECK int hark_path_join(char *out, const char *dir, const char *name, struct hark_err *err);
 

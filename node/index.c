@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "node/index_internal.h"
+#include "node/sqlite.h"
 
 #define APPLICATION_ID 0x4861726b /* "Hark" */
 #define BUSY_MS        10000
@@ -78,39 +79,7 @@ static const char schema[] =
 
 int hark_index_fail(struct hark_index *index, int result, struct hark_err *err)
 {
-    int code = HARK_E_IO;
-
-    switch (result & 0xff) {
-    case SQLITE_FULL:
-        code = HARK_E_DISK_FULL;
-        break;
-    case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-        code = HARK_E_BUSY;
-        break;
-    case SQLITE_NOMEM:
-        code = HARK_E_NO_MEMORY;
-        break;
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-    case SQLITE_FORMAT:
-    case SQLITE_MISMATCH:
-    case SQLITE_CONSTRAINT:
-    case SQLITE_ERROR: /* a table that is not there, a statement that does not fit */
-        code = HARK_E_DAMAGED;
-        break;
-    case SQLITE_IOERR:
-        if (sqlite3_system_errno(index->db) == ENOSPC || sqlite3_system_errno(index->db) == EDQUOT)
-            code = HARK_E_DISK_FULL;
-        break;
-    case SQLITE_MISUSE:
-    case SQLITE_RANGE:
-        code = HARK_E_INTERNAL;
-        break;
-    default:
-        break;
-    }
-    return hark_err_set(err, code, "index %s: %s", index->path, sqlite3_errmsg(index->db));
+    return hark_sqlite_fail(index->db, result, "index", index->path, err);
 }
 
 /* Statements are found by their literal's address; a literal that the compiler

@@ -129,12 +129,6 @@ static int io_send(void *arg, const struct hark_key *peer, uint64_t via,
     return hark_edge_send(net->edge, peer, via, message, err);
 }
 
-static int compare_access(const void *a, const void *b)
-{
-    return memcmp(((const struct net_access *)a)->curve.bytes,
-                  ((const struct net_access *)b)->curve.bytes, HARK_KEY_SIZE);
-}
-
 /* The first row of a key, or NULL; rows of one key lie together. Under the lock. */
 static const struct net_access *find_access(const struct hark_net *net,
                                             const struct hark_key *curve)
@@ -143,7 +137,7 @@ static const struct net_access *find_access(const struct hark_net *net,
     const struct net_access *at =
         net->access_count == 0
             ? NULL
-            : bsearch(&key, net->access, net->access_count, sizeof(key), compare_access);
+            : bsearch(&key, net->access, net->access_count, sizeof(key), hark_net_compare_access);
 
     while (at != NULL && at > net->access && hark_key_equal(&at[-1].curve, curve))
         at--;
@@ -249,20 +243,26 @@ static int io_load(void *arg, const struct hark_log_ref *log, uint64_t from, siz
     return rc;
 }
 
-static int io_append(void *arg, const struct hark_log_ref *log, const struct hark_key *peer,
-                     struct hark_buf *load, unsigned batches, uint64_t token, struct hark_err *err)
+/* Pushes an event that carries *load, which is empty then. */
+static int hand_over(struct hark_net *net, struct hark_net_event *event, struct hark_buf *load,
+                     struct hark_err *err)
 {
-    struct hark_net_event event = {.type = HARK_NET_APPEND,
-                                   .log = *log,
-                                   .peer = *peer,
-                                   .token = token,
-                                   .load = *load,
-                                   .batches = batches};
-    int rc = hark_net_push(arg, &event, err);
+    int rc;
 
+    event->load = *load;
+    rc = hark_net_push(net, event, err);
     if (rc == 0)
         *load = hark_buf_init(load->max);
     return rc;
+}
+
+static int io_append(void *arg, const struct hark_log_ref *log, const struct hark_key *peer,
+                     struct hark_buf *load, unsigned batches, uint64_t token, struct hark_err *err)
+{
+    struct hark_net_event event = {
+        .type = HARK_NET_APPEND, .log = *log, .peer = *peer, .token = token, .batches = batches};
+
+    return hand_over(arg, &event, load, err);
 }
 
 /* --- handing in, joining --------------------------------------------------------------- */
@@ -272,13 +272,8 @@ static int io_submit(void *arg, const struct hark_key *peer, const struct hark_h
 {
     struct hark_net_event event = {
         .type = HARK_NET_SUBMIT, .log = {.space = *space}, .peer = *peer, .token = token};
-    int rc;
 
-    event.load = *body;
-    rc = hark_net_push(arg, &event, err);
-    if (rc == 0)
-        *body = hark_buf_init(body->max);
-    return rc;
+    return hand_over(arg, &event, body, err);
 }
 
 static void io_accepted(void *arg, const struct hark_key *peer, const struct hark_hash *space,
@@ -312,13 +307,8 @@ static int io_join(void *arg, const struct hark_key *peer, const struct hark_has
 {
     struct hark_net_event event = {
         .type = HARK_NET_JOIN, .log = {.space = *space}, .peer = *peer, .token = token};
-    int rc;
 
-    event.load = *sealed;
-    rc = hark_net_push(arg, &event, err);
-    if (rc == 0)
-        *sealed = hark_buf_init(sealed->max);
-    return rc;
+    return hand_over(arg, &event, sealed, err);
 }
 
 static void io_answered(void *arg, const struct hark_key *peer, uint8_t type,

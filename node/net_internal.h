@@ -21,6 +21,8 @@ struct net_access {
     struct hark_hash space;
     bool ticket;
 };
+/* For qsort and bsearch: by key. */
+int hark_net_compare_access(const void *a, const void *b);
 
 /* A peer as the network thread is to treat it. */
 struct net_link {

@@ -169,7 +169,7 @@ static int note_space(struct hark_net *net, const struct hark_node *node, struct
     return rc;
 }
 
-static int compare_access(const void *a, const void *b)
+int hark_net_compare_access(const void *a, const void *b)
 {
     return memcmp(((const struct net_access *)a)->curve.bytes,
                   ((const struct net_access *)b)->curve.bytes, HARK_KEY_SIZE);
@@ -199,7 +199,7 @@ static int tell_access(struct hark_net *net, const struct hark_node *node, struc
         all[at] = (struct net_access){.curve = config->peers[i].curve, .ticket = true};
         at += config->peers[i].paused ? 0 : 1;
     }
-    qsort(all, at, sizeof(*all), compare_access);
+    qsort(all, at, sizeof(*all), hark_net_compare_access);
     pthread_mutex_lock(&net->lock);
     old = net->access;
     net->access = all;

@@ -12,7 +12,6 @@
 
 #define RELAY_PATIENCE_MS 15000u
 #define RETRY_MS          5000u
-#define RATE_WINDOW_MS    UINT64_C(60000)
 
 /* The name by which this node is named in the space; false: it is not. */
 static bool own_name(const struct hark_node *node, const struct net_space *notes, const char **name)
@@ -218,24 +217,12 @@ struct rates {
     struct key_rate keys[HARK_SUBMIT_MAX];
 };
 
-static int count_recent(void *arg, const struct hark_row *row, struct hark_err *err)
-{
-    struct key_rate *rate = arg;
-
-    (void)row;
-    (void)err;
-    rate->count++;
-    return 0;
-}
-
 /* PROTOCOL.md 6.4, counted in the log, then along the way. */
 static int rate_of(const struct hark_node *node, struct hark_space *space, struct hark_span object,
                    struct rates *rates, struct hark_err *err)
 {
-    struct hark_log_query query = {.after = HARK_NONE, .re = HARK_NONE, .backwards = true};
     struct hark_entry *entry = calloc(1, sizeof(*entry));
     struct key_rate *rate = NULL;
-    uint64_t now = hark_now_ms();
     int rc = entry == NULL ? hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an entry")
                            : hark_entry_parse(entry, object, err);
 
@@ -244,10 +231,8 @@ static int rate_of(const struct hark_node *node, struct hark_space *space, struc
     if (rc == 0 && rate == NULL) {
         rate = &rates->keys[rates->used++];
         *rate = (struct key_rate){.key = entry->author};
-        query.author = &rate->key;
-        query.limit = node->config->accept_per_minute;
-        query.since_ms = now > RATE_WINDOW_MS ? now - RATE_WINDOW_MS : 0;
-        rc = hark_index_log(hark_space_index(space), &query, count_recent, rate, err);
+        rc = hark_author_recent(space, &rate->key, node->config->accept_per_minute, &rate->count,
+                                err);
     }
     free(entry);
     if (rc == 0 && node->config->accept_per_minute > 0 &&

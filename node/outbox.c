@@ -21,7 +21,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "node/files.h"
 #include "node/index.h"
+#include "node/sqlite.h"
 #include "schemas/config.h"
 #include "schemas/payload.h"
 
@@ -52,40 +54,7 @@ struct hark_outbox {
 
 static int fail(struct hark_outbox *outbox, int result, struct hark_err *err)
 {
-    int code = HARK_E_IO;
-
-    switch (result & 0xff) {
-    case SQLITE_FULL:
-        code = HARK_E_DISK_FULL;
-        break;
-    case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-        code = HARK_E_BUSY;
-        break;
-    case SQLITE_NOMEM:
-        code = HARK_E_NO_MEMORY;
-        break;
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-    case SQLITE_FORMAT:
-    case SQLITE_MISMATCH:
-    case SQLITE_CONSTRAINT:
-    case SQLITE_ERROR: /* a table that is not there, a statement that does not fit */
-        code = HARK_E_DAMAGED;
-        break;
-    case SQLITE_IOERR:
-        if (sqlite3_system_errno(outbox->db) == ENOSPC ||
-            sqlite3_system_errno(outbox->db) == EDQUOT)
-            code = HARK_E_DISK_FULL;
-        break;
-    case SQLITE_MISUSE:
-    case SQLITE_RANGE:
-        code = HARK_E_INTERNAL;
-        break;
-    default:
-        break;
-    }
-    return hark_err_set(err, code, "outbox %s: %s", outbox->path, sqlite3_errmsg(outbox->db));
+    return hark_sqlite_fail(outbox->db, result, "outbox", outbox->path, err);
 }
 
 static int exec(struct hark_outbox *outbox, const char *sql, struct hark_err *err)
@@ -229,26 +198,6 @@ static const char *code_name(int code)
 
 /* --- opening ----------------------------------------------------------------- */
 
-/* The directory's entry is durable only when the directory is synced. */
-static int sync_parent(const char *path, struct hark_err *err)
-{
-    char dir[HARK_PATH_MAX];
-    const char *slash = strrchr(path, '/');
-    int n = slash == NULL ? snprintf(dir, sizeof(dir), ".")
-                          : snprintf(dir, sizeof(dir), "%.*s/", (int)(slash - path), path);
-    int fd, rc = 0;
-
-    if (n < 0 || (size_t)n >= sizeof(dir))
-        return hark_err_set(err, HARK_E_USAGE, "the path %s is too long", path);
-    fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return hark_err_errno(err, errno, "%s", dir);
-    if (fsync(fd) != 0)
-        rc = hark_err_errno(err, errno, "syncing %s", dir);
-    (void)close(fd);
-    return rc;
-}
-
 /* Made here, not by SQLite, so that nobody else may read what people wrote. An
  * existing one is left alone: closing a descriptor of it would drop the locks of
  * other connections in this process. */
@@ -266,7 +215,7 @@ static int touch(const char *path, struct hark_err *err)
         return errno == EEXIST ? 0 : hark_err_errno(err, errno, "outbox %s", path);
     if (close(fd) != 0)
         return hark_err_errno(err, errno, "outbox %s", path);
-    return sync_parent(path, err);
+    return hark_parent_sync(path, err);
 }
 
 static int make_schema(struct hark_outbox *outbox, struct hark_err *err)

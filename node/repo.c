@@ -10,6 +10,7 @@
  * Cut off anywhere before 3 is done the log stands at the old batch, and what
  * lies around is garbage that nothing points to.
  */
+#include "node/files.h"
 #include "repo_internal.h"
 
 #include <errno.h>
@@ -259,25 +260,6 @@ static int fill_new(const char *path, struct hark_err *err)
     return rc != 0 ? rc : hark_repo_sync_tree(path, err);
 }
 
-/* A new name in a folder is durable when the folder is synced. */
-static int sync_parent(const char *path, struct hark_err *err)
-{
-    char parent[PATH_SIZE_MAX + 8];
-    const char *slash = strrchr(path, '/');
-    if (slash == NULL) {
-        snprintf(parent, sizeof(parent), ".");
-    } else {
-        snprintf(parent, sizeof(parent), "%.*s", slash == path ? 1 : (int)(slash - path), path);
-    }
-    int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) {
-        return hark_err_errno(err, errno, "%s", parent);
-    }
-    int rc = hark_repo_sync_fd(fd, parent, err);
-    close(fd);
-    return rc;
-}
-
 int hark_repo_create(struct hark_repo **out, const char *path, struct hark_err *err)
 {
     *out = NULL;
@@ -309,7 +291,7 @@ int hark_repo_create(struct hark_repo **out, const char *path, struct hark_err *
         (void)left; /* goes when it is tried again */
         return rc;
     }
-    rc = sync_parent(path, err);
+    rc = hark_parent_sync(path, err);
     return rc != 0 ? rc : hark_repo_open(out, path, err);
 }
 
@@ -462,7 +444,7 @@ static int make_ref_dir(struct hark_repo *repo, const char *ref, struct hark_err
     }
     char path[PATH_SIZE_MAX + HARK_REF_MAX];
     snprintf(path, sizeof(path), "%s/%s", repo->path, dir);
-    return sync_parent(path, err);
+    return hark_parent_sync(path, err);
 }
 
 int hark_repo_ref_move(struct hark_repo *repo, const char *ref, const struct hark_git_id *old,

@@ -13,6 +13,7 @@
 
 #include "node/outbox.h"
 #include "node/space_flight.h"
+#include "node/sqlite.h"
 
 #define REFRESHES_A_REPO 32u
 
@@ -104,26 +105,13 @@ int hark_space_refresh(struct hark_space *space, struct hark_err *err)
     return rc;
 }
 
-static int unlink_index(const struct hark_space *space, struct hark_err *err)
-{
-    static const char *const suffixes[] = {"", "-wal", "-shm"};
-    char path[HARK_PATH_MAX + 8];
-
-    for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
-        (void)snprintf(path, sizeof(path), "%s%s", space->index_path, suffixes[i]);
-        if (unlink(path) != 0 && errno != ENOENT)
-            return hark_err_errno(err, errno, "%s", path);
-    }
-    return 0;
-}
-
 int hark_space_reindex(struct hark_space *space, struct hark_err *err)
 {
     int rc;
 
     hark_space_rollback(space);
     hark_space_close_index(space);
-    rc = unlink_index(space, err);
+    rc = hark_sqlite_remove(space->index_path, err);
     if (rc < 0)
         return rc;
     rc = hark_space_open_index(space, err);

@@ -10,9 +10,8 @@
 
 #include "schemas/yamltree.h"
 
-#define ACCEPT_PER_MINUTE_DEFAULT 120u
-#define ACCEPT_PER_MINUTE_MAX     100000
-#define TCP                       "tcp://"
+#define ACCEPT_PER_MINUTE_MAX 100000
+#define TCP                   "tcp://"
 
 /* ---- Values --------------------------------------------------------------- */
 
@@ -265,7 +264,7 @@ static int read_config(const struct hark_yaml *yaml, struct hark_config *config,
         "name", "listen", "advertise", "peers", "accept_per_minute", "passphrase_file", NULL};
     const struct hark_yaml_node *node = NULL;
     const char *text = "";
-    int64_t rate = ACCEPT_PER_MINUTE_DEFAULT;
+    int64_t rate = HARK_ACCEPT_PER_MINUTE;
     int rc = hark_yaml_map(yaml, yaml->root, keys, err);
     if (rc == 0)
         rc = read_name(yaml, yaml->root, config->name, err);

@@ -26,6 +26,8 @@
 #define HARK_CONFIG_PEERS_MAX 256u
 #define HARK_PATH_MAX         4096u
 #define HARK_LABEL_MAX        64u
+/* Entries of one key that are taken a minute, where a configuration says nothing. */
+#define HARK_ACCEPT_PER_MINUTE 120u
 
 struct hark_config_peer {
     char name[HARK_NODE_NAME_MAX + 1];
