@@ -242,11 +242,6 @@ static int rate_of(const struct hark_node *node, struct hark_space *space, struc
     return rc;
 }
 
-static bool is_refusal(int code)
-{
-    return hark_err_exit(code) == 3 || code == HARK_E_ACCEPT_RATE;
-}
-
 /* Adds each to the open batch. An error that is no refusal has undone the batch. */
 static int log_each(struct hark_node *node, struct hark_space *space,
                     const struct hark_submitted *entries, size_t count, struct hark_accepted *items,
@@ -274,7 +269,7 @@ static int log_each(struct hark_node *node, struct hark_space *space,
             items[i].status = HARK_ACCEPTED_LOGGED;
             items[i].position = logged.position;
             items[i].accepted_ms = offer.now_ms;
-        } else if (is_refusal(rc)) {
+        } else if (hark_space_is_refusal(rc) || rc == HARK_E_ACCEPT_RATE) {
             refuse(&items[i], rc, refusal.message);
             rc = 0;
         } else if (err != NULL) {

@@ -70,6 +70,9 @@ struct hark_offer {
 HARK_CHECK int hark_space_add(struct hark_space *space, const struct hark_offer *offer,
                               const struct hark_signer *log_key, struct hark_logged *out,
                               struct hark_err *err);
+/* Of hark_space_add's errors: is this a refusal of the entry, after which the batch goes
+ * on, rather than trouble with the store, which has undone it? */
+bool hark_space_is_refusal(int code);
 /* Durable when it returns 0. Nothing added: nothing happens. */
 HARK_CHECK int hark_space_commit(struct hark_space *space, const struct hark_signer *log_key,
                                  uint64_t now_ms, struct hark_err *err);

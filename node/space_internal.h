@@ -112,9 +112,6 @@ HARK_CHECK int hark_space_item_apply(struct hark_state *state, struct space_item
  * would be void or invalid (PROTOCOL.md 6.4)? Its arrival must be set. */
 HARK_CHECK int hark_space_item_acceptable(struct hark_state *state, const struct space_item *item,
                                           struct hark_err *err);
-/* Is this a refusal of the entry (a batch goes on) rather than trouble with the
- * store (it cannot)? */
-bool hark_space_is_refusal(int code);
 
 /* Adds an applied item to the index. */
 HARK_CHECK int hark_space_item_index(struct hark_space *space, const struct space_item *item,
