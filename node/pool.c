@@ -6,6 +6,7 @@
 #include "node/pool.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -77,6 +78,7 @@ int hark_pool_new(struct hark_pool **out, unsigned threads, struct hark_err *err
 {
     struct hark_pool *pool = calloc(1, sizeof(*pool));
     pthread_attr_t attr;
+    sigset_t all, before;
 
     *out = NULL;
     if (pool == NULL)
@@ -91,12 +93,17 @@ int hark_pool_new(struct hark_pool **out, unsigned threads, struct hark_err *err
     atomic_init(&pool->next, 0);
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, POOL_STACK);
+    /* A worker takes no signals: one that a daemon waits for would else end the
+     * process by way of a thread that knows nothing of it. */
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
     /* Fewer threads than asked for is slower, not wrong. */
     for (unsigned i = 0; i + 1 < threads; i++) {
         if (pthread_create(&pool->threads[pool->thread_count], &attr, worker, pool) != 0)
             break;
         pool->thread_count++;
     }
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attr);
     *out = pool;
     return 0;
