@@ -253,6 +253,8 @@ static bool afford(struct hark_core *core, struct hark_peer *peer,
         uint16_t cursors = 0;
         (void)hark_take_u16(&body, &cursors);
         peer->cost += hark_core_ask_cost(cursors);
+    } else if (message->type == HARK_MESSAGE_AGAIN) {
+        peer->cost += hark_core_ask_cost(peer->credit_count);
     } else if (message->id == 0 || !(hark_follow_awaits(peer, message->id) ||
                                      hark_submit_awaits(core, peer, message->id) ||
                                      hark_join_awaits(core, peer, message->id))) {
@@ -349,6 +351,12 @@ static void dispatch(struct hark_core *core, struct hark_peer *peer, uint64_t vi
     case HARK_MESSAGE_SHOWN:
     case HARK_MESSAGE_JOINED:
         hark_join_answer(core, peer, via, message);
+        break;
+    case HARK_MESSAGE_AGAIN:
+        hark_again_serve(core, peer, via, message);
+        break;
+    case HARK_MESSAGE_STILL:
+        hark_again_still(core, peer, via, message);
         break;
     default: /* hark_message_decode lets no other through */
         on_error(core, peer, message);
@@ -520,6 +528,7 @@ void hark_core_ask_now(struct hark_core *core)
         peer->retry_ms = now;
         for (size_t k = 0; k < peer->follow_count; k++) {
             peer->follows[k].again = true;
+            peer->follows[k].level = false; /* each is to be reported soon */
             if (peer->follows[k].phase == HARK_PHASE_IDLE) {
                 peer->follows[k].due_ms = now;
             }

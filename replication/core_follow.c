@@ -45,6 +45,7 @@ void hark_follow_idle(struct hark_follow *follow, uint64_t due_ms)
 {
     hark_buf_free(&follow->load);
     follow->phase = HARK_PHASE_IDLE;
+    follow->level = false;
     follow->due_ms = due_ms;
     follow->id = 0;
 }
@@ -161,7 +162,7 @@ void hark_follow_unsent(struct hark_core *core, struct hark_peer *peer)
     retry_later(core, peer, UNSENT_LAST_MS);
 }
 
-static void end_ask(struct hark_peer *peer, uint64_t due_ms)
+void hark_follow_end_ask(struct hark_peer *peer, uint64_t due_ms)
 {
     peer->ask_id = 0;
     for (size_t i = 0; i < peer->follow_count; i++) {
@@ -214,7 +215,7 @@ static void expire(struct hark_core *core, struct hark_peer *peer)
         }
     }
     if (peer->ask_id != 0 && now - peer->ask_ms >= answer_ms(peer)) {
-        end_ask(peer, now);
+        hark_follow_end_ask(peer, now);
         unanswered(core, peer, peer->ask_ms);
     }
     expire_fetches(core, peer, now);
@@ -264,7 +265,7 @@ void hark_follow_heard(struct hark_core *core, struct hark_peer *peer)
     if (!peer->live) {
         /* It is there (again): what was asked into the void is asked anew. */
         if (peer->failures > 0 && peer->ask_id != 0) {
-            end_ask(peer, peer->heard_ms);
+            hark_follow_end_ask(peer, peer->heard_ms);
         }
         peer->live = true;
         peer->failures = 0;
@@ -314,6 +315,10 @@ static size_t collect(struct hark_core *core, struct hark_peer *peer, struct har
         if (!is_due(follow, until)) {
             continue;
         }
+        if (hark_again_covers(core, peer, follow)) {
+            follow->due_ms = hark_core_now(core) + HARK_CORE_WINDOW;
+            continue;
+        }
         if (hark_core_cursor(core, &follow->log, &follow->asked) != 0) {
             /* Our own log cannot be read now; the others need not wait for it. */
             follow->due_ms = hark_core_now(core) + HARK_CORE_SLOWLY;
@@ -327,6 +332,26 @@ static size_t collect(struct hark_core *core, struct hark_peer *peer, struct har
     return n;
 }
 
+static void begin_ask(struct hark_core *core, struct hark_peer *peer, size_t count)
+{
+    peer->ask_id = hark_core_next_id(core);
+    peer->ask_ms = hark_core_now(core);
+    peer->ask_count = count;
+    peer->ask_again = false;
+}
+
+/* No place in an ask is any of theirs: a tell does not answer it. */
+void hark_follow_asked(struct hark_core *core, struct hark_peer *peer)
+{
+    begin_ask(core, peer, 0);
+    peer->ask_again = true;
+    for (size_t i = 0; i < peer->follow_count; i++) {
+        peer->follows[i].phase = HARK_PHASE_ASKED;
+        peer->follows[i].again = false;
+        peer->follows[i].asked_at = 0;
+    }
+}
+
 static void send_ask(struct hark_core *core, struct hark_peer *peer)
 {
     struct hark_cursor *cursors = NULL;
@@ -336,13 +361,11 @@ static void send_ask(struct hark_core *core, struct hark_peer *peer)
     if (n == 0) {
         goto out;
     }
-    peer->ask_id = hark_core_next_id(core);
-    peer->ask_ms = now;
-    peer->ask_count = n;
+    begin_ask(core, peer, n);
     if (hark_ask_encode(&body, cursors, n, NULL) != 0 ||
         hark_core_send(core, peer, HARK_VIA_ANY, HARK_MESSAGE_ASK, peer->ask_id,
                        hark_buf_span(&body), hark_span(NULL, 0)) != 0) {
-        end_ask(peer, now);
+        hark_follow_end_ask(peer, now);
         hark_follow_unsent(core, peer);
     }
 out:
@@ -374,7 +397,9 @@ static void contact(struct hark_core *core, struct hark_peer *peer)
     }
     if (now >= peer->retry_ms && peer->ask_id == 0 && any_due(peer, now) &&
         hark_core_may_send(core, peer, hark_core_ask_cost(peer->follow_count))) {
-        send_ask(core, peer);
+        if (!hark_again_send(core, peer)) {
+            send_ask(core, peer);
+        }
     }
 }
 
@@ -402,6 +427,30 @@ static void told_more(struct hark_core *core, struct hark_peer *peer, struct har
     follow->due_ms = hark_core_now(core);
 }
 
+static void told_same(struct hark_core *core, struct hark_peer *peer, struct hark_follow *follow)
+{
+    uint64_t now = hark_core_now(core);
+    follow->code = 0;
+    follow->failures = 0;
+    follow->behind_ms = 0;
+    follow->behinds = 0;
+    hark_follow_idle(follow, follow->again ? now : now + HARK_CORE_ASK_EVERY);
+    follow->level = !follow->again;
+    follow->level_ms = now;
+    report(core, peer, follow, &follow->asked, true, 0);
+}
+
+void hark_follow_all_same(struct hark_core *core, struct hark_peer *peer)
+{
+    peer->ask_id = 0;
+    for (size_t i = 0; i < peer->follow_count; i++) {
+        /* One that came into the list meanwhile is asked on its own. */
+        if (peer->follows[i].phase == HARK_PHASE_ASKED) {
+            told_same(core, peer, &peer->follows[i]);
+        }
+    }
+}
+
 static void told(struct hark_core *core, struct hark_peer *peer, struct hark_follow *follow,
                  const struct hark_told *said)
 {
@@ -410,12 +459,7 @@ static void told(struct hark_core *core, struct hark_peer *peer, struct hark_fol
     follow->denials = said->status == HARK_TELL_REFUSED ? follow->denials : 0;
     switch (said->status) {
     case HARK_TELL_SAME:
-        follow->code = 0;
-        follow->failures = 0;
-        follow->behind_ms = 0;
-        follow->behinds = 0;
-        hark_follow_idle(follow, follow->again ? now : now + HARK_CORE_ASK_EVERY);
-        report(core, peer, follow, &follow->asked, true, 0);
+        told_same(core, peer, follow);
         break;
     case HARK_TELL_MORE:
         told_more(core, peer, follow);
@@ -478,7 +522,7 @@ static struct hark_follow **by_place(struct hark_peer *peer)
 static bool tell_fits(const struct hark_peer *peer, struct hark_follow *const *asked,
                       const struct hark_told *said, size_t count)
 {
-    bool fits = count == peer->ask_count;
+    bool fits = !peer->ask_again && count == peer->ask_count;
     for (size_t i = 0; fits && i < count; i++) {
         fits = asked[i] == NULL || told_fits(asked[i], &said[i]);
     }
@@ -506,7 +550,7 @@ void hark_follow_tell(struct hark_core *core, struct hark_peer *peer, uint64_t v
         goto out;
     }
     if (rc != 0) {
-        end_ask(peer, hark_core_now(core));
+        hark_follow_end_ask(peer, hark_core_now(core));
         retry_later(core, peer, HARK_CORE_BACKOFF_LAST);
         goto out;
     }
@@ -814,6 +858,7 @@ void hark_follow_news(struct hark_core *core, struct hark_peer *peer, uint64_t v
         follow->due_ms = hark_core_now(core);
     }
     follow->again = true;
+    follow->level = false;
 }
 
 void hark_follow_error(struct hark_core *core, struct hark_peer *peer, uint64_t id, int code,
@@ -835,7 +880,7 @@ void hark_follow_error(struct hark_core *core, struct hark_peer *peer, uint64_t 
         report_code(core, peer, follow, code);
     } else if (id != 0 && id == peer->ask_id) {
         hark_follow_heard(core, peer);
-        end_ask(peer, now + HARK_CORE_SLOWLY);
+        hark_follow_end_ask(peer, now + HARK_CORE_SLOWLY);
     }
 }
 

@@ -1,8 +1,8 @@
 /*
  * Inside the replication core: what its files share. core.c keeps the peers and
  * hands messages out, core_follow.c asks and fetches, core_serve.c answers,
- * core_submit.c hands entries in and takes them, core_join.c asks about joining and
- * is asked.
+ * core_again.c does both for many logs at once, core_submit.c hands entries in and takes them,
+ * core_join.c asks about joining and is asked.
  *
  * A log that is followed from a peer goes through these phases:
  *
@@ -67,6 +67,8 @@ struct hark_follow {
     uint32_t want;
     struct hark_cursor asked, theirs;
     size_t asked_at;      /* ASKED: its place in the ask */
+    bool level;           /* the peer told that it has the same as `asked` */
+    uint64_t level_ms;    /* when, while level */
     struct hark_buf load; /* HELD */
     unsigned batches;
     unsigned failures; /* of append, in a row */
@@ -153,6 +155,8 @@ struct hark_peer {
     uint64_t hello_id, hello_ms; /* id 0: none under way */
     uint64_t ask_id, ask_ms;
     size_t ask_count;
+    bool ask_again;    /* what is asked is an `again` */
+    uint64_t again_ms; /* none before */
     size_t follow_count;
     struct hark_follow *follows;
 
@@ -240,6 +244,25 @@ void hark_follow_appended(struct hark_core *core, struct hark_peer *peer,
 /* Does what is due at this peer. */
 void hark_follow_drive(struct hark_core *core, struct hark_peer *peer);
 uint64_t hark_follow_due(const struct hark_core *core, const struct hark_peer *peer);
+
+/* All that is followed is asked about now, under a new ask_id. */
+void hark_follow_asked(struct hark_core *core, struct hark_peer *peer);
+/* And is told to be the same. */
+void hark_follow_all_same(struct hark_core *core, struct hark_peer *peer);
+/* What was asked is asked again at `due_ms`. */
+void hark_follow_end_ask(struct hark_peer *peer, uint64_t due_ms);
+
+/* ---- core_again.c ---- */
+
+/* Is this log one that the next `again` asks about, so that an ask need not? */
+bool hark_again_covers(struct hark_core *core, const struct hark_peer *peer,
+                       const struct hark_follow *follow);
+/* Sends one if all was the same the last time; false: it is to be asked in full. */
+bool hark_again_send(struct hark_core *core, struct hark_peer *peer);
+void hark_again_still(struct hark_core *core, struct hark_peer *peer, uint64_t via,
+                      const struct hark_message *message);
+void hark_again_serve(struct hark_core *core, struct hark_peer *peer, uint64_t via,
+                      const struct hark_message *message);
 
 /* ---- core_serve.c ---- */
 

@@ -73,6 +73,12 @@ static bool id_fits(const struct hark_message *message)
     return (message->id == 0) == (message->type == HARK_MESSAGE_NEWS);
 }
 
+static bool type_is_known(uint8_t type)
+{
+    return (type >= HARK_MESSAGE_HELLO && type <= HARK_MESSAGE_JOINED) ||
+           type == HARK_MESSAGE_AGAIN || type == HARK_MESSAGE_STILL;
+}
+
 int hark_message_decode(struct hark_message *out, const struct hark_span *frames, size_t count,
                         struct hark_err *err)
 {
@@ -84,7 +90,7 @@ int hark_message_decode(struct hark_message *out, const struct hark_span *frames
     if (rc != 0) {
         return rc;
     }
-    if (out->type < HARK_MESSAGE_HELLO || out->type > HARK_MESSAGE_JOINED) {
+    if (!type_is_known(out->type)) {
         return hark_err_set(err, HARK_E_PEER_FORM, "no message has type %u", (unsigned)out->type);
     }
     if (count != (out->type == HARK_MESSAGE_BATCHES ? 3u : 2u)) {

@@ -31,6 +31,9 @@ enum hark_message_type {
     HARK_MESSAGE_SHOWN = 11,
     HARK_MESSAGE_JOIN = 12,
     HARK_MESSAGE_JOINED = 13,
+    HARK_MESSAGE_AGAIN = 18,
+    HARK_MESSAGE_STILL = 19,
+    HARK_MESSAGE_TYPES_ /* one more than the last */
 };
 
 /* Which connection to a peer: the one that we opened, or one of those that it

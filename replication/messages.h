@@ -180,4 +180,17 @@ HARK_CHECK int hark_joined_encode(struct hark_buf *out, const struct hark_joined
 HARK_CHECK int hark_joined_decode(struct hark_joined *out, struct hark_span body,
                                   struct hark_err *err);
 
+/* again (18): SHA-256("hark/again/1\n" ‖ cursors, each as in an ask, in order of space id
+ * and then origin, bytewise). Sorts `cursors`. Errors: no-memory, limit. */
+HARK_CHECK int hark_again_digest(struct hark_hash *out, struct hark_cursor *cursors, size_t count,
+                                 struct hark_err *err);
+HARK_CHECK int hark_again_encode(struct hark_buf *out, const struct hark_hash *digest,
+                                 struct hark_err *err);
+HARK_CHECK int hark_again_decode(struct hark_hash *digest, struct hark_span body,
+                                 struct hark_err *err);
+
+/* still (19): u8 status, 1: the cursors are the same, 0: ask. */
+HARK_CHECK int hark_still_encode(struct hark_buf *out, bool same, struct hark_err *err);
+HARK_CHECK int hark_still_decode(bool *same, struct hark_span body, struct hark_err *err);
+
 #endif

@@ -135,6 +135,8 @@ static int again(struct hark_buf *out, const struct hark_message *message)
     struct hark_hello hello;
     struct hark_fetch fetch;
     struct hark_cursor cursor;
+    struct hark_hash digest;
+    bool same = false;
     int rc = 0;
     switch (message->type) {
     case HARK_MESSAGE_HELLO:
@@ -161,6 +163,12 @@ static int again(struct hark_buf *out, const struct hark_message *message)
     case HARK_MESSAGE_JOIN:
     case HARK_MESSAGE_JOINED:
         return again_join(out, message);
+    case HARK_MESSAGE_AGAIN:
+        rc = hark_again_decode(&digest, message->body, NULL);
+        return rc != 0 ? rc : hark_again_encode(out, &digest, NULL);
+    case HARK_MESSAGE_STILL:
+        rc = hark_still_decode(&same, message->body, NULL);
+        return rc != 0 ? rc : hark_still_encode(out, same, NULL);
     default:
         return again_error(out, message->body);
     }
@@ -184,7 +192,7 @@ static void try_decoders(const struct hark_span *frames, size_t count)
 /* ---- the core ---- */
 
 struct world {
-    uint64_t now_ms, ids[HARK_MESSAGE_JOINED + 1], tokens[2];
+    uint64_t now_ms, ids[HARK_MESSAGE_TYPES_], tokens[2];
     struct hark_cursor cursor;
 };
 

@@ -21,7 +21,7 @@
 struct pair {
     uint64_t now_ms;
     struct fake_node *a, *b;
-    size_t passed[HARK_MESSAGE_JOINED + 1]; /* messages delivered, by type */
+    size_t passed[HARK_MESSAGE_TYPES_]; /* messages delivered, by type */
 };
 
 static struct pair *pair_new(void)
@@ -1235,10 +1235,150 @@ static void test_core__intakes_are_logs_like_others(void **state)
     settle(pair);
     assert_int_equal(pair->passed[HARK_MESSAGE_NEWS], 1);
     assert_int_equal(fake_node_intake(pair->a, "y")->size, 2);
-    /* "When nothing is new a sync is one ask and one tell", for all of them. */
+    pair_free(pair);
+}
+
+/* A follows four logs of B, and has them. */
+static struct pair *level_pair(struct hark_log_ref logs[4])
+{
+    struct pair *pair = pair_new();
+    static const char *const names[] = {"x", "y", "z"};
+
+    logs[0] = pair->a->log.ref;
+    fake_log_grow(&pair->b->log, 3, 1);
+    for (size_t i = 0; i < 3; i++) {
+        logs[i + 1] = intake_ref(pair->a, names[i]);
+        fake_log_grow(fake_node_intake(pair->b, names[i]), 2, 100 * i);
+    }
+    follow_logs(pair->a, pair->b, logs, 4);
+    settle(pair);
+    assert_equal_logs(pair);
     memset(pair->passed, 0, sizeof(pair->passed));
+    return pair;
+}
+
+/* "When nothing is new a sync is one again and one still", however many logs. */
+static void test_core__many_logs_are_asked_about_at_once(void **state)
+{
+    struct hark_log_ref logs[4];
+    struct pair *pair = level_pair(logs);
+
+    (void)state;
     pass_time(pair, 5100);
-    assert_int_equal(pair->passed[HARK_MESSAGE_ASK], 1);
+    assert_int_equal(pair->passed[HARK_MESSAGE_AGAIN], 1);
+    assert_int_equal(pair->passed[HARK_MESSAGE_STILL], 1);
+    assert_int_equal(pair->passed[HARK_MESSAGE_ASK], 0);
+    pass_time(pair, 50000);
+    assert_int_equal(pair->passed[HARK_MESSAGE_AGAIN], 11);
+    assert_int_equal(pair->passed[HARK_MESSAGE_STILL], 11);
+    assert_int_equal(pair->passed[HARK_MESSAGE_ASK], 0);
+    assert_true(pair->a->report.equal);
+    /* The credit for news is still there. */
+    fake_log_grow(fake_node_intake(pair->b, "y"), 1, 900);
+    hark_core_grown(pair->b->core, &logs[2]);
+    settle(pair);
+    assert_int_equal(pair->passed[HARK_MESSAGE_NEWS], 1);
+    assert_int_equal(fake_node_intake(pair->a, "y")->size, 3);
+    pair_free(pair);
+}
+
+/* News that got lost is found out by the next question. */
+static void test_core__what_differs_is_asked_in_full(void **state)
+{
+    struct hark_log_ref logs[4];
+    struct pair *pair = level_pair(logs);
+
+    (void)state;
+    fake_log_grow(fake_node_intake(pair->b, "z"), 1, 900);
+    pass_time(pair, 5100);
+    assert_int_equal(pair->passed[HARK_MESSAGE_AGAIN], 1);
+    assert_int_equal(pair->passed[HARK_MESSAGE_STILL], 1);
+    assert_true(pair->passed[HARK_MESSAGE_ASK] > 0);
+    assert_int_equal(fake_node_intake(pair->a, "z")->size, 3);
+    /* And later it is asked about all at once again. */
+    pass_time(pair, 30000);
+    assert_true(pair->passed[HARK_MESSAGE_AGAIN] > 1);
+    pair_free(pair);
+}
+
+/* What came from elsewhere is asked about by itself; of the rest, nothing is new. */
+static void test_core__what_grew_here_is_asked_by_itself(void **state)
+{
+    struct hark_log_ref logs[4];
+    struct pair *pair = level_pair(logs);
+
+    (void)state;
+    fake_log_grow(fake_node_intake(pair->a, "x"), 1, 900);
+    hark_core_grown(pair->a->core, &logs[1]);
+    pair->now_ms += 5100;
+    (void)hark_core_tick(pair->a->core);
+    struct fake_message *ask = expect(pair->a, HARK_MESSAGE_ASK);
+    assert_int_equal(ask->frames[1].data[1], 1); /* one cursor */
+    fake_message_free(ask);
+    pair_free(pair);
+}
+
+static void inject_again(struct fake_node *to, const struct fake_node *from, uint64_t id,
+                         struct hark_cursor *cursors, size_t count)
+{
+    struct hark_buf body = hark_buf_init(HARK_BODY_MAX);
+    struct hark_hash digest;
+    assert_int_equal(hark_again_digest(&digest, cursors, count, NULL), 0);
+    assert_int_equal(hark_again_encode(&body, &digest, NULL), 0);
+    inject(to, from, HARK_MESSAGE_AGAIN, id, &body, NULL);
+    hark_buf_free(&body);
+}
+
+static void assert_still(struct fake_node *node, uint64_t id, bool same)
+{
+    struct fake_message *message = expect(node, HARK_MESSAGE_STILL);
+    assert_int_equal(id_of(message), id);
+    assert_int_equal(message->frames[1].data[0], same);
+    fake_message_free(message);
+}
+
+/* It says nothing of a log that was not asked about, or may not be had any more. */
+static void test_core__still_says_no_more_than_tell(void **state)
+{
+    struct pair *pair = pair_new();
+    struct hark_cursor cursor;
+
+    (void)state;
+    fake_log_grow(&pair->b->log, 1, 1);
+    cursor = fake_log_cursor(&pair->b->log);
+    inject_again(pair->b, pair->a, 70, &cursor, 1); /* a true guess */
+    assert_still(pair->b, 70, false);
+    inject_again(pair->b, pair->a, 71, NULL, 0);
+    assert_still(pair->b, 71, false);
+    inject_ask(pair->b, pair->a, 72, &cursor);
+    drop(pair->b, HARK_MESSAGE_TELL);
+    inject_again(pair->b, pair->a, 73, &cursor, 1);
+    assert_still(pair->b, 73, true);
+    pair->b->denies = true;
+    inject_again(pair->b, pair->a, 74, &cursor, 1);
+    assert_still(pair->b, 74, false);
+    pair_free(pair);
+}
+
+static void inject_still(struct pair *pair, uint64_t id, uint8_t status)
+{
+    struct hark_buf body = hark_buf_init(HARK_BODY_MAX);
+    assert_int_equal(hark_buf_append_u8(&body, status, NULL), 0);
+    inject(pair->a, pair->b, HARK_MESSAGE_STILL, id, &body, NULL);
+    hark_buf_free(&body);
+}
+
+/* Nor does it answer anything else. */
+static void test_core__still_answers_only_again(void **state)
+{
+    struct pair *pair = pair_new();
+    uint64_t id = ask_id_of(pair);
+
+    (void)state;
+    inject_still(pair, id + 1000, 1);
+    assert_int_equal(pair->a->out_count, 0);
+    inject_still(pair, id, 1);
+    drop(pair->a, HARK_MESSAGE_ERROR);
     pair_free(pair);
 }
 
@@ -2205,6 +2345,11 @@ int main(void)
         cmocka_unit_test(test_core__hellos_end),
         cmocka_unit_test(test_core__hello_that_nobody_asked),
         cmocka_unit_test(test_core__intakes_are_logs_like_others),
+        cmocka_unit_test(test_core__many_logs_are_asked_about_at_once),
+        cmocka_unit_test(test_core__what_differs_is_asked_in_full),
+        cmocka_unit_test(test_core__what_grew_here_is_asked_by_itself),
+        cmocka_unit_test(test_core__still_says_no_more_than_tell),
+        cmocka_unit_test(test_core__still_answers_only_again),
         cmocka_unit_test(test_core__an_intake_ahead_of_the_main_log),
         cmocka_unit_test(test_core__following_the_same_again_disturbs_nothing),
         cmocka_unit_test(test_core__the_list_changes_while_asking),

@@ -20,6 +20,7 @@ ORIGIN = f"home.example/{SPACE.hex()}/1"
 
 HELLO, ASK, TELL, FETCH, BATCHES, NEWS, ERROR = range(1, 8)
 SUBMIT, ACCEPTED, TERMS, SHOWN, JOIN, JOINED = range(8, 14)
+AGAIN, STILL = 18, 19
 
 
 def u(size, value):
@@ -83,6 +84,13 @@ def item(status=1, position=7, ms=1763800000000, name="", message=""):
 
 def refused(name="void-role", message="a member may not"):
     return item(0, 0, 0, name, message)
+
+
+def again(*cursors):
+    """Sorted by space id and origin, as their bytes stand in a cursor."""
+    def log(raw):
+        return raw[:32], raw[33:33 + raw[32]]
+    return hashlib.sha256(b"hark/again/1\n" + b"".join(sorted(cursors, key=log))).digest()
 
 
 def joined(status=0, name="", message=""):
@@ -292,6 +300,16 @@ def cases():
     yield "joined, refused, without a name", form, [header(JOINED), joined(2, "", "because")]
     yield "joined, admitted, with a name", form, [header(JOINED), joined(0, "ticket-used")]
     yield "joined, waiting, with a message", form, [header(JOINED), joined(1, "", "soon")]
+    # again, still
+    yield "again", None, [header(AGAIN), again(NOTHING, cursor(OTHER), cursor())]
+    yield "again without an id", form, [header(AGAIN, 0), again()]
+    yield "again, too short", form, [header(AGAIN), again()[:31]]
+    yield "again, too long", form, [header(AGAIN), again() + b"\0"]
+    yield "still, not the same", None, [header(STILL), u(1, 0)]
+    yield "still, the same", None, [header(STILL), u(1, 1)]
+    yield "still of status 2", form, [header(STILL), u(1, 2)]
+    yield "still of nothing", form, [header(STILL), b""]
+    yield "still, too long", form, [header(STILL), u(1, 1) + b"\0"]
 
 
 def document():
