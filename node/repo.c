@@ -372,6 +372,7 @@ void hark_repo_free(struct hark_repo *repo)
     if (repo->deflating) {
         deflateEnd(&repo->deflate);
     }
+    free(repo->leaf);
     free(repo->path);
     free(repo);
 }

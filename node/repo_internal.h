@@ -45,6 +45,7 @@ struct hark_repo {
     int stage_fd; /* HARK_STAGE_DIR */
     z_stream deflate;
     bool deflating; /* `deflate` is set up */
+    struct hark_payload_leaf *leaf; /* repo_payloads.c: the last one read; NULL: none */
 };
 
 /* ---- repo.c ---- */

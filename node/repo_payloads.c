@@ -759,31 +759,84 @@ int hark_repo_payloads_covered(struct hark_repo *repo, const char *log, uint64_t
     return rc;
 }
 
+/* Whoever reads a log asks for position after position: the leaf that the last one
+ * was in is kept. A commit never says anything else, so that it is good for as long
+ * as the ref points to that commit. */
+struct hark_payload_leaf {
+    struct hark_git_id commit;
+    uint64_t size; /* covered */
+    uint64_t number;
+    struct node node; /* empty: the trees end above it */
+};
+
+/* The leaf with that number, from the commit's root down. */
+static int read_leaf(struct hark_repo *repo, const struct cover *cover,
+                     struct hark_payload_leaf *out, struct hark_err *err)
+{
+    struct hark_git_id id = cover->root;
+    for (unsigned levels = levels_of(cover->size); levels != 0; levels--) {
+        int rc = load_node(repo, &id, levels == 1, &out->node, err);
+        if (rc != 0 || levels == 1) {
+            return rc;
+        }
+        unsigned slot = (unsigned)(out->number >> (8 * (levels - 2))) & 0xffu;
+        if (!out->node.present[slot]) {
+            memset(&out->node, 0, sizeof(out->node));
+            return 0;
+        }
+        id = out->node.ids[slot];
+    }
+    return 0;
+}
+
+static int refill_leaf(struct hark_repo *repo, const char *ref, uint64_t number,
+                       struct hark_err *err)
+{
+    struct hark_payload_leaf *leaf = calloc(1, sizeof(*leaf));
+    struct cover cover;
+    int rc = leaf != NULL ? read_cover(repo, ref, &cover, err)
+                          : hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a payload tree");
+    free(repo->leaf);
+    repo->leaf = NULL;
+    if (rc == 0 && cover.exists) {
+        leaf->commit = cover.commit;
+        leaf->size = cover.size;
+        leaf->number = number;
+        if (number < (cover.size + FANOUT - 1) / FANOUT) {
+            rc = read_leaf(repo, &cover, leaf, err);
+        }
+        if (rc == 0) {
+            repo->leaf = leaf;
+            return 0;
+        }
+    }
+    free(leaf);
+    return rc;
+}
+
 int hark_repo_payload_at(struct hark_repo *repo, const char *log, uint64_t position, bool *present,
                          struct hark_git_id *blob, struct hark_err *err)
 {
     char ref[HARK_REF_MAX];
-    struct cover cover;
-    struct node node;
+    struct hark_git_id commit;
+    bool exists = false;
     *present = false;
     int rc = hark_repo_ref_name(ref, log, true, err);
     if (rc == 0) {
-        rc = read_cover(repo, ref, &cover, err);
+        rc = hark_repo_ref_read(repo, ref, &exists, &commit, err);
     }
-    if (rc != 0 || !cover.exists || position >= cover.size) {
+    if (rc == 0 && exists &&
+        (repo->leaf == NULL || repo->leaf->number != position / FANOUT ||
+         !hark_git_id_equal(&repo->leaf->commit, &commit))) {
+        rc = refill_leaf(repo, ref, position / FANOUT, err);
+    }
+    const struct hark_payload_leaf *leaf = repo->leaf;
+    if (rc != 0 || !exists || leaf == NULL || position >= leaf->size ||
+        !leaf->node.present[position % FANOUT]) {
         return rc;
     }
-    struct hark_git_id id = cover.root;
-    for (unsigned levels = levels_of(cover.size); levels != 0; levels--) {
-        unsigned slot = (unsigned)(position >> (8 * (levels - 1))) & 0xffu;
-        rc = load_node(repo, &id, levels == 1, &node, err);
-        if (rc != 0 || !node.present[slot]) {
-            return rc;
-        }
-        id = node.ids[slot];
-    }
     *present = true;
-    *blob = id;
+    *blob = leaf->node.ids[position % FANOUT];
     return 0;
 }
 
