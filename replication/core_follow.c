@@ -405,19 +405,21 @@ static void contact(struct hark_core *core, struct hark_peer *peer)
 
 /* ---- tell ---- */
 
-/* Have we all of `theirs`? `ours` is our cursor. */
+/* Have we all of `theirs`? `ours` is our cursor. A log of ours that cannot be read is
+ * our own trouble, and nothing to say of the peer. */
 static bool have_all(struct hark_core *core, const struct hark_cursor *ours,
                      const struct hark_cursor *theirs, int *code)
 {
     bool fits = false;
+    *code = 0;
     if (ours->batches < theirs->batches) {
         return false;
     }
-    if (hark_core_fits(core, theirs, &fits) != 0 || !fits) {
+    *code = hark_core_fits(core, theirs, &fits);
+    if (*code == 0 && !fits) {
         *code = HARK_E_PEER_CURSOR;
-        return false;
     }
-    return true;
+    return *code == 0;
 }
 
 static void told_more(struct hark_core *core, struct hark_peer *peer, struct hark_follow *follow)
@@ -451,6 +453,20 @@ void hark_follow_all_same(struct hark_core *core, struct hark_peer *peer)
     }
 }
 
+/* It has fewer batches than we. Is what it has a beginning of ours? Nothing will be
+ * fetched from it that could tell, so another history, or a log that goes on elsewhere
+ * from before our end, is noticed now or never. */
+static void told_behind(struct hark_core *core, struct hark_peer *peer, struct hark_follow *follow)
+{
+    struct hark_cursor ours;
+    int code = hark_core_cursor(core, &follow->log, &ours);
+    if (code == 0) {
+        (void)have_all(core, &ours, &follow->theirs, &code);
+    }
+    hark_follow_idle(follow, hark_core_now(core) + HARK_CORE_SLOWLY);
+    report_code(core, peer, follow, code);
+}
+
 static void told(struct hark_core *core, struct hark_peer *peer, struct hark_follow *follow,
                  const struct hark_told *said)
 {
@@ -465,8 +481,7 @@ static void told(struct hark_core *core, struct hark_peer *peer, struct hark_fol
         told_more(core, peer, follow);
         break;
     case HARK_TELL_BEHIND:
-        hark_follow_idle(follow, now + HARK_CORE_SLOWLY);
-        report_code(core, peer, follow, 0);
+        told_behind(core, peer, follow);
         break;
     case HARK_TELL_UNFIT:
         hark_follow_idle(follow, now + HARK_CORE_SLOWLY);
@@ -819,7 +834,12 @@ void hark_follow_appended(struct hark_core *core, struct hark_peer *peer,
         append_failed(core, peer, follow, code, message != NULL ? message : "");
         return;
     }
-    if (hark_core_cursor(core, &follow->log, &ours) != 0 || ours.batches <= follow->asked.batches) {
+    code = hark_core_cursor(core, &follow->log, &ours);
+    if (code != 0) {
+        append_failed(core, peer, follow, code, "our own log cannot be read");
+        return;
+    }
+    if (ours.batches <= follow->asked.batches) {
         /* Not to go round in circles over batches that add nothing. */
         append_failed(core, peer, follow, HARK_E_PEER_FORM, "batches that add nothing");
         return;

@@ -189,6 +189,8 @@ struct fake_node {
     bool may_join;    /* but ask about joining */
     int send_fails;   /* code */
     int append_fails; /* code; HARK_E_BUSY at once, others when it is done */
+    int cursor_fails; /* code */
+    int fits_fails;
     /* what it did */
     size_t out_count, pending_count;
     struct fake_message *out[FAKE_OUT_MAX];
@@ -298,6 +300,8 @@ static inline int fake_cursor(void *arg, const struct hark_log_ref *ref, struct 
     struct fake_node *node = arg;
     const struct fake_log *log = fake_node_log(node, ref);
     (void)err;
+    if (node->cursor_fails != 0)
+        return node->cursor_fails;
     if (log == NULL || !log->exists)
         return HARK_E_NOT_FOUND;
     *out = fake_log_cursor(log);
@@ -310,6 +314,8 @@ static inline int fake_fits(void *arg, const struct hark_cursor *cursor, bool *f
     struct fake_node *node = arg;
     struct hark_log_ref ref;
     (void)err;
+    if (node->fits_fails != 0)
+        return node->fits_fails;
     hark_cursor_log(cursor, &ref);
     const struct fake_log *log = fake_node_log(node, &ref);
     assert_non_null(log);

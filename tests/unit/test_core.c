@@ -594,6 +594,56 @@ static void test_core__a_batch_without_entries_is_more(void **state)
     pair_free(pair);
 }
 
+/* A shorter log that is no beginning of ours is another history, or goes on elsewhere
+ * from before our end: nothing is ever fetched there that would tell. */
+static void test_core__behind_with_another_history_is_named(void **state)
+{
+    struct pair *pair = pair_new();
+    (void)state;
+    fake_log_grow(&pair->a->log, 5, 100);
+    fake_log_grow(&pair->a->log, 5, 200);
+    fake_log_grow(&pair->b->log, 5, 900);
+    follow(pair->a, pair->b);
+    settle(pair);
+    assert_int_equal(pair->a->report.code, HARK_E_PEER_CURSOR);
+    assert_int_equal(pair->a->report.theirs.batches, 1);
+    assert_int_equal(pair->passed[HARK_MESSAGE_FETCH], 0);
+    pair_free(pair);
+}
+
+/* A disk of ours that fails is nothing to say of the peer. */
+static void test_core__own_log_that_cannot_be_read_accuses_nobody(void **state)
+{
+    struct pair *pair = pair_new();
+    (void)state;
+    fake_log_grow(&pair->b->log, 5, 100);
+    follow(pair->a, pair->b);
+    while (pair->a->pending_count == 0) {
+        (void)hark_core_tick(pair->a->core);
+        (void)hark_core_tick(pair->b->core);
+        assert_true(pass_one(pair, pair->a, pair->b) | pass_one(pair, pair->b, pair->a));
+    }
+    pair->a->fits_fails = HARK_E_IO;
+    assert_true(fake_node_append_one(pair->a));
+    assert_int_equal(pair->a->report.code, HARK_E_IO);
+    pair->a->fits_fails = 0;
+    fake_log_grow(&pair->b->log, 5, 200);
+    while (pair->a->pending_count == 0) {
+        pair->now_ms += 1000;
+        (void)hark_core_tick(pair->a->core);
+        (void)hark_core_tick(pair->b->core);
+        (void)pass_one(pair, pair->a, pair->b);
+        (void)pass_one(pair, pair->b, pair->a);
+    }
+    pair->a->cursor_fails = HARK_E_IO;
+    assert_true(fake_node_append_one(pair->a));
+    assert_int_equal(pair->a->report.code, HARK_E_IO);
+    pair->a->cursor_fails = 0;
+    pass_time(pair, 60000);
+    assert_true(pair->a->report.equal);
+    pair_free(pair);
+}
+
 /* An intake log that is not here: `same` to who has nothing of it either, `behind`
  * to who has; and to who may not have the space, what a space that does not exist
  * is answered with. */
@@ -2313,6 +2363,8 @@ int main(void)
         cmocka_unit_test(test_core__no_right_and_no_space_are_alike),
         cmocka_unit_test(test_core__another_history_does_not_fit),
         cmocka_unit_test(test_core__behind_is_no_fault),
+        cmocka_unit_test(test_core__behind_with_another_history_is_named),
+        cmocka_unit_test(test_core__own_log_that_cannot_be_read_accuses_nobody),
         cmocka_unit_test(test_core__statuses),
         cmocka_unit_test(test_core__a_batch_without_entries_is_more),
         cmocka_unit_test(test_core__an_intake_that_is_not_here),
