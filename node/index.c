@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "node/index_internal.h"
+#include "node/page_sums.h"
 #include "node/sqlite.h"
 
 #define APPLICATION_ID 0x4861726b /* "Hark" */
@@ -79,7 +80,11 @@ static const char schema[] =
 
 int hark_index_fail(struct hark_index *index, int result, struct hark_err *err)
 {
-    return hark_sqlite_fail(index->db, result, "index", index->path, err);
+    int rc = hark_sqlite_fail(index->db, result, "index", index->path, err);
+
+    if (rc == HARK_E_DAMAGED)
+        hark_err_hint(err, "`hark reindex` makes the index anew from the log");
+    return rc;
 }
 
 /* Statements are found by their literal's address; a literal that the compiler
@@ -410,10 +415,12 @@ void hark_index_rollback(struct hark_index *index)
 
 static int pragmas(struct hark_index *index, struct hark_err *err)
 {
+    int reserved = HARK_SUMMED_RESERVED;
     static const char common[] = "PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON;"
                                  "PRAGMA mmap_size=0; PRAGMA cache_size=-16384;"
                                  "PRAGMA foreign_keys=OFF; PRAGMA secure_delete=ON;";
-    static const char writer[] = "PRAGMA auto_vacuum=NONE; PRAGMA journal_mode=WAL;"
+    static const char writer[] = "PRAGMA page_size=4096; PRAGMA auto_vacuum=NONE;"
+                                 "PRAGMA journal_mode=WAL;"
                                  "PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=8192;"
                                  "PRAGMA journal_size_limit=67108864;";
     int rc;
@@ -421,6 +428,8 @@ static int pragmas(struct hark_index *index, struct hark_err *err)
     (void)sqlite3_extended_result_codes(index->db, 1);
     (void)sqlite3_busy_timeout(index->db, BUSY_MS);
     (void)sqlite3_db_config(index->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    /* For a file that is to be made; one that is there has room for its checksums. */
+    (void)sqlite3_file_control(index->db, "main", SQLITE_FCNTL_RESERVE_BYTES, &reserved);
     rc = hark_index_exec(index, common, err);
     return rc != 0 || index->read_only ? rc : hark_index_exec(index, writer, err);
 }
@@ -513,13 +522,16 @@ static int touch(const char *path, bool create, struct hark_err *err)
 static int open_file(struct hark_index *index, bool create, struct hark_err *err)
 {
     int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
+    const char *vfs = NULL;
     int result;
     int rc = touch(index->path, create && !index->read_only, err);
 
+    if (rc == 0)
+        rc = hark_page_sums_vfs(&vfs, err);
     if (rc != 0)
         return rc;
     flags |= index->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
-    result = sqlite3_open_v2(index->path, &index->db, flags, NULL);
+    result = sqlite3_open_v2(index->path, &index->db, flags, vfs);
     if (index->db == NULL)
         return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for the index");
     if (result != SQLITE_OK)

@@ -22,7 +22,7 @@
 #include "schemas/payload.h"
 #include "schemas/state.h"
 
-#define HARK_INDEX_VERSION 2
+#define HARK_INDEX_VERSION 3
 
 struct hark_index;
 

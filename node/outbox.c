@@ -23,12 +23,13 @@
 
 #include "node/files.h"
 #include "node/index.h"
+#include "node/page_sums.h"
 #include "node/sqlite.h"
 #include "schemas/config.h"
 #include "schemas/payload.h"
 
 #define APPLICATION_ID 0x4861726f /* "Haro" */
-#define OUTBOX_VERSION 1
+#define OUTBOX_VERSION 2
 #define BUSY_MS        10000
 #define STATE_BITS     15u                 /* 1 << each enum hark_out_state */
 #define SEALED_MAX     (16u * 1024u + 48u) /* PROTOCOL.md 9.2: what is handed on */
@@ -54,7 +55,12 @@ struct hark_outbox {
 
 static int fail(struct hark_outbox *outbox, int result, struct hark_err *err)
 {
-    return hark_sqlite_fail(outbox->db, result, "outbox", outbox->path, err);
+    int rc = hark_sqlite_fail(outbox->db, result, "outbox", outbox->path, err);
+
+    if (rc == HARK_E_DAMAGED)
+        hark_err_hint(err, "put the file back from a backup; or move it away to go on without "
+                           "it: what it held and no other node has is then lost");
+    return rc;
 }
 
 static int exec(struct hark_outbox *outbox, const char *sql, struct hark_err *err)
@@ -281,17 +287,22 @@ static int open_file(struct hark_outbox *outbox, struct hark_err *err)
 {
     static const char pragmas[] = "PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON;"
                                   "PRAGMA mmap_size=0; PRAGMA foreign_keys=OFF;"
+                                  "PRAGMA page_size=4096;"
                                   "PRAGMA secure_delete=ON; PRAGMA journal_mode=WAL;"
                                   "PRAGMA synchronous=FULL;"
                                   "PRAGMA journal_size_limit=16777216;";
+    int reserved = HARK_SUMMED_RESERVED;
+    const char *vfs = NULL;
     int result;
     int rc = touch(outbox->path, err);
 
+    if (rc == 0)
+        rc = hark_page_sums_vfs(&vfs, err);
     if (rc < 0)
         return rc;
     result = sqlite3_open_v2(outbox->path, &outbox->db,
                              SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE,
-                             NULL);
+                             vfs);
     if (outbox->db == NULL)
         return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an outbox");
     if (result != SQLITE_OK)
@@ -299,6 +310,8 @@ static int open_file(struct hark_outbox *outbox, struct hark_err *err)
     (void)sqlite3_extended_result_codes(outbox->db, 1);
     (void)sqlite3_busy_timeout(outbox->db, BUSY_MS);
     (void)sqlite3_db_config(outbox->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    /* For a file that is to be made; one that is there has room for its checksums. */
+    (void)sqlite3_file_control(outbox->db, "main", SQLITE_FCNTL_RESERVE_BYTES, &reserved);
     rc = exec(outbox, pragmas, err);
     return rc < 0 ? rc : check_or_make(outbox, err);
 }

@@ -13,6 +13,9 @@ int hark_sqlite_fail(sqlite3 *db, int result, const char *what, const char *path
 {
     int code = HARK_E_IO;
 
+    if (result == SQLITE_IOERR_DATA) /* node/page_sums.h */
+        return hark_err_set(err, HARK_E_DAMAGED, "%s %s: a page is not as it was written", what,
+                            path);
     switch (result & 0xff) {
     case SQLITE_FULL:
         code = HARK_E_DISK_FULL;

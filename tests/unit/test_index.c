@@ -10,6 +10,7 @@
 #include <sqlite3.h>
 
 #include "index_world.h"
+#include "node/page_sums.h"
 
 /* ---- opening ---- */
 
@@ -109,13 +110,16 @@ static void test_index__check_finds_damage(void **state)
         assert_int_equal(hark_index_check(w->index, &w->err), HARK_E_DAMAGED);
 }
 
-/* Runs SQL on the closed index's file, as a fault would, only better aimed. */
+/* Runs SQL on the closed index's file, as a fault of a program would: with checksums
+ * that fit. */
 static void tamper(struct world *w, const char *sql, const void *blob, size_t size)
 {
     sqlite3_stmt *statement = NULL;
+    const char *vfs = NULL;
     sqlite3 *db = NULL;
 
-    assert_int_equal(sqlite3_open(w->path, &db), SQLITE_OK);
+    ok(w, hark_page_sums_vfs(&vfs, &w->err));
+    assert_int_equal(sqlite3_open_v2(w->path, &db, SQLITE_OPEN_READWRITE, vfs), SQLITE_OK);
     assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &statement, NULL), SQLITE_OK);
     if (blob != NULL)
         assert_int_equal(sqlite3_bind_blob(statement, 1, blob, (int)size, SQLITE_STATIC),

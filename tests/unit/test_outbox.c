@@ -13,9 +13,11 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <sqlite3.h>
 
 #include "node/index.h"
 #include "node/outbox.h"
+#include "node/page_sums.h"
 #include "tests/unit/run_tool.h"
 
 struct fixture {
@@ -317,9 +319,15 @@ static void test_outbox__says_that_it_is_damaged(void **state)
 static void test_outbox__leaves_a_newer_file_alone(void **state)
 {
     struct fixture *f = *state;
-    const uint8_t two[4] = {0, 0, 0, 2};
+    const char *vfs = NULL;
+    sqlite3 *db = NULL;
 
-    garble(f, 60, two, 4); /* the header's user version */
+    hark_outbox_free(f->outbox);
+    f->outbox = NULL;
+    OK(hark_page_sums_vfs(&vfs, &err));
+    assert_int_equal(sqlite3_open_v2(f->path, &db, SQLITE_OPEN_READWRITE, vfs), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "PRAGMA user_version=1000", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
     assert_int_equal(hark_outbox_open(&f->outbox, f->path, &err), HARK_E_DATA_VERSION);
 }
 
