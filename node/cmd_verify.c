@@ -13,6 +13,17 @@
 
 /* --- the space -------------------------------------------------------------------- */
 
+static int check_index(struct hark_space *space, struct hark_err *err)
+{
+    int rc = hark_index_check(hark_space_index(space), err);
+
+    if (rc != HARK_E_DAMAGED)
+        return rc;
+    rc = hark_err_wrap(err, "the log is well");
+    hark_err_hint(err, "`hark reindex` makes the index anew from the log");
+    return rc;
+}
+
 static int verify_space(struct hark_cmd *cmd, struct hark_space *space, struct hark_err *err)
 {
     struct hark_verified found = {0};
@@ -26,6 +37,9 @@ static int verify_space(struct hark_cmd *cmd, struct hark_space *space, struct h
         rc = hark_err_set(err, HARK_E_DAMAGED, "the log is well, the index says another state");
         hark_err_hint(err, "`hark reindex` makes it anew from the log");
     }
+    /* The state is not all that is in it: rows, words, counts. */
+    if (rc == 0)
+        rc = check_index(space, err);
     if (rc < 0)
         return rc;
     hark_hash_hex(id, hark_space_id(space));

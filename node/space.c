@@ -144,6 +144,17 @@ static int open_index_or_rebuild(struct hark_space *space, struct hark_err *err)
     return hark_space_reindex(space, err);
 }
 
+/* Tending reads what opening did not: damage that it meets in the index is mended as
+ * well. In the repository it is not for the index to mend. */
+static int tend_or_rebuild(struct hark_space *space, struct hark_err *err)
+{
+    int rc = hark_space_tend(space, err);
+
+    if (rc == HARK_E_DAMAGED && hark_index_check(space->index, NULL) == HARK_E_DAMAGED)
+        rc = hark_space_reindex(space, err);
+    return rc;
+}
+
 int hark_space_mend(struct hark_space *space, struct hark_err *err)
 {
     int rc;
@@ -190,7 +201,7 @@ static int open_space(struct hark_space **out, const char *dir, const struct har
     if (rc == 0)
         rc = open_index_or_rebuild(space, err);
     if (rc == 0 && !read_only)
-        rc = hark_space_tend(space, err);
+        rc = tend_or_rebuild(space, err);
     if (rc < 0) {
         hark_space_free(space);
         return rc;
