@@ -674,6 +674,24 @@ int hark_repo_store(struct hark_repo *repo, const char *log, const struct hark_r
 
 /* ---- reading ---- */
 
+/* libgit2 says "not found" also of what stands in a pack that it could not open, be it for
+ * want of descriptors or memory. What is missing is damage or erased, and has
+ * consequences; what cannot be read now has none. Returns libgit2's answer to another
+ * try in *answer, or why it cannot be told. */
+static int look_again(struct hark_repo *repo, const struct hark_git_id *id, size_t *size,
+                      git_object_t *type, int *answer, struct hark_err *err)
+{
+    git_oid oid = oid_of(id);
+    bool have = false;
+    int rc = hark_packs_have(repo, id, &have, err);
+    if (rc != 0 || !have) {
+        return rc;
+    }
+    *answer = git_odb_read_header(size, type, repo->odb, &oid);
+    return *answer != GIT_ENOTFOUND ? 0
+                                    : hark_err_set(err, HARK_E_IO, "a pack cannot be opened now");
+}
+
 int hark_repo_read(struct hark_repo *repo, enum hark_git_type type, const struct hark_git_id *id,
                    struct hark_buf *out, struct hark_err *err)
 {
@@ -685,6 +703,12 @@ int hark_repo_read(struct hark_repo *repo, enum hark_git_type type, const struct
     hark_git_id_hex(hex, id);
     /* Size and type first, so that nothing large is made of something small. */
     int answer = git_odb_read_header(&size, &there, repo->odb, &oid);
+    if (answer == GIT_ENOTFOUND) {
+        int rc = look_again(repo, id, &size, &there, &answer, err);
+        if (rc != 0) {
+            return rc;
+        }
+    }
     if (answer != 0) {
         return hark_repo_git_err(err, answer, hex);
     }

@@ -17,6 +17,8 @@
 #include <unistd.h>
 
 #define NAMES_MAX        10000000u
+#define REF_DEPTH_MAX    16u
+#define REF_PATH_MAX     4096u
 #define GC_PID_FILE      "gc.pid"
 #define GC_PID_MAX       512u
 #define GC_PID_TRUSTED_S (12 * 3600) /* as long as git itself believes in it */
@@ -238,6 +240,86 @@ void hark_repo_names_free(char **names, size_t count)
         free(names[i]);
     }
     free(names);
+}
+
+/* ---- refs ---- */
+
+struct reflist {
+    struct hark_repo *repo;
+    const char *prefix;
+    char **names;
+    size_t count, capacity;
+};
+
+static int add_ref(struct reflist *list, const char *ref, struct hark_err *err)
+{
+    if (strncmp(ref, list->prefix, strlen(list->prefix)) != 0) {
+        return 0;
+    }
+    for (size_t i = 0; i < list->count; i++) {
+        if (strcmp(list->names[i], ref) == 0) {
+            return 0;
+        }
+    }
+    return add_name(&list->names, &list->count, &list->capacity, ref, err);
+}
+
+/* The refs that stand in files of their own, below a folder. */
+static int add_loose_refs(struct reflist *list, const char *dir, unsigned depth,
+                          struct hark_err *err)
+{
+    char **names = NULL;
+    size_t count = 0;
+    int rc = depth <= REF_DEPTH_MAX
+                 ? hark_repo_names(list->repo, dir, &names, &count, err)
+                 : hark_err_set(err, HARK_E_LIMIT, "refs nested too deeply: %.200s", dir);
+    for (size_t i = 0; rc == 0 && i < count; i++) {
+        char ref[REF_PATH_MAX];
+        struct stat st;
+        size_t length = strlen(names[i]);
+        int n = snprintf(ref, sizeof(ref), "%s/%s", dir, names[i]);
+        if (n < 0 || (size_t)n >= sizeof(ref)) {
+            rc = hark_err_set(err, HARK_E_LIMIT, "a ref's name is too long in %.200s", dir);
+        } else if (fstatat(list->repo->top_fd, ref, &st, AT_SYMLINK_NOFOLLOW) != 0) {
+            rc = errno == ENOENT ? 0 : hark_err_errno(err, errno, "%s", ref);
+        } else if (S_ISDIR(st.st_mode)) {
+            rc = add_loose_refs(list, ref, depth + 1, err);
+        } else if (length <= 5 || strcmp(names[i] + length - 5, ".lock") != 0) {
+            rc = add_ref(list, ref, err);
+        }
+    }
+    hark_repo_names_free(names, count);
+    return rc;
+}
+
+int hark_repo_refs(struct hark_repo *repo, const char *prefix, char ***names, size_t *count,
+                   struct hark_err *err)
+{
+    struct reflist list = {.repo = repo, .prefix = prefix};
+    git_reference_iterator *refs = NULL;
+    const char *ref = NULL;
+    int rc = 0;
+    /* libgit2 silently leaves out what it cannot read: it gives the packed ones, the
+     * folders say which others there are. */
+    int answer = git_reference_iterator_new(&refs, repo->git);
+    while (answer == 0 && rc == 0 && (answer = git_reference_next_name(&ref, refs)) == 0) {
+        rc = add_ref(&list, ref, err);
+    }
+    git_reference_iterator_free(refs);
+    if (rc == 0 && answer != GIT_ITEROVER) {
+        rc = hark_repo_git_err(err, answer, "refs");
+    }
+    if (rc == 0) {
+        rc = add_loose_refs(&list, "refs", 0, err);
+    }
+    if (rc != 0) {
+        hark_repo_names_free(list.names, list.count);
+        list.names = NULL;
+        list.count = 0;
+    }
+    *names = list.names;
+    *count = list.count;
+    return rc;
 }
 
 int hark_repo_unlink(int dir_fd, const char *name, struct hark_err *err)

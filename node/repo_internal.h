@@ -81,6 +81,10 @@ HARK_CHECK int hark_repo_slurp(int dir_fd, const char *name, struct hark_buf *ou
 HARK_CHECK int hark_repo_names(struct hark_repo *repo, const char *dir, char ***names,
                                size_t *count, struct hark_err *err);
 void hark_repo_names_free(char **names, size_t count);
+/* The names of all refs that begin with `prefix`, also of those that cannot be read now:
+ * whoever removes what no ref reaches must not overlook one. As hark_repo_names. */
+HARK_CHECK int hark_repo_refs(struct hark_repo *repo, const char *prefix, char ***names,
+                              size_t *count, struct hark_err *err);
 /* Unlinks when it is there. */
 HARK_CHECK int hark_repo_unlink(int dir_fd, const char *name, struct hark_err *err);
 struct hark_idset;
@@ -225,6 +229,10 @@ struct hark_pack_copy {
     size_t made_count;
 };
 HARK_CHECK int hark_packs_copy(struct hark_repo *repo, struct hark_pack_copy *copy,
+                               struct hark_err *err);
+/* Is there a pack whose index lists the object? libgit2 says "not found" of what stands in
+ * a pack that it could not open; this tells the two apart. Error: io. */
+HARK_CHECK int hark_packs_have(struct hark_repo *repo, const struct hark_git_id *id, bool *have,
                                struct hark_err *err);
 /* Unlinks a pack unless it is one of the names in `spare`. */
 HARK_CHECK int hark_packs_remove(struct hark_repo *repo, const char *name,

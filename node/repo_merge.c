@@ -241,25 +241,21 @@ static int reach_from(struct collecting *c, const struct hark_git_id *id, struct
 static int reach_log(struct collecting *c, struct hark_err *err)
 {
     static const char payloads[] = "refs/heads/payloads/";
-    git_reference_iterator *refs = NULL;
-    const char *ref = NULL;
-    int rc = 0;
-    int answer = git_reference_iterator_new(&refs, c->repo->git);
-    while (answer == 0 && rc == 0 && (answer = git_reference_next_name(&ref, refs)) == 0) {
+    char **refs = NULL;
+    size_t count = 0;
+    int rc = hark_repo_refs(c->repo, "refs/", &refs, &count, err);
+    for (size_t i = 0; rc == 0 && i < count; i++) {
         struct hark_git_id id;
         bool exists = false;
-        if (strncmp(ref, payloads, sizeof(payloads) - 1) == 0) {
+        if (strncmp(refs[i], payloads, sizeof(payloads) - 1) == 0) {
             continue;
         }
-        rc = hark_repo_ref_read(c->repo, ref, &exists, &id, err);
+        rc = hark_repo_ref_read(c->repo, refs[i], &exists, &id, err);
         if (rc == 0 && exists) {
             rc = hark_idset_add(&c->log, &id, NULL, err);
         }
     }
-    git_reference_iterator_free(refs);
-    if (rc == 0 && answer != 0 && answer != GIT_ITEROVER) {
-        rc = hark_repo_git_err(err, answer, "refs");
-    }
+    hark_repo_names_free(refs, count);
     for (size_t i = 0; rc == 0 && i < c->log.count; i++) {
         struct hark_git_id id = c->log.ids[i]; /* the array moves as it grows */
         rc = reach_from(c, &id, err);

@@ -101,6 +101,70 @@ int hark_packs_list(struct hark_repo *repo, struct hark_pack_info **out, size_t 
     return 0;
 }
 
+/* ---- looking for an object ---- */
+
+/* Reads exactly so much at a place of an index. */
+static int read_at(int fd, void *out, size_t size, uint64_t at, const char *file,
+                   struct hark_err *err)
+{
+    ssize_t n = pread(fd, out, size, (off_t)at);
+    if (n < 0) {
+        return hark_err_errno(err, errno, "%s", file);
+    }
+    return (size_t)n == size ? 0 : damaged(err, file);
+}
+
+static int index_has(int fd, const struct hark_git_id *id, const char *file, bool *has,
+                     struct hark_err *err)
+{
+    uint8_t pair[8] = {0};
+    uint8_t got[HARK_GIT_ID_SIZE];
+    unsigned first = id->bytes[0];
+    int rc = first == 0 ? read_at(fd, pair + 4, 4, IDX_FANOUT, file, err)
+                        : read_at(fd, pair, 8, IDX_FANOUT + 4 * (uint64_t)(first - 1), file, err);
+    uint32_t low = hark_get_u32(pair);
+    uint32_t high = hark_get_u32(pair + 4);
+    while (rc == 0 && low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        rc = read_at(fd, got, sizeof(got), IDX_IDS + (uint64_t)middle * sizeof(got), file, err);
+        int order = memcmp(id->bytes, got, sizeof(got));
+        if (rc == 0 && order == 0) {
+            *has = true;
+            return 0;
+        }
+        if (order < 0) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    return rc;
+}
+
+int hark_packs_have(struct hark_repo *repo, const struct hark_git_id *id, bool *have,
+                    struct hark_err *err)
+{
+    char **names = NULL;
+    size_t n = 0;
+    int rc = hark_repo_names(repo, "objects/pack", &names, &n, err);
+    *have = false;
+    for (size_t i = 0; rc == 0 && i < n && !*have; i++) {
+        size_t length = strlen(names[i]);
+        if (length < 4 || strcmp(names[i] + length - 4, ".idx") != 0) {
+            continue;
+        }
+        int fd = openat(repo->pack_fd, names[i], O_RDONLY | O_CLOEXEC);
+        if (fd < 0) {
+            rc = errno == ENOENT ? 0 : hark_err_errno(err, errno, "%s", names[i]);
+            continue;
+        }
+        rc = index_has(fd, id, names[i], have, err);
+        close(fd);
+    }
+    hark_repo_names_free(names, n);
+    return rc;
+}
+
 /* ---- opening ---- */
 
 static int map_file(struct hark_repo *repo, const char *name, const char *extension,

@@ -23,7 +23,7 @@
 /* A path and its commit, and what of them can change in one covering. */
 #define TIP_OBJECTS_MAX (LEVELS_MAX + 1u)
 
-static const char REF_GLOB[] = "refs/heads/payloads/*";
+static const char PAYLOAD_REFS[] = "refs/heads/payloads/";
 
 /* ---- keep files ---- */
 
@@ -490,21 +490,17 @@ typedef int ref_fn(void *arg, struct hark_repo *repo, const char *ref, const str
 
 static int each_ref(struct hark_repo *repo, ref_fn *fn, void *arg, struct hark_err *err)
 {
-    git_reference_iterator *refs = NULL;
-    const char *ref = NULL;
-    int rc = 0;
-    int answer = git_reference_iterator_glob_new(&refs, repo->git, REF_GLOB);
-    while (answer == 0 && rc == 0 && (answer = git_reference_next_name(&ref, refs)) == 0) {
+    char **refs = NULL;
+    size_t count = 0;
+    int rc = hark_repo_refs(repo, PAYLOAD_REFS, &refs, &count, err);
+    for (size_t i = 0; rc == 0 && i < count; i++) {
         struct cover cover;
-        rc = read_cover(repo, ref, &cover, err);
+        rc = read_cover(repo, refs[i], &cover, err);
         if (rc == 0 && cover.exists) {
-            rc = fn(arg, repo, ref, &cover, err);
+            rc = fn(arg, repo, refs[i], &cover, err);
         }
     }
-    if (rc == 0 && answer != 0 && answer != GIT_ITEROVER) {
-        rc = hark_repo_git_err(err, answer, "payload refs");
-    }
-    git_reference_iterator_free(refs);
+    hark_repo_names_free(refs, count);
     return rc;
 }
 

@@ -1326,6 +1326,47 @@ static void test_repo__notices_damage(void **state)
     log_free(log);
 }
 
+/* What cannot be read now is neither missing nor garbage: a ref that is overlooked would
+ * cost all that it reaches, an object that is called absent is told as damage or erased. */
+static void test_repo__tells_unreadable_from_absent(void **state)
+{
+    (void)state;
+    struct hark_err err;
+    struct log *log = log_new();
+    struct hark_buf out = hark_buf_init(HARK_ENTRY_MAX);
+    log_grow(log, 3);
+    log_cover(log);
+    size_t packs = count_files(log, "objects/pack", NULL);
+    for (int i = 0; i < 2; i++) {
+        static const char *const refs[] = {"main", "payloads/main"};
+        char script[256];
+        /* Opening a link to itself fails for everybody, as a bad disk does. */
+        snprintf(script, sizeof(script),
+                 "cd space.git/refs/heads && mv %s ../../kept && ln -s \"$PWD/%s\" %s", refs[i],
+                 refs[i], refs[i]);
+        assert_int_equal(run_tool(log->dir, script), 0);
+        assert_int_equal(hark_repo_gc(log->repo, &err), HARK_E_IO);
+        assert_int_equal(count_files(log, "objects/pack", NULL), packs);
+        snprintf(script, sizeof(script), "cd space.git/refs/heads && mv ../../kept %s", refs[i]);
+        assert_int_equal(run_tool(log->dir, script), 0);
+    }
+    check_all(log, NULL, 0);
+    hark_repo_free(log->repo);
+    log->repo = NULL;
+    assert_int_equal(run_tool(log->dir, "cd space.git/objects/pack && for f in *.idx; do "
+                                        "mv $f ../../$f && ln -s $f $f; done"),
+                     0);
+    well(hark_repo_open(&log->repo, log->path, &err), &err);
+    assert_int_equal(hark_repo_read(log->repo, HARK_GIT_COMMIT, &log->ids[0], &out, &err),
+                     HARK_E_IO);
+    assert_int_equal(run_tool(log->dir, "cd space.git && for f in *.idx; do "
+                                        "mv $f objects/pack/$f; done"),
+                     0);
+    well(hark_repo_read(log->repo, HARK_GIT_COMMIT, &log->ids[0], &out, &err), &err);
+    hark_buf_free(&out);
+    log_free(log);
+}
+
 /* An object whose bytes are sound, but not those that its name says. */
 static void test_repo__compares_bytes_with_names(void **state)
 {
@@ -1418,6 +1459,7 @@ int main(void)
         cmocka_unit_test(test_repo__collects_garbage),
         cmocka_unit_test(test_repo__minds_locks),
         cmocka_unit_test(test_repo__notices_damage),
+        cmocka_unit_test(test_repo__tells_unreadable_from_absent),
         cmocka_unit_test(test_repo__compares_bytes_with_names),
         cmocka_unit_test(test_repo__tells_its_speed),
     };
