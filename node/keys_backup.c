@@ -38,13 +38,22 @@ static int copy_folder(const char *from, const char *to, const char *folder, str
     if (dir == NULL)
         return errno == ENOENT ? 0 : hark_err_errno(err, errno, "%s", a);
     rc = hark_dir_make(b, err);
-    while (rc == 0 && (entry = readdir(dir)) != NULL) {
+    while (rc == 0) {
+        errno = 0;
+        entry = readdir(dir);
+        if (entry == NULL && errno != 0)
+            rc = hark_err_errno(err, errno, "%s", a);
+        if (entry == NULL)
+            break;
         if (entry->d_name[0] == '.')
             continue;
         rc = hark_path_join(source, a, entry->d_name, err);
         if (rc == 0)
             rc = hark_path_join(target, b, entry->d_name, err);
-        if (rc == 0 && lstat(source, &st) == 0 && S_ISREG(st.st_mode))
+        /* A key that is left out of a backup is missed when it is too late. */
+        if (rc == 0 && lstat(source, &st) != 0)
+            rc = hark_err_errno(err, errno, "%s", source);
+        if (rc == 0 && S_ISREG(st.st_mode))
             rc = copy_file(source, target, err);
     }
     (void)closedir(dir);
@@ -63,9 +72,20 @@ static int copy_all(const char *from, const char *to, struct hark_err *err)
 
 int hark_keys_backup(const char *dir, const char *to, struct hark_err *err)
 {
+    int rc;
+
     if (mkdir(to, 0700) != 0 && (errno != EEXIST || rmdir(to) != 0 || mkdir(to, 0700) != 0))
-        return hark_err_set(err, HARK_E_EXISTS, "%s is not a new or empty directory", to);
-    return copy_all(dir, to, err);
+        return errno == EEXIST || errno == ENOTEMPTY
+                   ? hark_err_set(err, HARK_E_EXISTS, "%s is not a new or empty directory", to)
+                   : hark_err_errno(err, errno, "%s", to);
+    rc = copy_all(dir, to, err);
+    /* Half a backup is none, and would be in the way of the next. */
+    if (rc < 0) {
+        int left = hark_tree_remove(to, NULL);
+
+        (void)left;
+    }
+    return rc;
 }
 
 int hark_keys_look(const char *from, struct hark_err *err)
