@@ -162,7 +162,7 @@ static int make_node(const struct init *init, struct hark_err *err)
     if (rc == 0)
         rc = check_config(&config, err);
     if (rc == 0)
-        rc = hark_node_init(init->dir, &config, hark_buf_span(&passphrase), err);
+        rc = hark_node_make(init->dir, &config, hark_buf_span(&passphrase), err);
     hark_buf_free(&passphrase);
     return rc;
 }
@@ -214,7 +214,7 @@ int hark_cmd_init(struct hark_cmd *cmd, struct hark_err *err)
     if (rc == 0)
         rc = make_node(&init, err);
     if (rc == 0)
-        rc = hark_node_open(&node, init.dir, true, err);
+        rc = hark_node_open_unfinished(&node, init.dir, err);
     if (rc == 0 && init.objective != NULL) {
         founding = (struct hark_founding){.title = init.title,
                                           .question = init.objective,
@@ -225,6 +225,8 @@ int hark_cmd_init(struct hark_cmd *cmd, struct hark_err *err)
                                           .recovery_threshold = (unsigned)init.recovery_threshold};
         rc = hark_found(node, &founding, &space, err);
     }
+    if (rc == 0)
+        rc = hark_node_finish(init.dir, err);
     if (rc == 0)
         rc = print(cmd, &init, node, init.objective != NULL ? &space : NULL, err);
     hark_node_free(node);

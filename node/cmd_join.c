@@ -354,15 +354,16 @@ static int make_node(struct hark_cmd *cmd, struct hark_err *err)
         return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a configuration");
     memcpy(config->name, "member", 7);
     config->accept_per_minute = HARK_ACCEPT_PER_MINUTE;
-    rc = hark_node_init(cmd->globals.dir, config, (struct hark_span){0}, err);
+    rc = hark_node_make(cmd->globals.dir, config, (struct hark_span){0}, err);
     hark_config_free(config);
     if (rc == 0)
-        rc = hark_node_open(&cmd->node, cmd->globals.dir, true, err);
+        rc = hark_node_open_unfinished(&cmd->node, cmd->globals.dir, err);
     if (rc != 0)
         return rc;
     hark_key_hex(hex, hark_signer_key(cmd->node->identity.log));
     (void)snprintf(cmd->node->config->name, sizeof(cmd->node->config->name), "member-%.8s", hex);
-    return hark_node_save_config(cmd->node, err);
+    rc = hark_node_save_config(cmd->node, err);
+    return rc < 0 ? rc : hark_node_finish(cmd->globals.dir, err);
 }
 
 int hark_cmd_join(struct hark_cmd *cmd, struct hark_err *err)

@@ -42,8 +42,10 @@ static int make_directory(struct hark_cmd *cmd, const struct recover *r, struct 
             (void)snprintf(config.passphrase_file, sizeof(config.passphrase_file), "%s", secret);
     }
     if (rc == 0)
-        rc = hark_node_init(cmd->globals.dir, &config, (struct hark_span){0}, err);
-    return rc < 0 ? rc : hark_keys_restore(cmd->globals.dir, keys, err);
+        rc = hark_node_make(cmd->globals.dir, &config, (struct hark_span){0}, err);
+    if (rc == 0)
+        rc = hark_keys_restore(cmd->globals.dir, keys, err);
+    return rc < 0 ? rc : hark_node_finish(cmd->globals.dir, err);
 }
 
 static int open_node(struct hark_cmd *cmd, struct recover *r, struct hark_err *err)

@@ -17,6 +17,8 @@
 #include "node/files.h"
 
 #define DATA_VERSION "hark data 1\n"
+/* Stands in a directory from before anything else is put there until all of it is. */
+#define UNFINISHED   "unfinished"
 #define LOCK_WAIT_MS 5000
 #define LOCK_STEP_MS 20
 
@@ -30,6 +32,46 @@ uint64_t hark_now_ms(void)
 
 /* --- making ------------------------------------------------------------------ */
 
+/* Is the file there? Error: io, where that cannot be told. */
+static int has_file(const char *dir, const char *name, bool *has, struct hark_err *err)
+{
+    char path[HARK_PATH_MAX];
+    struct stat st;
+    int rc = hark_path_join(path, dir, name, err);
+
+    if (rc < 0)
+        return rc;
+    *has = lstat(path, &st) == 0;
+    if (!*has && errno != ENOENT && errno != ENOTDIR)
+        return hark_err_errno(err, errno, "%s", path);
+    return 0;
+}
+
+/* What an interrupted making left is made anew, unless it is being made just now. Its
+ * mark goes last, so that this can be interrupted, too. */
+static int clear_unfinished(const char *dir, struct hark_err *err)
+{
+    static const char *const names[] = {"keys",   "spaces",    "index", "steward",
+                                        "outbox", "hark.yaml", "lock",  "place"};
+    char path[HARK_PATH_MAX];
+    int fd, rc = hark_path_join(path, dir, "lock", err);
+
+    if (rc < 0)
+        return rc;
+    fd = open(path, O_RDWR | O_CLOEXEC);
+    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0)
+        rc = hark_err_set(err, HARK_E_BUSY, "another process is making %s", dir);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && rc == 0; i++) {
+        rc = hark_path_join(path, dir, names[i], err);
+        if (rc == 0)
+            rc = hark_tree_remove(path, err);
+    }
+    if (fd >= 0)
+        (void)close(fd);
+    return rc;
+}
+
+/* No files but those that a making that was interrupted leaves beside its folders. */
 static int must_be_empty(const char *dir, struct hark_err *err)
 {
     DIR *d = opendir(dir);
@@ -39,7 +81,11 @@ static int must_be_empty(const char *dir, struct hark_err *err)
     if (d == NULL)
         return hark_err_errno(err, errno, "%s", dir);
     while ((entry = readdir(d)) != NULL) {
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+        size_t size = strlen(entry->d_name);
+
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
+            strcmp(entry->d_name, UNFINISHED) == 0 ||
+            (size > 4 && strcmp(entry->d_name + size - 4, ".new") == 0))
             continue;
         rc = hark_err_set(err, HARK_E_EXISTS, "%s is not empty", dir);
         break;
@@ -53,10 +99,21 @@ static int make_directories(const char *dir, struct hark_err *err)
     static const char *const names[] = {"keys",  "keys/people", "spaces",
                                         "index", "steward",     "outbox"};
     char path[HARK_PATH_MAX];
+    bool unfinished = false, finished = false;
     int rc = hark_dir_make(dir, err);
 
     if (rc == 0)
+        rc = has_file(dir, UNFINISHED, &unfinished, err);
+    if (rc == 0)
+        rc = has_file(dir, "version", &finished, err);
+    if (rc == 0 && unfinished && !finished)
+        rc = clear_unfinished(dir, err);
+    if (rc == 0)
         rc = must_be_empty(dir, err);
+    if (rc == 0)
+        rc = hark_path_join(path, dir, UNFINISHED, err);
+    if (rc == 0)
+        rc = hark_file_write(path, hark_span_str("by hark; may be made anew\n"), 0600, err);
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && rc == 0; i++) {
         rc = hark_path_join(path, dir, names[i], err);
         if (rc == 0)
@@ -79,7 +136,7 @@ static int write_config(const char *dir, const struct hark_config *config, struc
     return rc;
 }
 
-int hark_node_init(const char *dir, const struct hark_config *config, struct hark_span passphrase,
+int hark_node_make(const char *dir, const struct hark_config *config, struct hark_span passphrase,
                    struct hark_err *err)
 {
     struct hark_seed *seed = NULL;
@@ -95,13 +152,29 @@ int hark_node_init(const char *dir, const struct hark_config *config, struct har
         rc = hark_keyfile_save(path, seed, "hark device", passphrase, err);
     if (rc == 0)
         rc = write_config(dir, config, err);
-    /* The version comes last: a directory without one was not finished. */
-    if (rc == 0)
-        rc = hark_path_join(path, dir, "version", err);
-    if (rc == 0)
-        rc = hark_file_write(path, hark_span_str(DATA_VERSION), 0600, err);
     hark_seed_free(seed);
     return rc;
+}
+
+int hark_node_finish(const char *dir, struct hark_err *err)
+{
+    char path[HARK_PATH_MAX];
+    int rc = hark_path_join(path, dir, "version", err);
+
+    if (rc == 0)
+        rc = hark_file_write(path, hark_span_str(DATA_VERSION), 0600, err);
+    /* Where there is a version, the mark means nothing any more. */
+    if (rc == 0 && hark_path_join(path, dir, UNFINISHED, NULL) == 0)
+        (void)unlink(path);
+    return rc;
+}
+
+int hark_node_init(const char *dir, const struct hark_config *config, struct hark_span passphrase,
+                   struct hark_err *err)
+{
+    int rc = hark_node_make(dir, config, passphrase, err);
+
+    return rc < 0 ? rc : hark_node_finish(dir, err);
 }
 
 /* --- opening ----------------------------------------------------------------- */
@@ -110,14 +183,22 @@ static int check_version(const char *dir, struct hark_err *err)
 {
     struct hark_buf text = hark_buf_init(64);
     char path[HARK_PATH_MAX];
+    bool there = false, unfinished = false;
     int rc = hark_path_join(path, dir, "version", err);
 
     if (rc == 0)
         rc = hark_file_read(path, &text, err);
-    if (rc == HARK_E_NOT_FOUND || rc == HARK_E_IO)
-        rc = hark_err_set(err, HARK_E_USAGE, "%s is not a node's directory (no file version in it)",
-                          dir);
-    else if (rc == HARK_E_LIMIT)
+    /* Also where something on the way is no directory. */
+    if ((rc == HARK_E_NOT_FOUND || rc == HARK_E_IO) &&
+        has_file(dir, "version", &there, NULL) == 0 && !there) {
+        rc = has_file(dir, UNFINISHED, &unfinished, err);
+        if (rc == 0)
+            rc = hark_err_set(err, HARK_E_USAGE,
+                              "%s is not a node's directory (no file version in it)", dir);
+        if (unfinished)
+            hark_err_hint(err, "what was to make it did not get to its end: give it again");
+    }
+    if (rc == HARK_E_LIMIT)
         rc = hark_err_set(err, HARK_E_DATA_VERSION, "%s is not of a kind that this program knows",
                           path);
     else if (rc == 0 && !hark_span_equal(hark_buf_span(&text), hark_span_str(DATA_VERSION)))
@@ -294,7 +375,8 @@ static int make_outbox(const struct hark_node *node, struct hark_err *err)
     return rc < 0 ? rc : hark_dir_make(path, err);
 }
 
-int hark_node_open(struct hark_node **out, const char *dir, bool write, struct hark_err *err)
+static int open_node(struct hark_node **out, const char *dir, bool write, bool unfinished,
+                     struct hark_err *err)
 {
     struct hark_node *node = calloc(1, sizeof(*node));
     int rc, n;
@@ -308,7 +390,7 @@ int hark_node_open(struct hark_node **out, const char *dir, bool write, struct h
     if (n <= 0 || (size_t)n >= sizeof(node->dir))
         rc = hark_err_set(err, HARK_E_USAGE, "the path %s is empty or too long", dir);
     else
-        rc = check_version(dir, err);
+        rc = unfinished ? 0 : check_version(dir, err);
     if (rc == 0)
         rc = load_config(node, err);
     if (rc == 0 && write)
@@ -331,6 +413,16 @@ int hark_node_open(struct hark_node **out, const char *dir, bool write, struct h
     }
     *out = node;
     return 0;
+}
+
+int hark_node_open(struct hark_node **out, const char *dir, bool write, struct hark_err *err)
+{
+    return open_node(out, dir, write, false, err);
+}
+
+int hark_node_open_unfinished(struct hark_node **out, const char *dir, struct hark_err *err)
+{
+    return open_node(out, dir, true, true, err);
 }
 
 void hark_node_free(struct hark_node *node)
@@ -412,9 +504,13 @@ int hark_spaces_in(const char *dir, struct hark_hash **ids, size_t *count, struc
 
         if (!space_of_name(entry->d_name, &id))
             continue;
-        grown = used < HARK_SPACES_MAX ? realloc(list, (used + 1) * sizeof(*list)) : NULL;
-        if (grown == NULL) {
+        if (used == HARK_SPACES_MAX) {
             rc = hark_err_set(err, HARK_E_LIMIT, "more than %u spaces", HARK_SPACES_MAX);
+            break;
+        }
+        grown = realloc(list, (used + 1) * sizeof(*list));
+        if (grown == NULL) {
+            rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a list of spaces");
             break;
         }
         list = grown;

@@ -2,7 +2,8 @@
  * A node's data directory: configuration, keys, spaces, the lock.
  *
  *     hark.yaml             configuration (schemas/config.h)
- *     version               "hark data 1"
+ *     version               "hark data 1"; the last that is put there
+ *     unfinished            while there is no version yet
  *     lock                  held (flock) by the process that writes
  *     place                 the inode of this very file: it tells a restored copy
  *     sock                  the daemon's local socket, mode 0600
@@ -43,9 +44,19 @@ struct hark_node {
     struct hark_space **spaces; /* open ones, opened on first use */
 };
 
-/* Makes a data directory (it must be absent or empty), with a new seed. */
+/* Makes a data directory (it must be absent or empty), with a new seed. The same as
+ * hark_node_make and hark_node_finish. Errors: exists, io, disk-full. */
 HARK_CHECK int hark_node_init(const char *dir, const struct hark_config *config,
                               struct hark_span passphrase, struct hark_err *err);
+/* The same, for who has more to put there: marked as unfinished, so that nothing but
+ * hark_node_open_unfinished opens it, and making it again begins anew wherever it was
+ * interrupted. Errors: also busy (another process is at it). */
+HARK_CHECK int hark_node_make(const char *dir, const struct hark_config *config,
+                              struct hark_span passphrase, struct hark_err *err);
+HARK_CHECK int hark_node_open_unfinished(struct hark_node **out, const char *dir,
+                                         struct hark_err *err);
+/* All is there: it is a node's directory from now on. */
+HARK_CHECK int hark_node_finish(const char *dir, struct hark_err *err);
 /* Opens it. write: takes the lock (HARK_E_BUSY when another process has it). */
 HARK_CHECK int hark_node_open(struct hark_node **out, const char *dir, bool write,
                               struct hark_err *err);
