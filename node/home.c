@@ -151,12 +151,15 @@ int hark_steward_offer(struct hark_node *node, struct hark_space *space, json_t 
 {
     struct hark_author steward = {0};
     uint8_t nonce[32];
-    int rc = hark_node_steward(node, hark_space_id(space), &steward, NULL);
+    int rc = hark_node_steward(node, hark_space_id(space), &steward, err);
 
     *offer = NULL;
     hark_author_free(&steward);
     if (rc == 0)
         return hark_err_set(err, HARK_E_EXISTS, "this node holds a steward's key of the space");
+    /* A key that only cannot be read now is not to be written over. */
+    if (rc != HARK_E_NOT_FOUND)
+        return rc;
     rc = hark_node_new_steward(node, nonce, &steward, err);
     if (rc < 0)
         return rc;
@@ -211,10 +214,12 @@ int hark_steward_regain(struct hark_node *node, struct hark_space *space, bool *
                         struct hark_err *err)
 {
     uint8_t nonce[32];
-    int rc = in_office(node, space, is, NULL);
+    int rc = in_office(node, space, is, err);
 
-    if (rc == 0)
-        return 0; /* its nonce is here already, whoever is in office */
+    /* Its nonce is here already, whoever is in office; or it cannot be read now, and is
+     * not to be written over. */
+    if (rc != HARK_E_NOT_FOUND)
+        return rc;
     rc = first_nonce(space, nonce, err);
     if (rc == 0)
         rc = hark_node_steward_named(node, nonce, hark_space_id(space), err);

@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "node/author.h"
+#include "node/home.h"
 #include "tests/unit/run_tool.h"
 
 struct fixture {
@@ -223,12 +224,72 @@ static void test_space__reader_lets_go_of_packs_that_are_gone(void **state)
     assert_int_equal(mapped_and_gone(f->dir), 0);
 }
 
+/* Wherever the making of a node was interrupted, it can be made again; what is somebody
+ * else's is left alone, and what is finished, too. */
+static void test_space__makes_an_unfinished_node_anew(void **state)
+{
+    struct fixture *f = *state;
+    struct hark_config config = {.name = "late", .accept_per_minute = 120};
+    struct hark_founding founding = {
+        .title = "Lamps", .question = "Which lamp?", .owner = "Ada", .until = "2030-01-01"};
+    struct hark_span none = hark_span(NULL, 0);
+    struct hark_node *node = NULL;
+    struct hark_hash id;
+    char dir[80];
+
+    (void)snprintf(dir, sizeof(dir), "%s/late", f->dir);
+    for (int i = 0; i < 2; i++) {
+        OK(hark_node_make(dir, &config, none, &err));
+        assert_int_equal(hark_node_open(&node, dir, true, &err), HARK_E_USAGE);
+        OK(hark_node_open_unfinished(&node, dir, &err));
+        OK(hark_found(node, &founding, &id, &err));
+        assert_int_equal(hark_node_make(dir, &config, none, &err), HARK_E_BUSY);
+        hark_node_free(node);
+    }
+    assert_int_equal(run_tool(dir, "echo mine >mine"), 0);
+    assert_int_equal(hark_node_make(dir, &config, none, &err), HARK_E_EXISTS);
+    assert_int_equal(run_tool(dir, "test -s mine && rm mine"), 0);
+    OK(hark_node_init(dir, &config, none, &err));
+    OK(hark_node_open(&node, dir, true, &err));
+    hark_node_free(node);
+    assert_int_equal(run_tool(dir, "test ! -e unfinished && touch unfinished"), 0);
+    assert_int_equal(hark_node_make(dir, &config, none, &err), HARK_E_EXISTS);
+    OK(hark_node_open(&node, dir, true, &err));
+    hark_node_free(node);
+}
+
+/* A steward's key that cannot be read now is still the steward's: no other takes its
+ * place, and it is not forgotten. */
+static void test_space__keeps_a_steward_it_cannot_read(void **state)
+{
+    struct fixture *f = *state;
+    json_t *offer = NULL;
+    bool is = false;
+
+    assert_int_equal(hark_steward_offer(f->node, f->home, &offer, &err), HARK_E_EXISTS);
+    /* Opening a link to itself fails for everybody, as a bad disk does. */
+    assert_int_equal(run_tool(f->dir, "cd node/steward && for i in *; do ln -s $i loop && "
+                                      "mv $i ../kept && mv loop $i; done"),
+                     0);
+    assert_int_equal(hark_steward_offer(f->node, f->home, &offer, &err), HARK_E_IO);
+    assert_int_equal(hark_steward_regain(f->node, f->home, &is, &err), HARK_E_IO);
+    assert_null(offer);
+    assert_int_equal(
+        run_tool(f->dir, "cd node/steward && for i in *; do test -L $i && mv ../kept $i; done"), 0);
+    OK(hark_steward_regain(f->node, f->home, &is, &err));
+    assert_true(is);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_space__partner_holds_the_same, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_space__bounds_the_rate_of_a_key, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_space__reader_lets_go_of_packs_that_are_gone, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_space__makes_an_unfinished_node_anew, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_space__keeps_a_steward_it_cannot_read, set_up,
                                         tear_down),
     };
 
