@@ -34,6 +34,11 @@ await() {
 
 level() { [ "$(main_of "$1")" = "$(main_of "$2")" ]; }
 
+# logged_at NAME ID: does the log there hold it?
+logged_at() {
+    [ "$(hark "$1" show "$2" --json | field 'type(d["entry"]["position"]).__name__')" = int ]
+}
+
 # --- a home, two partners ------------------------------------------------------------
 recovery=()
 for i in 1 2 3; do
@@ -104,6 +109,7 @@ await 40 hark two show "$recovered"
 same "state" "$(state_of home state_hash)" "$(state_of one state_hash)"
 hark home home show >"$work/shown"
 grep -q "home/$space/2" "$work/shown" || fail "home show: $(cat "$work/shown")"
+hark one join "$(hark home invite --json | field 'd["ticket"]')" --name Eve --timeout 30 >/dev/null
 echo "ok: a home that lost its disk"
 
 # --- moving ------------------------------------------------------------------------------------
@@ -117,8 +123,7 @@ await 40 level home one
 await 40 level two one
 moved=$(hark one sync >/dev/null; hark home idea 'Written at the old home' --json | entry_id)
 await 40 hark one show "$moved"
-logged() { [ "$(hark two show "$moved" --json | field 'd["position"]')" != None ]; }
-await 40 logged
+await 40 logged_at two "$moved"
 same "no node differs" 1 "$(for n in home one two; do main_of $n; done | sort -u | wc -l)"
 echo "ok: moving the home"
 
@@ -143,11 +148,15 @@ echo "ok: two of three recovery keys"
 # --- a node that was cut off meanwhile comes back to the new history ----------------------------------
 mv "$work/gone" "$work/one"
 hark two partner add "$(hark one ticket)" >/dev/null 2>&1 || true
+orphan=$(hark one --as Eve idea 'Logged by a home that was away' --json | entry_id)
+twin=$(hark one idea 'In the place of another' --json | entry_id) # Mara was at two meanwhile
+logged_at one "$orphan" || fail "the home that was away did not log it"
 start one
-orphan=$(hark one idea 'Logged by a home that was away' --json | entry_id)
 await 60 level one two
-await 60 hark two show "$orphan"
+await 60 logged_at two "$orphan"
 await 60 level one two
+said_of() { hark one outbox --json | grep -q "$twin.*entry-twin"; }
+await 20 said_of
 echo "ok: what was logged elsewhere is handed in again"
 
 # --- repair --------------------------------------------------------------------------------------
