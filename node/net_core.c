@@ -410,6 +410,13 @@ static void on_message(void *arg, const struct hark_key *peer, uint64_t via,
     hark_core_message(net->core, peer, via, frames, count);
 }
 
+static void on_writable(void *arg, const struct hark_key *peer)
+{
+    struct hark_net *net = arg;
+
+    hark_core_writable(net->core, peer);
+}
+
 static uint64_t on_tick(void *arg)
 {
     struct hark_net *net = arg;
@@ -627,6 +634,10 @@ void hark_net_io(struct hark_net *net, struct hark_core_io *io, struct hark_edge
                                 .answered = io_answered,
                                 .peer_changed = io_peer_changed,
                                 .synced = io_synced};
-    *handlers = (struct hark_edge_handlers){
-        .arg = net, .allow = on_allow, .message = on_message, .woken = on_woken, .tick = on_tick};
+    *handlers = (struct hark_edge_handlers){.arg = net,
+                                            .allow = on_allow,
+                                            .message = on_message,
+                                            .woken = on_woken,
+                                            .writable = on_writable,
+                                            .tick = on_tick};
 }

@@ -520,6 +520,15 @@ void hark_core_grown(struct hark_core *core, const struct hark_log_ref *log)
     }
 }
 
+void hark_core_writable(struct hark_core *core, const struct hark_key *key)
+{
+    struct hark_peer *peer = hark_core_find(core, key);
+    if (peer != NULL && peer->unsent) {
+        peer->unsent = false;
+        peer->retry_ms = hark_core_now(core);
+    }
+}
+
 void hark_core_ask_now(struct hark_core *core)
 {
     uint64_t now = hark_core_now(core);

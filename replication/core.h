@@ -139,6 +139,9 @@ HARK_CHECK int hark_core_request(struct hark_core *core, const struct hark_key *
                                  struct hark_span body, uint64_t patience_ms, struct hark_err *err);
 /* io.join's outcome (the space is filled in). Due within two minutes. */
 void hark_core_joined(struct hark_core *core, uint64_t token, const struct hark_joined *joined);
+/* What could not be sent to this peer would go out now (hark_edge_handlers.writable): it
+ * is tried at once rather than when its time comes. Any other peer is left as it is. */
+void hark_core_writable(struct hark_core *core, const struct hark_key *peer);
 /* Asks all peers now, whatever the timers say. */
 void hark_core_ask_now(struct hark_core *core);
 /* Runs what is due; returns the milliseconds until the next thing is. */

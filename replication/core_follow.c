@@ -152,6 +152,7 @@ static uint64_t backoff_ms(struct hark_core *core, unsigned failures, uint64_t l
 static void retry_later(struct hark_core *core, struct hark_peer *peer, uint64_t last)
 {
     peer->failures++;
+    peer->unsent = false;
     peer->retry_ms = hark_core_now(core) + backoff_ms(core, peer->failures, last);
 }
 
@@ -160,6 +161,7 @@ void hark_follow_unsent(struct hark_core *core, struct hark_peer *peer)
 {
     peer->live = false;
     retry_later(core, peer, UNSENT_LAST_MS);
+    peer->unsent = true;
 }
 
 void hark_follow_end_ask(struct hark_peer *peer, uint64_t due_ms)
@@ -893,6 +895,7 @@ void hark_follow_error(struct hark_core *core, struct hark_peer *peer, uint64_t 
         hark_submit_lost(core, &peer->key, code);
         hark_join_lost(core, &peer->key, false);
         peer->live = false;
+        peer->unsent = false;
         peer->retry_ms = now + HARK_CORE_SLOWLY;
     } else if (follow != NULL) {
         hark_follow_heard(core, peer);

@@ -151,6 +151,7 @@ struct hark_peer {
     size_t requests; /* that wait to be answered */
     uint64_t added_ms;
     uint64_t retry_ms; /* nothing is asked before */
+    bool unsent;       /* since nothing could be sent to it */
     unsigned failures;
     uint64_t hello_id, hello_ms; /* id 0: none under way */
     uint64_t ask_id, ask_ms;

@@ -79,6 +79,8 @@ struct link {
     void *monitor; /* tells its descriptors */
     int fd;        /* -1: not connected */
     bool draining; /* in the midst of a message with too many frames */
+    bool unsent;   /* something did not go out: when it would is to be told */
+    bool writable; /* it would now, and that is still to be told */
     uint64_t heard_ms, made_ms;
     uint64_t patience_ms; /* until it is made anew */
 };
@@ -1054,6 +1056,7 @@ static int send_by_link(struct hark_edge *edge, struct link *link, const struct 
         return too_much_unread(err);
     }
     if (link->socket == NULL || send_frames(link->socket, frames, count) != 0) {
+        link->unsent = true;
         remake_if_silent(edge, link);
         return hark_err_set(err, HARK_E_PEER_UNREACHABLE, "%s does not take it", link->address);
     }
@@ -1248,10 +1251,28 @@ static size_t fill_items(const struct hark_edge *edge, zmq_pollitem_t *items)
     }
     for (size_t i = 0; i < edge->link_count; i++) {
         void *socket = edge->links[i]->socket;
-        items[n++] = socket != NULL ? (zmq_pollitem_t){.socket = socket, .events = ZMQ_POLLIN}
+        short events = edge->links[i]->unsent ? ZMQ_POLLIN | ZMQ_POLLOUT : ZMQ_POLLIN;
+        items[n++] = socket != NULL ? (zmq_pollitem_t){.socket = socket, .events = events}
                                     : (zmq_pollitem_t){.fd = edge->wake_fd};
     }
     return n;
+}
+
+/* From the beginning after each: its handler may have changed the list. */
+static void tell_writable(struct hark_edge *edge)
+{
+    for (size_t i = 0; i < edge->link_count;) {
+        struct hark_key peer = edge->links[i]->peer;
+        if (!edge->links[i]->writable) {
+            i++;
+            continue;
+        }
+        edge->links[i]->writable = false;
+        if (edge->handlers.writable != NULL) {
+            edge->handlers.writable(edge->handlers.arg, &peer);
+        }
+        i = 0;
+    }
 }
 
 static void read_ready(struct hark_edge *edge, const zmq_pollitem_t *items, size_t count)
@@ -1263,6 +1284,10 @@ static void read_ready(struct hark_edge *edge, const zmq_pollitem_t *items, size
         if (items[i].revents & ZMQ_POLLIN) {
             ready[n++] = edge->links[k]->peer;
         }
+        if (items[i].revents & ZMQ_POLLOUT) {
+            edge->links[k]->unsent = false;
+            edge->links[k]->writable = true;
+        }
     }
     if (edge->router != NULL && items[1].revents & ZMQ_POLLIN) {
         read_router(edge);
@@ -1270,6 +1295,7 @@ static void read_ready(struct hark_edge *edge, const zmq_pollitem_t *items, size
     for (size_t i = 0; i < n; i++) {
         read_link(edge, &ready[i]);
     }
+    tell_writable(edge);
     if (items[0].revents & ZMQ_POLLIN) {
         on_wake(edge);
     }

@@ -45,15 +45,18 @@ struct hark_edge_handlers {
      * it, those three are empty. */
     void (*message)(void *arg, const struct hark_key *peer, uint64_t via,
                     const struct hark_span *frames, size_t count);
-    /* hark_edge_wake was called (once or more). */
+    /* hark_edge_wake was called (once or more). May be NULL. */
     void (*woken)(void *arg);
+    /* Over the connection that we opened to this peer something was not sent, since it
+     * was not there yet or its queue was full: now it would be. May be NULL. */
+    void (*writable)(void *arg, const struct hark_key *peer);
     /* Runs what is due; gives milliseconds until it wants to be called again.
      * Called after every round of messages and wakings, and once at the start. */
     uint64_t (*tick)(void *arg);
 };
 
 /* curve: this node's key pair, borrowed until hark_edge_free. handlers: copied;
- * allow, message and tick must be there, woken may be NULL. Errors: no-memory, io, unsupported
+ * allow, message and tick must be there. Errors: no-memory, io, unsupported
  * (libzmq without CURVE). */
 HARK_CHECK int hark_edge_new(struct hark_edge **out, const struct hark_box *curve,
                              const struct hark_edge_handlers *handlers, struct hark_err *err);

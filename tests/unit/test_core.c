@@ -777,6 +777,30 @@ static void test_core__unsent_is_tried_again(void **state)
     pair_free(pair);
 }
 
+/* A connection that comes about is used at once, not when the backoff is over; a peer
+ * that was refused, or never sent to, is none the sooner asked for it. */
+static void test_core__writable_is_tried_at_once(void **state)
+{
+    struct pair *pair = pair_new();
+
+    (void)state;
+    fake_log_grow(&pair->b->log, 2, 1);
+    pair->a->send_fails = HARK_E_PEER_UNREACHABLE;
+    follow(pair->a, pair->b);
+    pass_time(pair, 60000);
+    pair->a->send_fails = 0;
+    uint64_t now = pair->now_ms;
+    settle(pair);
+    assert_int_equal(pair->a->log.size, 0);
+    hark_core_writable(pair->a->core, &pair->b->key);
+    settle(pair);
+    assert_equal_logs(pair);
+    assert_int_equal(pair->now_ms, now);
+    hark_core_writable(pair->b->core, &pair->a->key);
+    settle(pair);
+    pair_free(pair);
+}
+
 static void test_core__ask_now(void **state)
 {
     struct pair *pair = pair_new();
@@ -2373,6 +2397,7 @@ int main(void)
         cmocka_unit_test(test_core__a_lost_answer_is_asked_for_again),
         cmocka_unit_test(test_core__a_lost_load_is_fetched_again),
         cmocka_unit_test(test_core__unsent_is_tried_again),
+        cmocka_unit_test(test_core__writable_is_tried_at_once),
         cmocka_unit_test(test_core__ask_now),
         cmocka_unit_test(test_core__rests_when_idle),
         cmocka_unit_test(test_core__append_failure_is_told_and_slow),

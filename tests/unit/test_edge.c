@@ -54,7 +54,7 @@ struct host {
     /* under the lock */
     size_t allowed_count, asked;
     struct hark_key allowed[ALLOWED_MAX];
-    size_t kept_count, woken;
+    size_t kept_count, woken, writable;
     struct kept kept[KEPT_MAX];
     bool echoes;   /* answers each hello with a hello, the way it came */
     uint64_t work; /* ms that a message takes */
@@ -105,6 +105,16 @@ static void host_message(void *arg, const struct hark_key *peer, uint64_t via,
         int rc = hark_edge_send(host->edge, peer, via, &answer, NULL);
         (void)rc;
     }
+}
+
+static void host_writable(void *arg, const struct hark_key *peer)
+{
+    struct host *host = arg;
+    (void)peer;
+    (void)pthread_mutex_lock(&host->lock);
+    host->writable++;
+    (void)pthread_cond_broadcast(&host->changed);
+    (void)pthread_mutex_unlock(&host->lock);
 }
 
 /* Sends what was ordered: hark_edge_send belongs to the loop's thread, and asks
@@ -162,6 +172,7 @@ static struct host *host_new(uint8_t seed)
                                           .allow = host_allow,
                                           .message = host_message,
                                           .woken = host_woken,
+                                          .writable = host_writable,
                                           .tick = host_tick};
     memset(bytes, seed, sizeof(bytes));
     assert_int_equal(pthread_mutex_init(&host->lock, NULL), 0);
@@ -450,6 +461,32 @@ static void test_edge__peer_comes_back(void **state)
     for (size_t i = 0; i < 200 && wait_for(a, &a->kept_count, 1, 50) == 0; i++)
         (void)send_once(b, key_of(a), HARK_VIA_ANY, 2, 0);
     assert_int_equal(wait_message(a, 0).id, 2);
+    host_free(b);
+    host_free(a);
+}
+
+/* Who could not send, since nobody was there yet, is told once when somebody is. */
+static void test_edge__tells_when_it_would_go_out(void **state)
+{
+    struct host *a = host_new(1), *b = host_new(2);
+    char address[HARK_ADDRESS_MAX + 1];
+
+    (void)state;
+    host_listen(a);
+    memcpy(address, a->address, sizeof(address));
+    host_connect(b, a);
+    host_free(a);
+    host_start(b);
+    a = host_new(1);
+    assert_int_equal(send_once(b, key_of(a), HARK_VIA_ANY, 1, 0), HARK_E_PEER_UNREACHABLE);
+    assert_int_equal(wait_for(b, &b->writable, 1, QUIET_MS), 0);
+    host_let_in(a, key_of(b));
+    assert_int_equal(hark_edge_listen(a->edge, address, a->address, NULL), 0);
+    host_start(a);
+    assert_int_equal(wait_for(b, &b->writable, 1, PATIENCE_MS), 1);
+    assert_int_equal(send_once(b, key_of(a), HARK_VIA_ANY, 2, 0), 0);
+    assert_int_equal(wait_message(a, 0).id, 2);
+    assert_int_equal(wait_for(b, &b->writable, 2, QUIET_MS), 1);
     host_free(b);
     host_free(a);
 }
@@ -1024,6 +1061,7 @@ int main(void)
         cmocka_unit_test(test_edge__allowed_key_talks),
         cmocka_unit_test(test_edge__asks_over_their_connection),
         cmocka_unit_test(test_edge__two_connections),
+        cmocka_unit_test(test_edge__tells_when_it_would_go_out),
         cmocka_unit_test(test_edge__large_load),
         cmocka_unit_test(test_edge__peer_comes_back),
         cmocka_unit_test(test_edge__unknown_key_gets_nothing),
