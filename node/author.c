@@ -99,6 +99,8 @@ static int look_for_seen(void *arg, const struct hark_row *row, struct hark_err 
     if (rc < 0)
         return rc;
     search->recent = entry.has_seen;
+    if (entry.has_seen)
+        hark_space_seen_note(search->space, &row->author_key, row->time_ms);
     return search->recent ? HARK_STOP : 0;
 }
 
@@ -165,6 +167,8 @@ static int maybe_seen(const struct hark_node *node, struct hark_space *space,
     if (!hark_space_head(space)->has_batch)
         return 0;
     search.oldest_ms = entry->time_ms > SEEN_AGE_MS ? entry->time_ms - SEEN_AGE_MS : 0;
+    if (hark_space_seen_noted(space, &entry->author, search.oldest_ms))
+        return 0;
     rc = hark_index_log(hark_space_index(space), &query, look_for_seen, &search, err);
     if (rc == 0 && !search.recent && !hark_node_is_home(node, space))
         rc = seen_in_flight(space, &search, &entry->author, err);
@@ -175,32 +179,14 @@ static int maybe_seen(const struct hark_node *node, struct hark_space *space,
 
 /* --- how often -------------------------------------------------------------------- */
 
-struct rate {
-    uint64_t since_ms, count;
-};
-
-static int count_recent(void *arg, const struct hark_row *row, struct hark_err *err)
-{
-    struct rate *rate = arg;
-
-    (void)err;
-    if (row->arrival_ms < rate->since_ms)
-        return HARK_STOP;
-    rate->count++;
-    return 0;
-}
-
 int hark_author_recent(struct hark_space *space, const struct hark_key *key, uint64_t max,
                        uint64_t *count, struct hark_err *err)
 {
     uint64_t now = hark_now_ms();
-    struct hark_log_query query = {
-        .author = key, .after = HARK_NONE, .re = HARK_NONE, .backwards = true, .limit = max};
-    struct rate rate = {.since_ms = now > RATE_WINDOW_MS ? now - RATE_WINDOW_MS : 0};
-    int rc = hark_index_log(hark_space_index(space), &query, count_recent, &rate, err);
 
-    *count = rate.count;
-    return rc;
+    return hark_index_count_recent(hark_space_index(space), key,
+                                   now > RATE_WINDOW_MS ? now - RATE_WINDOW_MS : 0, max, count,
+                                   err);
 }
 
 int hark_author_rate(const struct hark_node *node, struct hark_space *space,

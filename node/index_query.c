@@ -373,6 +373,29 @@ int hark_index_log(struct hark_index *index, const struct hark_log_query *query,
     return rc;
 }
 
+/* Backwards, as far as it needs: this is asked for every entry that is written. */
+int hark_index_count_recent(struct hark_index *index, const struct hark_key *author,
+                            uint64_t since_ms, uint64_t most, uint64_t *count, struct hark_err *err)
+{
+    sqlite3_stmt *statement = NULL;
+    bool row = false;
+    int rc = hark_index_select(index, err, &statement, &row,
+                               "SELECT e.arrival FROM author a CROSS JOIN entry e"
+                               " ON e.owner = a.owner WHERE a.key = ?1 AND e.author = a.number"
+                               " ORDER BY e.position DESC",
+                               V_ARGS(V_BLOB(author->bytes, HARK_KEY_SIZE)));
+
+    *count = 0;
+    while (rc == 0 && row && *count < most &&
+           (uint64_t)sqlite3_column_int64(statement, 0) >= since_ms) {
+        (*count)++;
+        rc = hark_index_step(index, statement, &row, err);
+    }
+    if (statement != NULL)
+        (void)sqlite3_reset(statement);
+    return rc;
+}
+
 /* ---- batches ---- */
 
 /* Reads the row that the statement stands on, and ends it. */

@@ -105,6 +105,21 @@ int hark_space_refresh(struct hark_space *space, struct hark_err *err)
     return rc;
 }
 
+void hark_space_seen_note(struct hark_space *space, const struct hark_key *author, uint64_t time_ms)
+{
+    space->seen[author->bytes[0] % SPACE_SEEN] =
+        (struct space_seen){.author = *author, .time_ms = time_ms};
+}
+
+bool hark_space_seen_noted(const struct hark_space *space, const struct hark_key *author,
+                           uint64_t oldest_ms)
+{
+    const struct space_seen *seen = &space->seen[author->bytes[0] % SPACE_SEEN];
+
+    return seen->time_ms != 0 && seen->time_ms >= oldest_ms &&
+           hark_key_equal(&seen->author, author);
+}
+
 int hark_space_reindex(struct hark_space *space, struct hark_err *err)
 {
     int rc;

@@ -223,6 +223,14 @@ HARK_CHECK int hark_space_outbox_take_in(struct hark_space *space, const char *s
 
 /* --- what the node's network and its keeper need ------------------------------ */
 
+/* So that who writes much need not read their last entries each time: an entry of that
+ * key, with this time, is in the log and carries Seen. A few are kept in mind. */
+void hark_space_seen_note(struct hark_space *space, const struct hark_key *author,
+                          uint64_t time_ms);
+/* Is one of this time or later known of? */
+bool hark_space_seen_noted(const struct hark_space *space, const struct hark_key *author,
+                           uint64_t oldest_ms);
+
 /* A held space begins no batch of the main log (behind): its home has not compared it
  * with other nodes yet, or is moving away. */
 void hark_space_hold(struct hark_space *space, bool hold);

@@ -36,6 +36,12 @@ struct space_pending {
     struct hark_taken taken[HARK_BATCH_TAKEN_MAX]; /* what its commit says */
 };
 
+#define SPACE_SEEN 64u
+struct space_seen {
+    struct hark_key author;
+    uint64_t time_ms; /* 0: empty */
+};
+
 struct hark_space {
     struct hark_hash id;
     char repo_path[HARK_PATH_MAX];
@@ -57,7 +63,8 @@ struct hark_space {
      * changes outbox_stale. */
     struct space_flight *flight;
     bool flight_stale, intake_stale, outbox_stale;
-    struct space_recent *recent; /* space_accept.c: how often keys were taken from */
+    struct space_recent *recent;        /* space_accept.c: how often keys were taken from */
+    struct space_seen seen[SPACE_SEEN]; /* by the key's first byte; cleared by a rollback */
     bool held;
     unsigned refreshes;        /* of a reader, since its repository was opened */
     uint64_t rights, erasures; /* hark_space_rights, hark_space_erasures */

@@ -64,6 +64,7 @@ void hark_space_rollback(struct hark_space *space)
     if (!space->pending.open)
         return;
     clear_pending(space);
+    memset(space->seen, 0, sizeof(space->seen));
     space->flight_stale = true;
     hark_index_rollback(space->index);
     if (hark_state_reload(space->state, &ignored) < 0)

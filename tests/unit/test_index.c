@@ -386,6 +386,15 @@ static struct seen log_of(struct world *w, struct hark_log_query query)
     return seen;
 }
 
+static uint64_t recent_of(struct world *w, const struct hark_key *key, uint64_t since_ms,
+                          uint64_t most)
+{
+    uint64_t count = 77;
+
+    ok(w, hark_index_count_recent(w->index, key, since_ms, most, &count, &w->err));
+    return count;
+}
+
 #define QUERY(...) ((struct hark_log_query){.after = HARK_NONE, .re = HARK_NONE, __VA_ARGS__})
 
 /* Each condition of a query alone and all together, against what a loop over all
@@ -437,6 +446,13 @@ static void test_index__log_answers_each_condition(void **state)
     assert_int_equal(seen.count, 10);
     assert_int_equal(seen.positions[0], 30);
     assert_int_equal(log_of(w, QUERY(.since_ms = 9999)).count, 0);
+    assert_int_equal(recent_of(w, &key, 2030, 99), 3); /* 31, 34, 37 */
+    assert_int_equal(recent_of(w, &key, 2031, 99), 3);
+    assert_int_equal(recent_of(w, &key, 2032, 99), 2);
+    assert_int_equal(recent_of(w, &key, 0, 99), 13);
+    assert_int_equal(recent_of(w, &key, 0, 5), 5);
+    assert_int_equal(recent_of(w, &key, 9999, 99), 0);
+    assert_int_equal(recent_of(w, &(struct hark_key){{9}}, 0, 99), 0);
     seen = log_of(w, (struct hark_log_query){.after = HARK_NONE, .re = 7});
     assert_int_equal(seen.count, 2);
     assert_int_equal(seen.positions[0], 14);

@@ -185,6 +185,49 @@ static void test_space__bounds_the_rate_of_a_key(void **state)
     OK(hark_author_rate(f->node, f->home, &f->owner, &err));
 }
 
+static bool has_seen(struct fixture *f, const struct hark_logged *logged)
+{
+    struct hark_buf bytes = hark_buf_init(HARK_ENTRY_MAX);
+    struct hark_entry entry;
+    struct hark_row row = {0};
+
+    OK(hark_index_row(hark_space_index(f->home), logged->position, &row, &err));
+    OK(hark_space_entry(f->home, &row, &bytes, &err));
+    OK(hark_entry_parse(&entry, hark_buf_span(&bytes), &err));
+    hark_buf_free(&bytes);
+    return entry.has_seen;
+}
+
+/* PROTOCOL.md 3: "Clients add it when their last one is an hour old". What is kept in
+ * mind of that is of entries that are there, and of one key only. */
+static void test_space__says_what_it_has_seen_once_an_hour(void **state)
+{
+    struct fixture *f = *state;
+    const struct hark_key *key = hark_signer_key(f->owner.sign);
+    struct hark_draft draft = {.kind = "topic", .with_seen = true};
+    struct hark_key other = *key;
+    struct hark_logged logged;
+
+    other.bytes[1] ^= 1;
+    logged.position = hark_space_head(f->home)->tree.size - 1; /* the founder's profile */
+    assert_true(has_seen(f, &logged));
+    assert_false(hark_space_seen_noted(f->home, key, 1)); /* not before it is looked for */
+    for (int i = 0; i < 3; i++) {
+        logged = write_entry(f, "topic", json_pack("{s:s}", "title", "more"), NULL);
+        assert_false(has_seen(f, &logged));
+        assert_true(hark_space_seen_noted(f->home, key, 1));
+        assert_false(hark_space_seen_noted(f->home, key, hark_now_ms() + 1));
+        assert_false(hark_space_seen_noted(f->home, &other, 1));
+    }
+    /* What is undone may have been it. */
+    OK(hark_author_begin(f->node, f->home, &err));
+    draft.fields = json_pack("{s:s}", "title", "undone");
+    OK(hark_author_add(f->node, f->home, &f->owner, &draft, &logged, &err));
+    json_decref(draft.fields);
+    hark_author_rollback(f->node, f->home);
+    assert_false(hark_space_seen_noted(f->home, key, 1));
+}
+
 /* Mappings of files that are gone, below `dir`. */
 static size_t mapped_and_gone(const char *dir)
 {
@@ -285,6 +328,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_space__partner_holds_the_same, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_space__bounds_the_rate_of_a_key, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_space__says_what_it_has_seen_once_an_hour, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(test_space__reader_lets_go_of_packs_that_are_gone, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_space__makes_an_unfinished_node_anew, set_up,
