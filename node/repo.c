@@ -337,6 +337,7 @@ int hark_repo_open(struct hark_repo **out, const char *path, struct hark_err *er
         return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a repository");
     }
     repo->top_fd = repo->pack_fd = repo->stage_fd = -1;
+    pthread_mutex_init(&repo->squeezers_lock, NULL);
     int rc = 0;
     repo->path = strdup(path);
     if (repo->path == NULL) {
@@ -372,6 +373,8 @@ void hark_repo_free(struct hark_repo *repo)
     if (repo->deflating) {
         deflateEnd(&repo->deflate);
     }
+    hark_squeezers_free(repo);
+    pthread_mutex_destroy(&repo->squeezers_lock);
     free(repo->leaf);
     free(repo->path);
     free(repo);
@@ -494,17 +497,41 @@ static int add_hashed(struct hark_pack_writer *w, enum hark_git_type type, struc
     return rc != 0 ? rc : hark_pack_add(w, hark_repo_type(type), id, bytes, err);
 }
 
+/* A batch to be stored. */
+struct storing {
+    struct hark_repo *repo;
+    const char *log;
+    const struct hark_raw_batch *raw;
+    const struct hark_packed_entry *packed; /* NULL: nothing is made yet */
+    bool first;                             /* of its log */
+    struct hark_git_id batch_id;
+    struct hark_git_id *blobs; /* may be NULL */
+    char log_pack[HARK_PACK_NAME_MAX];
+};
+
+/* packed NULL, or one without bytes: made here. */
+static int add_entry(struct hark_pack_writer *w, enum hark_git_type type, struct hark_span bytes,
+                     const struct hark_packed *packed, struct hark_git_id *id, struct hark_err *err)
+{
+    if (packed == NULL || packed->bytes == NULL) {
+        return add_hashed(w, type, bytes, id, err);
+    }
+    *id = packed->id;
+    return hark_pack_add_packed(w, packed, err);
+}
+
 /* Commits come first: a pack's first object tells its class. */
-static int fill_log_pack(struct hark_pack_writer *w, const struct hark_raw_batch *raw,
-                         struct hark_git_id *batch_id, struct hark_err *err)
+static int fill_log_pack(struct hark_pack_writer *w, struct storing *s, struct hark_err *err)
 {
     struct hark_buf tree = hark_buf_init(256);
+    const struct hark_raw_batch *raw = s->raw;
     struct hark_git_id id;
     struct hark_git_id checkpoint;
     struct hark_git_id entries;
-    int rc = add_hashed(w, HARK_GIT_COMMIT, raw->commit, batch_id, err);
+    int rc = add_hashed(w, HARK_GIT_COMMIT, raw->commit, &s->batch_id, err);
     for (size_t i = 0; rc == 0 && i < raw->count; i++) {
-        rc = add_hashed(w, HARK_GIT_COMMIT, raw->items[i].object, &id, err);
+        rc = add_entry(w, HARK_GIT_COMMIT, raw->items[i].object,
+                       s->packed != NULL ? &s->packed[i].object : NULL, &id, err);
     }
     if (rc == 0) {
         rc = hark_git_hash(&checkpoint, HARK_GIT_BLOB, raw->checkpoint, err);
@@ -536,19 +563,19 @@ static int add_empty_tree(struct hark_pack_writer *w, struct hark_err *err)
     return add_hashed(w, HARK_GIT_TREE, hark_span("", 0), &id, err);
 }
 
-static int fill_payload_pack(struct hark_pack_writer *w, const struct hark_raw_batch *raw,
-                             struct hark_git_id *blobs, struct hark_err *err)
+static int fill_payload_pack(struct hark_pack_writer *w, struct storing *s, struct hark_err *err)
 {
-    for (size_t i = 0; i < raw->count; i++) {
+    for (size_t i = 0; i < s->raw->count; i++) {
         struct hark_git_id id = {{0}};
-        if (raw->items[i].payload_state == 1) {
-            int rc = add_hashed(w, HARK_GIT_BLOB, raw->items[i].payload, &id, err);
+        if (s->raw->items[i].payload_state == 1) {
+            int rc = add_entry(w, HARK_GIT_BLOB, s->raw->items[i].payload,
+                               s->packed != NULL ? &s->packed[i].payload : NULL, &id, err);
             if (rc != 0) {
                 return rc;
             }
         }
-        if (blobs != NULL) {
-            blobs[i] = id;
+        if (s->blobs != NULL) {
+            s->blobs[i] = id;
         }
     }
     return 0;
@@ -601,41 +628,39 @@ static size_t count_payloads(const struct hark_raw_batch *raw)
 }
 
 /* Both packs, durable and visible. */
-static int write_packs(struct hark_repo *repo, const char *log, const struct hark_raw_batch *raw,
-                       bool first, struct hark_git_id *batch_id, struct hark_git_id *blobs,
-                       char log_pack[HARK_PACK_NAME_MAX], struct hark_err *err)
+static int write_packs(struct storing *s, struct hark_err *err)
 {
     struct hark_pack_writer payloads = {0};
     struct hark_pack_writer entries = {0};
     struct hark_pack_writer *both[2];
     size_t packs = 0;
-    size_t payload_count = count_payloads(raw);
+    size_t payload_count = count_payloads(s->raw);
     int rc = 0;
     if (payload_count != 0) {
-        rc = hark_pack_begin(&payloads, repo, payload_count, err);
+        rc = hark_pack_begin(&payloads, s->repo, payload_count, err);
         both[packs++] = &payloads;
     }
     if (rc == 0) {
-        rc = fill_payload_pack(&payloads, raw, blobs, err);
+        rc = fill_payload_pack(&payloads, s, err);
     }
     if (rc == 0 && payload_count != 0) {
-        rc = finish_payload_pack(&payloads, log, raw, err);
+        rc = finish_payload_pack(&payloads, s->log, s->raw, err);
     }
     if (rc == 0) {
-        rc = hark_pack_begin(&entries, repo, raw->count + 4 + (first ? 1 : 0), err);
+        rc = hark_pack_begin(&entries, s->repo, s->raw->count + 4 + (s->first ? 1 : 0), err);
         both[packs++] = &entries;
     }
     if (rc == 0) {
-        rc = fill_log_pack(&entries, raw, batch_id, err);
+        rc = fill_log_pack(&entries, s, err);
     }
-    if (rc == 0 && first) {
+    if (rc == 0 && s->first) {
         rc = add_empty_tree(&entries, err);
     }
     if (rc == 0) {
         rc = hark_pack_finish_briefly_kept(&entries, err);
     }
     if (rc == 0) {
-        memcpy(log_pack, entries.name, HARK_PACK_NAME_MAX);
+        memcpy(s->log_pack, entries.name, HARK_PACK_NAME_MAX);
         rc = hark_pack_publish(both, packs, err);
     }
     hark_pack_end(&entries);
@@ -643,32 +668,51 @@ static int write_packs(struct hark_repo *repo, const char *log, const struct har
     return rc;
 }
 
-int hark_repo_store(struct hark_repo *repo, const char *log, const struct hark_raw_batch *raw,
-                    const struct hark_git_id *previous, struct hark_git_id *batch_id,
-                    struct hark_git_id *blobs, struct hark_err *err)
+static int store(struct storing *s, const struct hark_git_id *previous, struct hark_err *err)
 {
     char ref[HARK_REF_MAX];
     struct hark_git_id head;
     bool exists = false;
-    int rc = hark_repo_ref_name(ref, log, false, err);
+    int rc = hark_repo_ref_name(ref, s->log, false, err);
     if (rc == 0) {
-        rc = hark_repo_ref_read(repo, ref, &exists, &head, err);
+        rc = hark_repo_ref_read(s->repo, ref, &exists, &head, err);
     }
     if (rc != 0) {
         return rc;
     }
     if (exists != (previous != NULL) || (exists && !hark_git_id_equal(&head, previous))) {
-        return hark_err_set(err, HARK_E_BUSY, "%s has moved on in %s", log, repo->path);
+        return hark_err_set(err, HARK_E_BUSY, "%s has moved on in %s", s->log, s->repo->path);
     }
-    char log_pack[HARK_PACK_NAME_MAX];
-    rc = write_packs(repo, log, raw, previous == NULL, batch_id, blobs, log_pack, err);
+    s->first = previous == NULL;
+    rc = write_packs(s, err);
     if (rc == 0) {
-        rc = hark_repo_ref_move(repo, ref, previous, batch_id, err);
+        rc = hark_repo_ref_move(s->repo, ref, previous, &s->batch_id, err);
         /* The batch is in, or it is garbage. A keep file that will not go costs a
          * merge, and goes with the next cover. */
-        int left = hark_pack_unkeep(repo, log_pack, NULL);
+        int left = hark_pack_unkeep(s->repo, s->log_pack, NULL);
         (void)left;
     }
+    return rc;
+}
+
+int hark_repo_store(struct hark_repo *repo, const char *log, const struct hark_raw_batch *raw,
+                    const struct hark_git_id *previous, struct hark_git_id *batch_id,
+                    struct hark_git_id *blobs, struct hark_err *err)
+{
+    struct storing s = {.repo = repo, .log = log, .raw = raw, .blobs = blobs};
+    int rc = store(&s, previous, err);
+    *batch_id = s.batch_id;
+    return rc;
+}
+
+int hark_repo_store_packed(struct hark_repo *repo, const char *log,
+                           const struct hark_raw_batch *raw, const struct hark_packed_entry *packed,
+                           const struct hark_git_id *previous, struct hark_git_id *batch_id,
+                           struct hark_err *err)
+{
+    struct storing s = {.repo = repo, .log = log, .raw = raw, .packed = packed};
+    int rc = store(&s, previous, err);
+    *batch_id = s.batch_id;
     return rc;
 }
 

@@ -62,6 +62,28 @@ HARK_CHECK int hark_repo_store(struct hark_repo *repo, const char *log,
                                struct hark_git_id *batch_id, struct hark_git_id *blobs,
                                struct hark_err *err);
 
+/* An object as it stands in a pack, with its id. */
+struct hark_packed {
+    struct hark_git_id id;
+    uint8_t *bytes; /* owned; NULL: not made */
+    size_t size;
+};
+/* Makes it, on any thread (at most 128 KiB); the id is the caller's word. */
+HARK_CHECK int hark_repo_pack(struct hark_repo *repo, enum hark_git_type type,
+                              const struct hark_git_id *id, struct hark_span bytes,
+                              struct hark_packed *out, struct hark_err *err);
+void hark_packed_free(struct hark_packed *packed);
+/* As hark_repo_store, of entries and payloads that were made ahead: one for each entry
+ * of raw, of which those without bytes are made now. */
+struct hark_packed_entry {
+    struct hark_packed object, payload;
+};
+HARK_CHECK int hark_repo_store_packed(struct hark_repo *repo, const char *log,
+                                      const struct hark_raw_batch *raw,
+                                      const struct hark_packed_entry *packed,
+                                      const struct hark_git_id *previous,
+                                      struct hark_git_id *batch_id, struct hark_err *err);
+
 /* Objects by git id; appended to `out`, whose maximum bounds them. The bytes are
  * checked against the id. Error: not-found. */
 HARK_CHECK int hark_repo_read(struct hark_repo *repo, enum hark_git_type type,

@@ -25,6 +25,7 @@
 
 #include <git2.h>
 #include <mbedtls/md.h>
+#include <pthread.h>
 #include <sys/types.h>
 #include <zlib.h>
 
@@ -45,7 +46,9 @@ struct hark_repo {
     int stage_fd; /* HARK_STAGE_DIR */
     z_stream deflate;
     bool deflating; /* `deflate` is set up */
-    struct hark_payload_leaf *leaf; /* repo_payloads.c: the last one read; NULL: none */
+    pthread_mutex_t squeezers_lock;
+    struct hark_squeezer *squeezers; /* repo_squeeze.c: those that are idle */
+    struct hark_payload_leaf *leaf;  /* repo_payloads.c: the last one read; NULL: none */
 };
 
 /* ---- repo.c ---- */
@@ -115,6 +118,20 @@ HARK_CHECK int hark_idset_add(struct hark_idset *set, const struct hark_git_id *
 bool hark_idset_has(const struct hark_idset *set, const struct hark_git_id *id);
 void hark_idset_free(struct hark_idset *set);
 
+/* ---- repo_squeeze.c: deflating ---- */
+
+#define HARK_SQUEEZE_MAX        (128u * 1024u) /* larger objects go through zlib piece by piece */
+#define HARK_SQUEEZE_HEADER_MAX 16u
+/* Room for an object of that size as it stands in a pack. */
+size_t hark_squeeze_bound(size_t size);
+/* Header and zlib stream, into the caller's room of hark_squeeze_bound bytes. On any
+ * thread. */
+HARK_CHECK int hark_squeeze(struct hark_repo *repo, git_object_t type, struct hark_span bytes,
+                            uint8_t *out, size_t *size, struct hark_err *err);
+/* The header alone; its size. */
+size_t hark_squeeze_header(uint8_t out[HARK_SQUEEZE_HEADER_MAX], git_object_t type, size_t size);
+void hark_squeezers_free(struct hark_repo *repo);
+
 /* ---- repo_write.c: making packs ---- */
 
 struct hark_pack_item {
@@ -148,6 +165,9 @@ HARK_CHECK int hark_pack_begin(struct hark_pack_writer *w, struct hark_repo *rep
 HARK_CHECK int hark_pack_add(struct hark_pack_writer *w, git_object_t type,
                              const struct hark_git_id *id, struct hark_span bytes,
                              struct hark_err *err);
+/* One that was made ahead. */
+HARK_CHECK int hark_pack_add_packed(struct hark_pack_writer *w, const struct hark_packed *packed,
+                                    struct hark_err *err);
 /* As it stands in another pack (header and deflated bytes, no delta). */
 HARK_CHECK int hark_pack_add_raw(struct hark_pack_writer *w, const struct hark_git_id *id,
                                  struct hark_span raw, uint32_t crc, struct hark_err *err);

@@ -92,13 +92,6 @@ int hark_pack_begin(struct hark_pack_writer *w, struct hark_repo *repo, uint64_t
         rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a pack");
         goto out;
     }
-    if (!repo->deflating) {
-        if (deflateInit(&repo->deflate, DEFLATE_LEVEL) != Z_OK) {
-            rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for deflating");
-            goto out;
-        }
-        repo->deflating = true;
-    }
     rc = stage_file(repo, w->stage, ".pack", &w->fd, err);
     if (rc != 0) {
         goto out;
@@ -159,24 +152,19 @@ static int emit(struct hark_pack_writer *w, struct hark_pack_item *item, const u
     return 0;
 }
 
-static size_t put_object_header(uint8_t out[16], git_object_t type, size_t size)
-{
-    size_t n = 0;
-    uint8_t byte = (uint8_t)(((unsigned)type << 4) | (size & 0x0f));
-    for (size >>= 4; size != 0; size >>= 7) {
-        out[n++] = byte | 0x80;
-        byte = size & 0x7f;
-    }
-    out[n++] = byte;
-    return n;
-}
-
-static int emit_deflated(struct hark_pack_writer *w, struct hark_pack_item *item,
+/* What is too large to be deflated at once. */
+static int emit_streamed(struct hark_pack_writer *w, struct hark_pack_item *item,
                          struct hark_span bytes, struct hark_err *err)
 {
     z_stream *z = &w->repo->deflate;
     if (bytes.size > HARK_REPO_OBJECT_MAX) {
         return hark_err_set(err, HARK_E_LIMIT, "a git object of %zu bytes", bytes.size);
+    }
+    if (!w->repo->deflating) {
+        if (deflateInit(z, DEFLATE_LEVEL) != Z_OK) {
+            return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for deflating");
+        }
+        w->repo->deflating = true;
     }
     if (deflateReset(z) != Z_OK) {
         return hark_err_set(err, HARK_E_INTERNAL, "zlib does not start again");
@@ -208,6 +196,23 @@ static int emit_deflated(struct hark_pack_writer *w, struct hark_pack_item *item
     }
 }
 
+static int emit_object(struct hark_pack_writer *w, struct hark_pack_item *item, git_object_t type,
+                       struct hark_span bytes, struct hark_err *err)
+{
+    size_t bound = hark_squeeze_bound(bytes.size);
+    size_t size = 0;
+    int rc = BUFFER_SIZE - w->used < bound ? flush(w, err) : 0;
+    if (rc == 0) {
+        rc = hark_squeeze(w->repo, type, bytes, w->buf + w->used, &size, err);
+    }
+    if (rc == 0) {
+        item->crc = (uint32_t)crc32(item->crc, w->buf + w->used, (uInt)size);
+        w->used += size;
+        w->offset += size;
+    }
+    return rc;
+}
+
 int hark_pack_add(struct hark_pack_writer *w, git_object_t type, const struct hark_git_id *id,
                   struct hark_span bytes, struct hark_err *err)
 {
@@ -216,9 +221,20 @@ int hark_pack_add(struct hark_pack_writer *w, git_object_t type, const struct ha
     if (rc != 0 || item == NULL) {
         return rc;
     }
-    uint8_t header[16];
-    rc = emit(w, item, header, put_object_header(header, type, bytes.size), err);
-    return rc != 0 ? rc : emit_deflated(w, item, bytes, err);
+    if (bytes.size <= HARK_SQUEEZE_MAX) {
+        return emit_object(w, item, type, bytes, err);
+    }
+    uint8_t header[HARK_SQUEEZE_HEADER_MAX];
+    rc = emit(w, item, header, hark_squeeze_header(header, type, bytes.size), err);
+    return rc != 0 ? rc : emit_streamed(w, item, bytes, err);
+}
+
+int hark_pack_add_packed(struct hark_pack_writer *w, const struct hark_packed *packed,
+                         struct hark_err *err)
+{
+    struct hark_pack_item *item = NULL;
+    int rc = new_item(w, &packed->id, &item, err);
+    return rc != 0 || item == NULL ? rc : emit(w, item, packed->bytes, packed->size, err);
 }
 
 int hark_pack_add_raw(struct hark_pack_writer *w, const struct hark_git_id *id,
