@@ -57,23 +57,39 @@ static int followed_space(struct hark_node *node, const struct hark_net_event *e
                : rc;
 }
 
+/* The batches of a load, of which two are read at a time. */
+struct load {
+    struct hark_span in;
+    unsigned left, at;
+    struct hark_raw_entry *items[2];
+};
+
+static int next_of_load(void *arg, struct hark_raw_batch *out, bool *there, struct hark_err *err)
+{
+    struct load *load = arg;
+    struct hark_raw_entry **items = &load->items[load->at++ % 2];
+
+    *there = load->left > 0;
+    if (!*there)
+        return 0;
+    load->left--;
+    free(*items);
+    *items = NULL;
+    return hark_wire_batch_take(&load->in, out, items, err);
+}
+
 static int take_batches(struct hark_node *node, const struct hark_net_event *event,
                         struct hark_err *err)
 {
-    struct hark_span in = hark_buf_span(&event->load);
+    struct load load = {.in = hark_buf_span(&event->load), .left = event->batches};
     struct hark_space *space;
     int rc = followed_space(node, event, &space, err);
 
-    for (unsigned i = 0; rc == 0 && i < event->batches; i++) {
-        struct hark_raw_entry *items = NULL;
-        struct hark_raw_batch batch;
-
-        rc = hark_wire_batch_take(&in, &batch, &items, err);
-        if (rc == 0)
-            rc = hark_space_take(space, event->log.node, &batch, hark_now_ms(), err);
-        free(items);
-    }
-    if (rc == 0 && in.size > 0)
+    if (rc == 0)
+        rc = hark_space_take_each(space, event->log.node, next_of_load, &load, hark_now_ms(), err);
+    for (size_t i = 0; i < sizeof(load.items) / sizeof(load.items[0]); i++)
+        free(load.items[i]);
+    if (rc == 0 && load.in.size > 0)
         rc = hark_err_set(err, HARK_E_PEER_FORM, "bytes are left over after the batches");
     return rc;
 }

@@ -1,7 +1,7 @@
 /*
  * One job at a time: workers take indices from a shared counter until it runs
- * out, then the last one to finish wakes the caller. The caller works too, so a
- * pool of n threads starts n - 1.
+ * out, then the last one to finish wakes the caller. The caller works too, at once
+ * or when it has done something else, so a pool of n threads starts n - 1.
  */
 #include "node/pool.h"
 
@@ -23,6 +23,7 @@ struct hark_pool {
     unsigned busy;
     unsigned long round; /* counts jobs, so that a worker never runs one twice */
     bool stop;
+    bool started; /* a job that is not finished; the caller's own */
     hark_pool_fn *fn;
     void *arg;
     size_t count;
@@ -130,13 +131,14 @@ unsigned hark_pool_threads(const struct hark_pool *pool)
     return pool == NULL ? 1 : pool->thread_count + 1;
 }
 
-void hark_pool_run(struct hark_pool *pool, size_t count, hark_pool_fn *fn, void *arg)
+void hark_pool_start(struct hark_pool *pool, size_t count, hark_pool_fn *fn, void *arg)
 {
-    if (pool == NULL || pool->thread_count == 0 || count < 2) {
+    if (pool == NULL || pool->thread_count == 0) {
         for (size_t i = 0; i < count; i++)
             fn(arg, i);
         return;
     }
+    hark_pool_finish(pool);
     pthread_mutex_lock(&pool->lock);
     pool->fn = fn;
     pool->arg = arg;
@@ -144,11 +146,30 @@ void hark_pool_run(struct hark_pool *pool, size_t count, hark_pool_fn *fn, void 
     atomic_store(&pool->next, 0);
     pool->busy = pool->thread_count;
     pool->round++;
+    pool->started = true;
     pthread_cond_broadcast(&pool->work);
     pthread_mutex_unlock(&pool->lock);
-    run_items(pool, fn, arg, count);
+}
+
+void hark_pool_finish(struct hark_pool *pool)
+{
+    if (pool == NULL || !pool->started)
+        return;
+    run_items(pool, pool->fn, pool->arg, pool->count);
     pthread_mutex_lock(&pool->lock);
     while (pool->busy != 0)
         pthread_cond_wait(&pool->idle, &pool->lock);
     pthread_mutex_unlock(&pool->lock);
+    pool->started = false;
+}
+
+void hark_pool_run(struct hark_pool *pool, size_t count, hark_pool_fn *fn, void *arg)
+{
+    if (count < 2) { /* not worth waking anybody */
+        for (size_t i = 0; i < count; i++)
+            fn(arg, i);
+        return;
+    }
+    hark_pool_start(pool, count, fn, arg);
+    hark_pool_finish(pool);
 }

@@ -19,5 +19,11 @@ unsigned hark_pool_threads(const struct hark_pool *pool);
  * Returns when all are done. With a NULL pool the caller does it all. */
 typedef void hark_pool_fn(void *arg, size_t i);
 void hark_pool_run(struct hark_pool *pool, size_t count, hark_pool_fn *fn, void *arg);
+/* The same in two halves: between them the pool's own threads work while the caller
+ * does something else; in the second the caller helps, and returns when all are done.
+ * One job at a time: a run or start in between finishes the one before. A pool that
+ * is NULL or has no thread of its own does it all in the first half. */
+void hark_pool_start(struct hark_pool *pool, size_t count, hark_pool_fn *fn, void *arg);
+void hark_pool_finish(struct hark_pool *pool);
 
 #endif

@@ -88,6 +88,16 @@ void hark_space_rollback(struct hark_space *space);
 HARK_CHECK int hark_space_take(struct hark_space *space, const char *node,
                                const struct hark_raw_batch *raw, uint64_t now_ms,
                                struct hark_err *err);
+/* Takes one batch after the other, as far as it goes: the signatures of the next one
+ * are verified while one is judged and stored. Each is durable when the next one is
+ * stored, all are when it returns. `next` gives the next batch, *there false after the
+ * last; what *out points to must live until the call of `next` after the next one. After an
+ * error, of next's too, what came before it is taken. */
+typedef int hark_next_batch_fn(void *arg, struct hark_raw_batch *out, bool *there,
+                               struct hark_err *err);
+HARK_CHECK int hark_space_take_each(struct hark_space *space, const char *node,
+                                    hark_next_batch_fn *next, void *arg, uint64_t now_ms,
+                                    struct hark_err *err);
 /* Where a log stands here, and after how many batches. Error: not-found (nothing of
  * it is here). */
 HARK_CHECK int hark_space_log(struct hark_space *space, const char *node,

@@ -178,10 +178,30 @@ struct space_bringer {
 };
 const struct space_bringer *hark_space_bringer(const char *kind);
 
-/* space_check_batch over the space's own state, then index and, when `store`,
- * git, in the order that a crash cannot break. */
-HARK_CHECK int hark_space_adopt(struct hark_space *space, const struct hark_raw_batch *raw,
-                                uint64_t now_ms, bool store, struct hark_err *err);
+/* --- a batch that is being prepared (space_ahead.c) --- */
+
+/* Its entries are parsed, verified and, when it will be stored, made for the pack on
+ * the pool, while the caller does something else. Zeroed: none. */
+struct space_ahead {
+    const struct hark_raw_batch *raw; /* borrowed */
+    struct space_item *items;
+    struct hark_packed_entry *packed; /* NULL: it is not to be stored */
+    struct hark_repo *repo;
+};
+/* One at a time is under way; `out` stays where it is until it is finished. */
+HARK_CHECK int hark_space_ahead_start(struct hark_space *space, const struct hark_raw_batch *raw,
+                                      bool store, struct space_ahead *out, struct hark_err *err);
+void hark_space_ahead_finish(struct hark_space *space);
+void hark_space_ahead_end(struct space_ahead *ahead); /* a finished one */
+void hark_space_fill_items(const struct hark_raw_batch *raw, struct space_item *items);
+
+/* Judges a finished one over the space's own state, then index and, when it is to be
+ * stored, git, in the order that a crash cannot break. */
+HARK_CHECK int hark_space_adopt(struct hark_space *space, const struct space_ahead *ahead,
+                                uint64_t now_ms, struct hark_err *err);
+/* All that `next` gives, in turn; each is prepared while the one before is adopted. */
+HARK_CHECK int hark_space_adopt_each(struct hark_space *space, hark_next_batch_fn *next, void *arg,
+                                     uint64_t now_ms, bool store, struct hark_err *err);
 
 /* Brings index and state up to the log in git. */
 HARK_CHECK int hark_space_catch_up(struct hark_space *space, struct hark_err *err);

@@ -109,8 +109,7 @@ static void prepare_nth(void *arg, size_t i)
     hark_space_item_prepare(&items[i], false);
 }
 
-void hark_space_prepare_all(struct hark_pool *pool, const struct hark_raw_batch *raw,
-                            struct space_item *items)
+void hark_space_fill_items(const struct hark_raw_batch *raw, struct space_item *items)
 {
     for (size_t i = 0; i < raw->count; i++) {
         items[i].object = raw->items[i].object;
@@ -118,6 +117,12 @@ void hark_space_prepare_all(struct hark_pool *pool, const struct hark_raw_batch 
         items[i].payload =
             raw->items[i].payload_state == 1 ? raw->items[i].payload : (struct hark_span){0};
     }
+}
+
+void hark_space_prepare_all(struct hark_pool *pool, const struct hark_raw_batch *raw,
+                            struct space_item *items)
+{
+    hark_space_fill_items(raw, items);
     hark_pool_run(pool, raw->count, prepare_nth, items);
 }
 
@@ -428,51 +433,43 @@ void hark_space_undo(struct hark_space *space)
         space->damaged = true;
 }
 
-/* Checks and indexes, in a transaction. */
+/* Checks and indexes, in a transaction. items: prepared. */
 static int judge_and_index(struct hark_space *space, const struct hark_raw_batch *raw,
-                           uint64_t now_ms, struct hark_log_head *next, struct hark_err *err)
+                           struct space_item *items, uint64_t now_ms, struct hark_log_head *next,
+                           struct hark_err *err)
 {
-    struct space_item *items = calloc(raw->count + 1, sizeof(*items));
     struct hark_batch *batch = calloc(1, sizeof(*batch));
     struct hark_line *lines = NULL;
     int rc;
 
-    if (items == NULL || batch == NULL) {
-        rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a batch");
-        goto out;
-    }
-    rc = hark_space_check_batch(space->state, &space->store, space->pool, &space->head, raw, now_ms,
-                                items, next, batch, &lines, err);
+    if (batch == NULL)
+        return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a batch");
+    rc = hark_space_judge_batch(space->state, &space->store, &space->head, raw, now_ms, items, next,
+                                batch, &lines, err);
     if (rc == 0)
         rc = hark_space_check_taken(space, batch, err);
     if (rc == 0)
         rc = adopt_index(space, items, lines, batch, next, err);
-out:
-    for (size_t i = 0; items != NULL && i < raw->count; i++)
-        hark_space_item_clear(&items[i]);
-    free(items);
     free(lines);
     free(batch);
     return rc;
 }
 
-int hark_space_adopt(struct hark_space *space, const struct hark_raw_batch *raw, uint64_t now_ms,
-                     bool store, struct hark_err *err)
+int hark_space_adopt(struct hark_space *space, const struct space_ahead *ahead, uint64_t now_ms,
+                     struct hark_err *err)
 {
     struct hark_log_head next;
     struct hark_git_id id;
     int rc;
 
     space->flight_stale = true;
-    if (raw->count > HARK_BATCH_ENTRIES_MAX)
-        return hark_err_set(err, HARK_E_BATCH_FORM, "a batch of %zu entries", raw->count);
     rc = hark_index_begin(space->index, err);
     if (rc < 0)
         return rc;
-    rc = judge_and_index(space, raw, now_ms, &next, err);
-    if (rc == 0 && store)
-        rc = hark_repo_store(space->repo, "main", raw,
-                             space->head.has_batch ? &space->head.batch_id : NULL, &id, NULL, err);
+    rc = judge_and_index(space, ahead->raw, ahead->items, now_ms, &next, err);
+    if (rc == 0 && ahead->packed != NULL)
+        rc = hark_repo_store_packed(space->repo, "main", ahead->raw, ahead->packed,
+                                    space->head.has_batch ? &space->head.batch_id : NULL, &id, err);
     if (rc < 0) {
         hark_space_undo(space);
         return rc;
@@ -486,6 +483,20 @@ int hark_space_adopt(struct hark_space *space, const struct hark_raw_batch *raw,
     space->head = next;
     space->batches++;
     return 0;
+}
+
+static int adopt_alone(struct hark_space *space, const struct hark_raw_batch *raw, uint64_t now_ms,
+                       struct hark_err *err)
+{
+    struct space_ahead ahead = {.raw = NULL};
+    int rc = hark_space_ahead_start(space, raw, true, &ahead, err);
+
+    if (rc == 0) {
+        hark_space_ahead_finish(space);
+        rc = hark_space_adopt(space, &ahead, now_ms, err);
+    }
+    hark_space_ahead_end(&ahead);
+    return rc;
 }
 
 /* A batch of the main log that comes without payloads which intakes here have. */
@@ -507,7 +518,7 @@ static int take_filled(struct hark_space *space, const struct hark_raw_batch *ra
     filled.items = items;
     rc = hark_space_fill_payloads(space, raw, items, &bytes, err);
     if (rc == 0)
-        rc = hark_space_adopt(space, &filled, now_ms, true, err);
+        rc = adopt_alone(space, &filled, now_ms, err);
     hark_buf_free(&bytes);
     free(items);
     return rc;
@@ -531,34 +542,146 @@ int hark_space_take(struct hark_space *space, const char *node, const struct har
     if (node[0] != '\0')
         return hark_space_adopt_intake(space, node, raw, now_ms, true, err);
     return lacks_payloads(raw) ? take_filled(space, raw, now_ms, err)
-                               : hark_space_adopt(space, raw, now_ms, true, err);
+                               : adopt_alone(space, raw, now_ms, err);
+}
+
+/* --- one after the other ----------------------------------------------------- */
+
+/* A batch that has been started is finished, and the one after it started, before it is
+ * adopted: signatures of the one are verified while the other is judged and written. */
+struct taking {
+    struct hark_space *space;
+    hark_next_batch_fn *next;
+    void *arg;
+    uint64_t now_ms;
+    bool store;
+    struct hark_raw_batch raw[2];
+    struct space_ahead ahead[2];
+};
+
+static int read_nth(struct taking *t, unsigned i, bool *there, struct hark_err *err)
+{
+    struct hark_raw_batch *raw = &t->raw[i % 2];
+
+    memset(&t->ahead[i % 2], 0, sizeof(t->ahead[i % 2]));
+    return t->next(t->arg, raw, there, err);
+}
+
+/* One that lacks payloads is left to its turn. */
+static int start_nth(struct taking *t, unsigned i, struct hark_err *err)
+{
+    const struct hark_raw_batch *raw = &t->raw[i % 2];
+
+    return t->store && lacks_payloads(raw)
+               ? 0
+               : hark_space_ahead_start(t->space, raw, t->store, &t->ahead[i % 2], err);
+}
+
+static int adopt_nth(struct taking *t, unsigned i, struct hark_err *err)
+{
+    struct space_ahead *ahead = &t->ahead[i % 2];
+
+    return ahead->raw != NULL ? hark_space_adopt(t->space, ahead, t->now_ms, err)
+                              : take_filled(t->space, &t->raw[i % 2], t->now_ms, err);
+}
+
+int hark_space_adopt_each(struct hark_space *space, hark_next_batch_fn *next, void *arg,
+                          uint64_t now_ms, bool store, struct hark_err *err)
+{
+    struct taking t = {.space = space, .next = next, .arg = arg, .now_ms = now_ms, .store = store};
+    struct hark_err later = {0};
+    bool there = false, more = false;
+    int after = 0;
+    int rc = read_nth(&t, 0, &there, err);
+
+    if (rc == 0 && there)
+        rc = start_nth(&t, 0, err);
+    for (unsigned i = 0; rc == 0 && there; i++) {
+        /* What is wrong with the next one is said when this one is in. */
+        after = read_nth(&t, i + 1, &more, &later);
+        hark_space_ahead_finish(space);
+        if (after == 0 && more)
+            after = start_nth(&t, i + 1, &later);
+        rc = adopt_nth(&t, i, err);
+        if (rc < 0) /* nothing works on it any more */
+            hark_space_ahead_finish(space);
+        hark_space_ahead_end(&t.ahead[i % 2]);
+        there = more;
+        if (rc == 0 && after < 0) {
+            rc = after;
+            if (err != NULL)
+                *err = later;
+        }
+    }
+    hark_space_ahead_finish(space);
+    hark_space_ahead_end(&t.ahead[0]);
+    hark_space_ahead_end(&t.ahead[1]);
+    return rc;
+}
+
+int hark_space_take_each(struct hark_space *space, const char *node, hark_next_batch_fn *next,
+                         void *arg, uint64_t now_ms, struct hark_err *err)
+{
+    int rc = hark_space_mend(space, err);
+    bool there = true;
+
+    if (rc < 0)
+        return rc;
+    if (node[0] == '\0')
+        return hark_space_adopt_each(space, next, arg, now_ms, true, err);
+    while (rc == 0 && there) {
+        struct hark_raw_batch raw;
+
+        rc = next(arg, &raw, &there, err);
+        if (rc == 0 && there)
+            rc = hark_space_take(space, node, &raw, now_ms, err);
+    }
+    return rc;
 }
 
 /* --- catching up ----------------------------------------------------------- */
 
+struct catching_up {
+    struct space_blobs blobs;
+    struct hark_git_id *ids;
+    size_t count, at;
+    struct hark_space_batch batches[2];
+};
+
+static int load_next(void *arg, struct hark_raw_batch *out, bool *there, struct hark_err *err)
+{
+    struct catching_up *c = arg;
+    struct hark_space_batch *batch = &c->batches[c->at % 2];
+    int rc;
+
+    *there = c->at < c->count;
+    if (!*there)
+        return 0;
+    hark_space_batch_free(batch);
+    rc = hark_space_load_batch(c->blobs.space, &c->ids[c->at], hark_space_find_blob_in_git,
+                               &c->blobs, batch, err);
+    if (rc == 0)
+        *out = batch->raw;
+    else
+        memset(batch, 0, sizeof(*batch));
+    c->at++;
+    return rc;
+}
+
 int hark_space_catch_up(struct hark_space *space, struct hark_err *err)
 {
-    struct space_blobs blobs = {.space = space};
-    struct hark_git_id *ids = NULL;
-    size_t count = 0;
+    struct catching_up c = {.blobs = {.space = space}};
     int rc;
 
     rc = hark_space_batches_after(
-        space, "main", space->head.has_batch ? &space->head.batch_id : NULL, &ids, &count, err);
+        space, "main", space->head.has_batch ? &space->head.batch_id : NULL, &c.ids, &c.count, err);
     if (rc < 0)
         return rc;
-    for (size_t i = 0; i < count && rc == 0; i++) {
-        struct hark_space_batch batch;
-
-        rc =
-            hark_space_load_batch(space, &ids[i], hark_space_find_blob_in_git, &blobs, &batch, err);
-        if (rc < 0)
-            break;
-        /* One's own past is never ahead of one's clock. */
-        rc = hark_space_adopt(space, &batch.raw, UINT64_MAX / 2, false, err);
-        hark_space_batch_free(&batch);
-    }
-    hark_space_blobs_free(&blobs);
-    free(ids);
+    /* One's own past is never ahead of one's clock. */
+    rc = hark_space_adopt_each(space, load_next, &c, UINT64_MAX / 2, false, err);
+    hark_space_batch_free(&c.batches[0]);
+    hark_space_batch_free(&c.batches[1]);
+    hark_space_blobs_free(&c.blobs);
+    free(c.ids);
     return rc < 0 ? rc : hark_space_catch_up_intakes(space, err);
 }

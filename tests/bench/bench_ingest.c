@@ -6,7 +6,7 @@
  *
  * A home in DIRECTORY (made, and left there) logs posts of about 200 bytes by
  * 1,000 members in batches of 1,000; that is not timed. Then an empty copy takes
- * the batches one by one as they come from a peer: verified, durable, indexed;
+ * the batches as they come from a peer: verified, durable, indexed;
  * ENTRIES counts what members wrote, the admissions come before. At last the
  * copy's index is made anew. With the environment's BENCH_STREAM=<file> the same
  * objects are also written there as `git fast-import` reads them.
@@ -212,6 +212,22 @@ static void place(char out[PATH], const char *dir, const char *name)
     (void)snprintf(out, PATH, "%s/%s", dir, name);
 }
 
+struct given {
+    const struct hark_space_batch *batches;
+    size_t count, at;
+};
+
+static int next_batch(void *arg, struct hark_raw_batch *out, bool *there, struct hark_err *why)
+{
+    struct given *given = arg;
+
+    (void)why;
+    *there = given->at < given->count;
+    if (*there)
+        *out = given->batches[given->at++].raw;
+    return 0;
+}
+
 static void measure(const char *dir, size_t entries, struct hark_pool *pool)
 {
     char home_dir[PATH], copy_dir[PATH];
@@ -221,6 +237,7 @@ static void measure(const char *dir, size_t entries, struct hark_pool *pool)
     const char *stream_path = getenv("BENCH_STREAM");
     struct hark_hash id, state[2], content[2];
     struct took bare, took, tended;
+    struct given given;
     uint64_t total;
 
     place(home_dir, dir, "home");
@@ -236,8 +253,8 @@ static void measure(const char *dir, size_t entries, struct hark_pool *pool)
            bare.cpu * 1e6 / (double)total, hark_pool_threads(pool), (double)total / bare.wall);
     need(hark_space_create(&copy, copy_dir, &id, pool, &err));
     took = begin();
-    for (size_t i = 0; i < count; i++)
-        need(hark_space_take(copy, "", &batches[i].raw, ANY_TIME, &err));
+    given = (struct given){.batches = batches, .count = count};
+    need(hark_space_take_each(copy, "", next_batch, &given, ANY_TIME, &err));
     tended = begin();
     need(hark_space_tend(copy, &err));
     tended = end(tended);
