@@ -138,21 +138,26 @@ int hark_buf_append_byte(struct hark_buf *buf, uint8_t byte, struct hark_err *er
 int hark_buf_printf(struct hark_buf *buf, struct hark_err *err, const char *fmt, ...)
 {
     va_list args;
+    /* Most texts fit what is there; only the others are formatted twice. */
+    size_t room = buf->data != NULL ? buf->capacity - buf->size + 1 : 0;
+    char *end = buf->data != NULL ? (char *)buf->data + buf->size : NULL;
     va_start(args, fmt);
-    int length = vsnprintf(NULL, 0, fmt, args);
+    int length = vsnprintf(end, room, fmt, args);
     va_end(args);
     if (length < 0) {
         return hark_err_set(err, HARK_E_INTERNAL, "cannot format text");
     }
-    int rc = hark_buf_reserve(buf, (size_t)length, err);
-    if (rc != 0) {
-        return rc;
-    }
-    va_start(args, fmt);
-    int written = vsnprintf((char *)buf->data + buf->size, (size_t)length + 1, fmt, args);
-    va_end(args);
-    if (written != length) {
-        return hark_err_set(err, HARK_E_INTERNAL, "text changed while it was formatted");
+    if (room == 0 || (size_t)length >= room) {
+        int rc = hark_buf_reserve(buf, (size_t)length, err);
+        if (rc != 0) {
+            return rc;
+        }
+        va_start(args, fmt);
+        int written = vsnprintf((char *)buf->data + buf->size, (size_t)length + 1, fmt, args);
+        va_end(args);
+        if (written != length) {
+            return hark_err_set(err, HARK_E_INTERNAL, "text changed while it was formatted");
+        }
     }
     buf->size += (size_t)length;
     return 0;
@@ -330,18 +335,22 @@ void hark_hex_encode(char *out, const uint8_t *data, size_t size)
     (void)sodium_bin2hex(out, 2 * size + 1, data, size);
 }
 
-/* -1 for anything but a lower-case digit: libsodium's own decoder takes upper
- * case too, and one value must have one text. */
-static int hex_digit(uint8_t c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    if (c >= 'a' && c <= 'f') {
-        return c - 'a' + 10;
-    }
-    return -1;
-}
+/* 16 and more for anything but a lower-case digit: libsodium's own decoder takes upper
+ * case too, and one value must have one text. A table, since hashes make every branch a
+ * guess. */
+static const uint8_t hex_digits[256] = {
+    16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16,
+    16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16,
+    0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16,
+    16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16,
+    16, 10, 11, 12, 13, 14, 15, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16,
+    16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16,
+    16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16,
+    16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16,
+    16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16,
+    16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16,
+    16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16,
+};
 
 int hark_hex_decode(uint8_t *out, size_t size, struct hark_span text, struct hark_err *err)
 {
@@ -350,9 +359,9 @@ int hark_hex_decode(uint8_t *out, size_t size, struct hark_span text, struct har
                             text.size, size);
     }
     for (size_t i = 0; i < size; i++) {
-        int high = hex_digit(text.data[2 * i]);
-        int low = hex_digit(text.data[2 * i + 1]);
-        if (high < 0 || low < 0) {
+        unsigned high = hex_digits[text.data[2 * i]];
+        unsigned low = hex_digits[text.data[2 * i + 1]];
+        if ((high | low) > 15) {
             return hark_err_set(err, HARK_E_HEX, "not a lower-case hex digit near character %zu",
                                 2 * i + 1);
         }
