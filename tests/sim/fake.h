@@ -157,6 +157,7 @@ struct fake_message {
     struct hark_key from, to;
     uint64_t via; /* as its sender gave it */
     uint64_t due_ms;
+    bool impossible; /* a liar's: what no answer to its question can be */
     size_t count;
     struct hark_buf frames[3];
 };

@@ -11,8 +11,8 @@
  * nothing in another's. And so that the check does not rest on the fakes' verifying
  * alone, the realm keeps each batch that was rightly made (realm_register): what
  * stands in an honest log and not among these is found at that very step, whatever
- * let it in. test_real.c runs the same core with real entries, real signatures and the
- * rules of schemas/.
+ * let it in. Real entries, signatures and the rules of schemas/ run through the same core
+ * in tests/e2e (mirrors, hostile peers), not here.
  */
 #ifndef HARK_TESTS_SIM_REALM_H
 #define HARK_TESTS_SIM_REALM_H
@@ -104,14 +104,15 @@ struct realm_asked {
 
 /* What a liar does; several at once. */
 enum realm_lie {
-    REALM_WITHHOLD = 1 << 0,  /* says that nothing is new, or that it has nothing */
-    REALM_INVENT = 1 << 1,    /* changes what others signed */
-    REALM_REORDER = 1 << 2,   /* hands out batches or entries in another order, or not all */
-    REALM_PROMISE = 1 << 3,   /* tells of more than there is */
-    REALM_SWALLOW = 1 << 4,   /* says that it took what it did not take */
-    REALM_TWO_FACES = 1 << 5, /* shows some another history of its own log */
-    REALM_BACK = 1 << 6,      /* shows some its own log as it was, and goes on from there */
-    REALM_BAD_BATCH = 1 << 7, /* signs what breaks a rule */
+    REALM_WITHHOLD = 1 << 0,   /* says that nothing is new, or that it has nothing */
+    REALM_INVENT = 1 << 1,     /* changes what others signed */
+    REALM_REORDER = 1 << 2,    /* hands out batches or entries in another order, or not all */
+    REALM_PROMISE = 1 << 3,    /* tells of more than there is */
+    REALM_SWALLOW = 1 << 4,    /* says that it took what it did not take */
+    REALM_TWO_FACES = 1 << 5,  /* shows some another history of its own log */
+    REALM_BACK = 1 << 6,       /* shows some its own log as it was, and goes on from there */
+    REALM_BAD_BATCH = 1 << 7,  /* signs what breaks a rule */
+    REALM_IMPOSSIBLE = 1 << 8, /* answers what was not asked; asks for what nobody has */
 };
 
 struct realm_node {
@@ -166,6 +167,8 @@ struct realm_node {
     int said[REALM_NODES_MAX][REALM_LOGS_MAX];   /* the last report's code */
     bool unfit[REALM_NODES_MAX][REALM_LOGS_MAX]; /* ever peer-cursor */
     int caught[REALM_NODES_MAX];                 /* the first rule's code, or 0 */
+    unsigned impossible[REALM_NODES_MAX];        /* such answers that came */
+    bool malformed[REALM_NODES_MAX];             /* ever called peer-form */
     int report_code;                             /* the very last report's */
     uint32_t report_peer, report_log;
 
@@ -187,6 +190,7 @@ struct realm {
     uint64_t next_value, change_ms;
     unsigned lost, doubled, late, quorum;
     bool healed;
+    bool quiet; /* nothing is changed on its way out any more */
     /* what happens in it, each once at most */
     bool may_move, may_lose, may_restore, disk_errors;
     uint32_t down; /* who is gone for a while, or REALM_NOBODY */

@@ -69,9 +69,13 @@ void realm_check_anew(struct realm_node *node)
 /* "Every lie named": what did not check out is told at once, of whom it came from. */
 void realm_check_named(const struct realm_node *node, uint8_t log, uint8_t peer, int code)
 {
-    if (code == 0 || (code == HARK_E_BEHIND && log != 0))
-        return;
-    if (node->report_code != code || node->report_peer != peer || node->report_log != log)
+    bool behind = code == HARK_E_BEHIND && log != 0;
+    if (behind)
+        code = 0; /* "nothing is wrong with it" (7.2) */
+    bool told = node->report_code == code && node->report_peer == peer && node->report_log == log;
+    if (code == 0) /* what was stored may be other than was told, or not be read again */
+        told = hark_err_exit(node->report_code) != 3 || node->report_code == HARK_E_PEER_CURSOR;
+    if (!told || (behind && node->report_code != 0))
         realm_broken(node->realm, "what was refused is not told");
     if (hark_err_exit(code) == 3)
         node->realm->lies_refused++;
@@ -101,13 +105,26 @@ static bool is_torn(const struct realm *realm, const struct realm_node *node)
     return realm->second_history && realm->liar > 0 && conflict(&node->logs[log], &home->logs[log]);
 }
 
+/* A partner whose intake hangs on what a lost home had alone takes nothing more (7.6),
+ * and a member may know no other node. */
+static bool somebody_takes(const struct realm *realm, const struct realm_node *node)
+{
+    bool takes = false;
+    for (size_t i = 0; i < realm->named; i++) {
+        const struct realm_node *to = realm->nodes[i];
+        takes = takes || (realm->follows[node->index][i] && to->honest &&
+                          (realm_is_home(to) || !to->intake_dead));
+    }
+    return takes;
+}
+
 static bool all_logged(const struct realm *realm, const struct realm_node *node)
 {
     const struct realm_log *main = &node->logs[0];
     uint64_t position = 0;
     if (realm->liar == 0)
         return true; /* such a home logs what it likes */
-    for (size_t k = 0; k < node->outbox_count; k++) {
+    for (size_t k = 0; k < node->outbox_count && somebody_takes(realm, node); k++) {
         if (!realm_log_has(main, main->batches, &node->outbox[k].id, &position))
             return false;
     }
@@ -189,6 +206,8 @@ void realm_check_end(struct realm *realm)
         for (size_t j = 0; node->honest && j < realm->count; j++) {
             if (j != i && realm->follows[i][j])
                 check_forks(realm, i, j);
+            if (node->impossible[j] >= 4 && !node->malformed[j])
+                broken_between(realm, "what answers no question is not named", i, j);
             if (blameless && realm->nodes[j]->honest && node->caught[j] != 0)
                 broken_between(realm, hark_err_name(node->caught[j]), i, j);
         }

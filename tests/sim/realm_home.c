@@ -119,6 +119,8 @@ void realm_lose_home(struct realm *realm)
     (void)realm_home_of(&heir->logs[0], heir->logs[0].batches, &heirs);
     if (incarnation != heirs)
         return; /* it has not heard yet of which home it would be the heir */
+    if (realm->settled[heir->logs[0].batches] != NULL)
+        return; /* and one disk was put back as another went: nobody left has it all */
     realm->may_lose = realm->may_move = realm->may_restore = false;
     realm->lost_home = true;
     realm->down = home->index;

@@ -14,6 +14,20 @@ static uint32_t index_of(const struct hark_key *key)
     return key->bytes[0] - 1u;
 }
 
+/* Whoever asks from a point that our log never had gets nothing. */
+static void check_handed_out(const struct realm_node *node, struct hark_span body)
+{
+    struct hark_batches said;
+    struct hark_log_ref ref;
+    assert_int_equal(hark_batches_decode(&said, body, NULL), 0);
+    hark_cursor_log(&said.cursor, &ref);
+    const struct realm_log *log = &node->logs[realm_log_number(node->realm, &ref)];
+    if (said.cursor.batches > 0 &&
+        (said.cursor.batches >= log->batches ||
+         !hark_hash_equal(&log->at[said.cursor.batches - 1]->root, &said.cursor.root)))
+        realm_broken(node->realm, "batches are handed out that go on from another history");
+}
+
 static int io_send(void *arg, const struct hark_key *peer, uint64_t via,
                    const struct hark_message *message, struct hark_err *err)
 {
@@ -21,6 +35,8 @@ static int io_send(void *arg, const struct hark_key *peer, uint64_t via,
     struct realm *realm = node->realm;
     uint8_t header[HARK_HEADER_SIZE];
     (void)err;
+    if (node->honest && message->type == HARK_MESSAGE_BATCHES)
+        check_handed_out(node, message->body);
     if (realm->nodes[index_of(peer)]->core == NULL && realm_chance(realm, 500))
         return HARK_E_PEER_UNREACHABLE;
     struct fake_message *out = calloc(1, sizeof(*out));
@@ -248,6 +264,8 @@ static void io_peer_changed(void *arg, const struct hark_key *peer, enum hark_pe
 {
     struct realm_node *node = arg;
     (void)message;
+    if (state == HARK_PEER_REFUSED && code == HARK_E_PEER_FORM)
+        node->malformed[index_of(peer)] = true;
     int *caught = &node->caught[index_of(peer)];
     if (state == HARK_PEER_REFUSED && *caught == 0 && hark_err_exit(code) == 3)
         *caught = code;

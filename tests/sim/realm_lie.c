@@ -41,6 +41,59 @@ static void lie_tell(struct realm_node *node, struct fake_message *message)
     free(told);
 }
 
+/* No question has this answer: it ends the connection's business. One kind a realm, so
+ * that one that is believed is not hidden by another that is not. */
+static void impossible_tell(struct realm_node *node, struct fake_message *message)
+{
+    struct hark_told *told = NULL;
+    size_t count = 0;
+    assert_int_equal(hark_tell_decode(&told, &count, hark_buf_span(&message->frames[1]), NULL), 0);
+    for (size_t i = 0; i < count; i++) {
+        if (told[i].status != HARK_TELL_SAME || told[i].cursor.batches == 0)
+            continue;
+        if (node->realm->seed % 3 == 0)
+            told[i].status = HARK_TELL_MORE;
+        else
+            told[i].cursor.root.bytes[7] ^= 1;
+        message->impossible = true;
+    }
+    hark_buf_clear(&message->frames[1]);
+    assert_int_equal(hark_tell_encode(&message->frames[1], told, count, NULL), 0);
+    free(told);
+}
+
+/* From a point that is nobody's; or an answer from another point than was asked. */
+static void other_cursor(struct fake_message *message, bool fetch)
+{
+    struct hark_buf *body = &message->frames[1];
+    struct hark_batches head;
+    struct hark_fetch asked;
+    struct hark_cursor *cursor = fetch ? &asked.cursor : &head.cursor;
+    assert_int_equal(fetch ? hark_fetch_decode(&asked, hark_buf_span(body), NULL)
+                           : hark_batches_decode(&head, hark_buf_span(body), NULL),
+                     0);
+    if (cursor->batches == 0)
+        return;
+    cursor->root.bytes[7] ^= 1;
+    hark_buf_clear(body);
+    assert_int_equal(
+        fetch ? hark_fetch_encode(body, &asked, NULL) : hark_batches_encode(body, &head, NULL), 0);
+    message->impossible = !fetch;
+}
+
+static bool lie_impossibly(struct realm_node *node, struct fake_message *message, uint8_t type)
+{
+    bool tells = node->realm->seed % 3 != 2;
+    if (type == HARK_MESSAGE_TELL && tells)
+        impossible_tell(node, message);
+    else if (type == HARK_MESSAGE_FETCH || (type == HARK_MESSAGE_BATCHES && !tells))
+        other_cursor(message, type == HARK_MESSAGE_FETCH);
+    else
+        return false;
+    node->realm->lies_told++;
+    return true;
+}
+
 /* ---- of what it hands out ---- */
 
 struct loaded {
@@ -144,9 +197,14 @@ bool realm_lie_out(struct realm_node *node, struct fake_message *message)
     struct realm *realm = node->realm;
     uint8_t type = type_of(message);
     /* A home that never stops is one that nobody hears the truth from. */
-    if ((realm->healed && node->index == 0) || !realm_chance(realm, 400))
+    if (realm->quiet || (realm->healed && node->index == 0) || !realm_chance(realm, 400))
         return true;
-    if (type == HARK_MESSAGE_TELL && (node->lies & (REALM_PROMISE | REALM_WITHHOLD)) != 0) {
+    if ((node->lies & REALM_IMPOSSIBLE) != 0 && realm_chance(realm, 800) &&
+        lie_impossibly(node, message, type))
+        return true;
+    if (type == HARK_MESSAGE_STILL && (node->lies & REALM_WITHHOLD) != 0) {
+        message->frames[1].data[0] = 1; /* nothing is new */
+    } else if (type == HARK_MESSAGE_TELL && (node->lies & (REALM_PROMISE | REALM_WITHHOLD)) != 0) {
         lie_tell(node, message);
         realm->lies_told++;
     } else if (type == HARK_MESSAGE_BATCHES && (node->lies & (REALM_INVENT | REALM_REORDER)) != 0) {
