@@ -5,6 +5,7 @@
  */
 #include "schemas/config.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -80,14 +81,11 @@ static bool is_listen(const char *text)
     }
     if (strcmp(port, "*") == 0 || strcmp(port, "0") == 0)
         port = "1";
-    struct hark_buf judged = hark_buf_init(sizeof address);
-    bool valid = size <= HARK_ADDRESS_MAX && hark_buf_append_str(&judged, TCP, NULL) == 0 &&
-                 hark_buf_append(&judged, host, host_size, NULL) == 0 &&
-                 hark_buf_append_str(&judged, ":", NULL) == 0 &&
-                 hark_buf_append_str(&judged, port, NULL) == 0 &&
-                 hark_address_valid(hark_buf_span(&judged));
-    hark_buf_free(&judged);
-    return valid;
+    /* Without an allocation: having no memory would say that it is no address. */
+    if (size > HARK_ADDRESS_MAX)
+        return false;
+    int n = snprintf(address, sizeof address, TCP "%.*s:%s", (int)host_size, host, port);
+    return n > 0 && (size_t)n < sizeof address && hark_address_valid(hark_span(address, (size_t)n));
 }
 
 /* Can somebody else connect to what is listened on? */
