@@ -171,7 +171,7 @@ static int ask(struct session *s, struct asked *asked, uint8_t type, struct hark
 {
     const struct hark_hash *space = &s->join->ticket.spaces[0];
     struct hark_buf body = hark_buf_init(HARK_BODY_MAX);
-    uint64_t now = hark_now_ms();
+    uint64_t now = hark_timer_ms();
     int rc = type == HARK_MESSAGE_TERMS
                  ? hark_terms_encode(&body, space, err)
                  : hark_join_encode(&body, space, hark_buf_span(&s->sealed), err);
@@ -218,7 +218,7 @@ static int step(struct session *s, answer_fn *fn, struct hark_err *err)
             continue;
         }
         asked->pending = false;
-        asked->again_ms = hark_now_ms() + ASK_AGAIN_MS;
+        asked->again_ms = hark_timer_ms() + ASK_AGAIN_MS;
         if (fn != NULL)
             rc = fn(s, asked, &event, err);
         hark_net_event_free(&event);
@@ -248,10 +248,10 @@ static int ask_all(struct session *s, uint8_t type, answer_fn *fn, struct hark_e
             struct asked *asked = &s->nodes[i];
 
             useful += !asked->useless;
-            if (!asked->useless && !asked->pending && hark_now_ms() >= asked->again_ms)
+            if (!asked->useless && !asked->pending && hark_timer_ms() >= asked->again_ms)
                 rc = ask(s, asked, type, err);
         }
-        if (rc == 0 && (useful == 0 || hark_now_ms() >= s->until_ms))
+        if (rc == 0 && (useful == 0 || hark_timer_ms() >= s->until_ms))
             break;
         if (rc == 0)
             rc = step(s, fn, err);
@@ -462,15 +462,15 @@ static int first_copy(struct session *s, struct hark_space **space, struct hark_
     int rc = 0;
 
     while (!has_copy(s, space)) {
-        if (hark_now_ms() >= s->until_ms) {
+        if (hark_timer_ms() >= s->until_ms) {
             rc = hark_err_set(err, HARK_E_PEER_UNREACHABLE,
                               "you are a member; the copy of the space has not come in time");
             hark_err_hint(err, "`hark join` with the same ticket goes on where it was");
             return rc;
         }
-        if (hark_now_ms() >= again_ms) {
+        if (hark_timer_ms() >= again_ms) {
             hark_net_ask_now(s->net);
-            again_ms = hark_now_ms() + ASK_AGAIN_MS;
+            again_ms = hark_timer_ms() + ASK_AGAIN_MS;
         }
         rc = step(s, NULL, err);
         if (rc < 0)
@@ -506,7 +506,7 @@ static void compare_terms(struct session *s, struct hark_space *space)
 static int write_profile(struct session *s, struct hark_space *space, struct hark_err *err)
 {
     struct hark_draft draft = {.kind = "profile", .with_seen = true};
-    uint64_t until_ms = hark_now_ms() + HAND_IN_MS;
+    uint64_t until_ms = hark_timer_ms() + HAND_IN_MS;
     struct hark_net_progress at = {.unsent = 1};
     struct hark_logged logged;
     int rc;
@@ -521,7 +521,7 @@ static int write_profile(struct session *s, struct hark_space *space, struct har
     if (rc == 0)
         rc = hark_net_update(s->net, s->cmd->node, NULL, err);
     /* It is in the outbox for good; that it is handed in now is a courtesy. */
-    while (rc == 0 && at.unsent > 0 && hark_now_ms() < until_ms) {
+    while (rc == 0 && at.unsent > 0 && hark_timer_ms() < until_ms) {
         rc = step(s, NULL, err);
         hark_net_progress(s->net, &at);
     }
@@ -579,7 +579,7 @@ int hark_joining_over_network(struct hark_cmd *cmd, struct hark_joining *join, s
     struct session s = {.cmd = cmd,
                         .join = join,
                         .net = cmd->net,
-                        .until_ms = hark_now_ms() + join->timeout_ms,
+                        .until_ms = hark_timer_ms() + join->timeout_ms,
                         .sealed = hark_buf_init(HARK_SEALED_JOIN_MAX)};
     struct hark_space *space = NULL;
     int rc = load_record(&s, err);

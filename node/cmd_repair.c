@@ -89,7 +89,7 @@ static int fetch(struct hark_cmd *cmd, struct repair *r, struct hark_err *err)
         rc = hark_net_update(net, cmd->node, NULL, err);
         hark_net_ask_now(net);
     }
-    while (rc == 0 && count_aside(cmd, r) > 0 && hark_now_ms() < r->until_ms)
+    while (rc == 0 && count_aside(cmd, r) > 0 && hark_timer_ms() < r->until_ms)
         rc = hark_cmd_net_step(cmd, net, NULL, err);
     hark_net_stop(own);
     return rc;
@@ -148,7 +148,7 @@ int hark_cmd_repair(struct hark_cmd *cmd, struct hark_err *err)
         rc = hark_cmd_number(timeout, 86400, "--timeout", &seconds, err);
     if (rc == 0)
         rc = pick(cmd, &r, err);
-    r.until_ms = hark_now_ms() + seconds * 1000;
+    r.until_ms = hark_timer_ms() + seconds * 1000;
     for (size_t i = 0; rc == 0 && i < r.count; i++)
         rc = look(cmd, &r, i, err);
     for (size_t i = 0; rc == 0 && i < r.count; i++) {

@@ -53,7 +53,7 @@ int hark_cmd_net_step(struct hark_cmd *cmd, struct hark_net *net, bool *progress
 /* Who cannot be reached is waited for a moment, and for good when nobody can be. */
 static bool is_done(const struct hark_net_progress *at, uint64_t since_ms)
 {
-    bool waited = at->level > 0 && hark_now_ms() >= since_ms + AWAY_MS;
+    bool waited = at->level > 0 && hark_timer_ms() >= since_ms + AWAY_MS;
 
     return at->unsent == 0 && at->level + at->failed + (waited ? at->away : 0) >= at->followed;
 }
@@ -61,8 +61,8 @@ static bool is_done(const struct hark_net_progress *at, uint64_t since_ms)
 int hark_cmd_net_wait(struct hark_cmd *cmd, struct hark_net *net, uint64_t patience_ms,
                       struct hark_err *err)
 {
-    uint64_t until_ms = hark_now_ms() + patience_ms;
-    uint64_t since_ms = hark_now_ms();
+    uint64_t until_ms = hark_timer_ms() + patience_ms;
+    uint64_t since_ms = hark_timer_ms();
     struct hark_net_progress at;
     unsigned rounds = 0;
     bool came = false;
@@ -75,7 +75,7 @@ int hark_cmd_net_wait(struct hark_cmd *cmd, struct hark_net *net, uint64_t patie
         if (rc < 0)
             return rc;
         if (progress)
-            until_ms = hark_now_ms() + patience_ms;
+            until_ms = hark_timer_ms() + patience_ms;
         came = came || progress;
         hark_net_progress(net, &at);
         if (is_done(&at, since_ms)) {
@@ -86,7 +86,7 @@ int hark_cmd_net_wait(struct hark_cmd *cmd, struct hark_net *net, uint64_t patie
             came = false;
             hark_net_ask_now(net);
         }
-        if (hark_now_ms() >= until_ms)
+        if (hark_timer_ms() >= until_ms)
             return hark_err_set(err, HARK_E_PEER_UNREACHABLE,
                                 "%zu of %zu logs did not come up to date in time, and %zu spaces "
                                 "have entries that nobody took",

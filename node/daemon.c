@@ -19,7 +19,9 @@
 
 #define TEND_DELAY_MS   1000u /* PROTOCOL.md 7.5: at most a second after a batch */
 #define IDLE_MS         60000u
+#define FULL_STEP_MS    100 /* between two looks for a descriptor */
 #define TEND_RETRY_MS   30000u
+#define UPDATE_RETRY_MS 3000u /* until then a home that has just started may not sign */
 #define COMPARE_STEP_MS 50
 #define EVENTS_A_ROUND  64u
 
@@ -40,14 +42,14 @@ static void complain(const char *what, const struct hark_err *err)
 static void tend_later(struct daemon *d)
 {
     if (d->tend_at_ms == 0)
-        d->tend_at_ms = hark_now_ms() + TEND_DELAY_MS;
+        d->tend_at_ms = hark_timer_ms() + TEND_DELAY_MS;
 }
 
 static void tend(struct daemon *d)
 {
     struct hark_err err = {0};
 
-    if (d->tend_at_ms == 0 || hark_now_ms() < d->tend_at_ms)
+    if (d->tend_at_ms == 0 || hark_timer_ms() < d->tend_at_ms)
         return;
     d->tend_at_ms = 0;
     for (size_t i = 0; i < d->node->space_count; i++) {
@@ -55,7 +57,7 @@ static void tend(struct daemon *d)
 
         if (hark_space_tend(d->node->spaces[i], &err) < 0) {
             complain("tending a space", &err);
-            d->tend_at_ms = hark_now_ms() + TEND_RETRY_MS;
+            d->tend_at_ms = hark_timer_ms() + TEND_RETRY_MS;
         }
         if (hark_space_erasures(d->node->spaces[i]) != erasures)
             hark_net_reopen(d->net);
@@ -71,7 +73,7 @@ static void update_net(struct daemon *d)
     d->update_at_ms = 0;
     if (hark_net_update(d->net, d->node, &d->update_at_ms, &err) < 0) {
         complain("telling the network", &err);
-        d->update_at_ms = hark_now_ms() + TEND_RETRY_MS;
+        d->update_at_ms = hark_timer_ms() + UPDATE_RETRY_MS;
     }
 }
 
@@ -104,7 +106,7 @@ static void wait_until_compared(struct daemon *d)
 
         (void)poll(&fd, 1, COMPARE_STEP_MS);
         serve_net(d);
-        if (d->update_at_ms != 0 && hark_now_ms() >= d->update_at_ms)
+        if (d->update_at_ms != 0 && hark_timer_ms() >= d->update_at_ms)
             update_net(d);
     }
 }
@@ -171,8 +173,12 @@ static void serve_local(struct daemon *d)
 {
     int fd = accept4(d->listen_fd, NULL, NULL, SOCK_CLOEXEC);
 
-    if (fd < 0)
-        return; /* gone again, or out of descriptors: poll tells when to retry */
+    if (fd < 0) {
+        /* Out of descriptors: poll would say at once that somebody waits. Or gone again. */
+        if (errno == EMFILE || errno == ENFILE)
+            (void)poll(NULL, 0, FULL_STEP_MS);
+        return;
+    }
     serve_connection(d, fd);
     (void)close(fd);
 }
@@ -193,15 +199,13 @@ static int loop(struct daemon *d, struct hark_err *err)
         struct pollfd fds[] = {{.fd = d->signal_fd, .events = POLLIN},
                                {.fd = hark_net_fd(d->net), .events = POLLIN},
                                {.fd = d->listen_fd, .events = POLLIN}};
-        uint64_t now = hark_now_ms();
+        uint64_t now = hark_timer_ms();
         uint64_t wait = IDLE_MS;
 
         if (d->tend_at_ms != 0)
             wait = d->tend_at_ms > now ? d->tend_at_ms - now : 0;
         if (d->update_at_ms != 0 && d->update_at_ms < now + wait)
             wait = d->update_at_ms > now ? d->update_at_ms - now : 0;
-        if (wait > IDLE_MS) /* the clock was set back */
-            wait = IDLE_MS;
         if (poll(fds, 3, (int)wait) < 0 && errno != EINTR)
             return hark_err_errno(err, errno, "poll");
         if (fds[0].revents != 0)
@@ -210,7 +214,7 @@ static int loop(struct daemon *d, struct hark_err *err)
             serve_net(d);
         if (fds[2].revents != 0)
             serve_local(d);
-        if (d->update_at_ms != 0 && hark_now_ms() >= d->update_at_ms)
+        if (d->update_at_ms != 0 && hark_timer_ms() >= d->update_at_ms)
             update_net(d);
         tend(d);
     }

@@ -320,7 +320,7 @@ int hark_net_start(struct hark_net **out, struct hark_node *node, bool listen, c
         return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for the network");
     net->event_fd = -1;
     pthread_mutex_init(&net->lock, NULL);
-    net->started_ms = hark_now_ms();
+    net->started_ms = hark_timer_ms();
     (void)snprintf(net->dir, sizeof(net->dir), "%s", node->dir);
     rc = make_parts(net, node, err);
     if (rc == 0)

@@ -118,7 +118,7 @@ static void refresh_readers(struct hark_net *net, bool reopen)
 static uint64_t io_now(void *arg)
 {
     (void)arg;
-    return hark_now_ms();
+    return hark_timer_ms();
 }
 
 static int io_send(void *arg, const struct hark_key *peer, uint64_t via,

@@ -408,7 +408,7 @@ static int plan_submission(const struct hark_node *node, struct net_space *notes
 {
     struct net_submission *now = &plan->submissions[plan->submission_count];
     struct hark_node_object home;
-    uint64_t now_ms = hark_now_ms();
+    uint64_t timer_ms = hark_timer_ms();
     struct hark_hash hash;
     char to[HARK_NODE_NAME_MAX + 1] = "";
     size_t count = 0;
@@ -420,7 +420,7 @@ static int plan_submission(const struct hark_node *node, struct net_space *notes
     memset(now, 0, sizeof(*now));
     now->space = notes->id;
     now->body = hark_buf_init(HARK_BODY_MAX);
-    rc = hark_space_outbox_body(space, now_ms, &now->body, &count, err);
+    rc = hark_space_outbox_body(space, hark_now_ms(), &now->body, &count, err);
     if (rc < 0 || count == 0) {
         hark_buf_free(&now->body);
         notes->submit_hash = (struct hark_hash){{0}};
@@ -432,7 +432,7 @@ static int plan_submission(const struct hark_node *node, struct net_space *notes
         notes->submit_hash = hash;
         notes->submit_after_ms = 0;
         notes->submit_stamp++;
-    } else if (notes->submit_after_ms != 0 && now_ms >= notes->submit_after_ms) {
+    } else if (notes->submit_after_ms != 0 && timer_ms >= notes->submit_after_ms) {
         notes->submit_after_ms = 0;
         notes->submit_stamp++;
     }
@@ -492,13 +492,13 @@ bool hark_net_compared(struct hark_net *net, struct hark_node *node)
 
 bool hark_net_waits(const struct hark_net *net)
 {
-    return hark_now_ms() < net->started_ms + COMPARE_MS;
+    return hark_timer_ms() < net->started_ms + COMPARE_MS;
 }
 
 static void hold_spaces(struct hark_net *net, struct hark_node *node, uint64_t *next_ms)
 {
     uint64_t until_ms = net->started_ms + COMPARE_MS;
-    bool waited = hark_now_ms() >= until_ms, held = false;
+    bool waited = hark_timer_ms() >= until_ms, held = false;
     char to[HARK_NODE_NAME_MAX + 1];
 
     for (size_t i = 0; i < node->space_count; i++) {

@@ -404,7 +404,7 @@ static int handle_accepted(struct hark_net *net, struct hark_node *node,
 
     if (event->code != 0 || notes == NULL)
         return 0; /* the core asks another node */
-    notes->submit_after_ms = hark_now_ms() + RETRY_MS;
+    notes->submit_after_ms = hark_timer_ms() + RETRY_MS;
     rc = hark_node_space(node, &event->log.space, &space, err);
     if (rc < 0)
         return rc;

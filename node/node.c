@@ -21,6 +21,8 @@
 #define UNFINISHED   "unfinished"
 #define LOCK_WAIT_MS 5000
 #define LOCK_STEP_MS 20
+/* So that 0, which says never, was long ago even on a machine that has just started. */
+#define TIMER_BASE_MS UINT64_C(1000000000000)
 
 uint64_t hark_now_ms(void)
 {
@@ -28,6 +30,14 @@ uint64_t hark_now_ms(void)
 
     (void)clock_gettime(CLOCK_REALTIME, &now);
     return (uint64_t)now.tv_sec * 1000u + (uint64_t)(now.tv_nsec / 1000000);
+}
+
+uint64_t hark_timer_ms(void)
+{
+    struct timespec now = {0};
+
+    (void)clock_gettime(CLOCK_BOOTTIME, &now);
+    return TIMER_BASE_MS + (uint64_t)now.tv_sec * 1000u + (uint64_t)(now.tv_nsec / 1000000);
 }
 
 /* --- making ------------------------------------------------------------------ */

@@ -136,7 +136,12 @@ HARK_CHECK int hark_node_imported(struct hark_node *node, const struct hark_hash
 int hark_node_passphrase(void *node, const char *path, struct hark_buf *secret,
                          struct hark_err *err);
 
-/* Milliseconds since 1970 by the system's clock. */
+/* Milliseconds since 1970 by the system's clock: for what is signed, stored or shown.
+ * It may jump either way. */
 uint64_t hark_now_ms(void);
+/* Milliseconds since some moment long ago, by a clock that nobody sets and that goes on
+ * while the machine sleeps: for what is due in a while. Never 0, only for comparing
+ * within one process. */
+uint64_t hark_timer_ms(void);
 
 #endif

@@ -455,8 +455,9 @@ static int look_at_row(void *arg, const struct hark_out_row *row, struct hark_er
     struct handful *hand = arg;
     struct hark_entry *entry = calloc(1, sizeof(*entry));
     bool due = row->state == HARK_OUT_PENDING ||
-               (row->state == HARK_OUT_ACCEPTED && hand->again && hand->now_ms >= row->since_ms &&
-                hand->now_ms - row->since_ms >= AGAIN_MS);
+               (row->state == HARK_OUT_ACCEPTED && hand->again &&
+                (hand->now_ms < row->since_ms || /* the clock was set back */
+                 hand->now_ms - row->since_ms >= AGAIN_MS));
     int rc;
 
     if (entry == NULL)

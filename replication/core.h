@@ -32,6 +32,8 @@ struct hark_sync_report {
 
 struct hark_core_io {
     void *arg;
+    /* Milliseconds, for what is due when; not a wall clock, which may be set back. Large:
+     * 0 is long ago. */
     uint64_t (*now_ms)(void *arg);
     /* Sends a message by the connection `via` (HARK_VIA_ANY for questions of our
      * own); body and load are borrowed. When the peer's queue is full it is dropped

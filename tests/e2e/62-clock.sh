@@ -1,0 +1,105 @@
+#!/usr/bin/env bash
+# Goal: a clock that jumps, forwards and back, stops nobody for longer than the clock is
+# wrong: what is due in a while comes in a while, arrivals never decrease, what is ahead
+# of its reader's clock is named and waits, nothing is lost and all agree in the end.
+set -euo pipefail
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+[ -z "${HARK_SANITIZE-}" ] || skip "the sanitizers' runtime wants to be the first library"
+: "${CLOCK:?the library that shifts the clock}"
+
+hour=3600000
+# shift_to NODE MS: sets that node's clock by so much from the machine's
+shift_to() {
+    python3 -c 'import struct, sys
+with open(sys.argv[1], "r+b") as f:
+    f.write(struct.pack("=q", int(sys.argv[2])))' "$work/$1.shift" "$2"
+}
+hark() { env LD_PRELOAD="$CLOCK" CLOCK_SHIFT="$work/$1.shift" "$HARK" -C "$work/$1" "${@:2}"; }
+state() { hark "$1" status --json | field "d['spaces'][0]['$2']"; }
+
+# go NODE: its daemon, by its own clock; its process id is in $pid
+go() {
+    local i
+    env LD_PRELOAD="$CLOCK" CLOCK_SHIFT="$work/$1.shift" "$HARKD" -d -C "$work/$1" 2>>"$work/$1.log" &
+    pid=$!
+    daemons+=("$pid")
+    for ((i = 0; i < 200; i++)); do
+        [ -S "$work/$1/sock" ] && return 0
+        sleep 0.05
+    done
+    fail "$1's daemon did not start"
+}
+
+# await SECONDS COMMAND...
+await() {
+    local most=$1 i
+    shift
+    for ((i = 0; i < most * 10; i++)); do
+        if "$@" >/dev/null 2>&1; then return 0; fi
+        sleep 0.1
+    done
+    fail "not within $most s: $*"
+}
+logged() { [ "$(hark "$1" show "$2" --json | field 'd["entry"]["position"]')" != None ]; }
+peer_is() { hark "$1" status --json | grep -q "\"state\":\"$2\""; }
+says() { hark "$1" status | grep -q "$2"; }
+level() { [ "$(state home state_hash)" = "$(state member state_hash)" ]; }
+
+for node in home member; do head -c 8 /dev/zero >"$work/$node.shift"; done
+hark home init "$work/home" --name home --objective "Which lamp?" --owner Ada --until 2030-01-01 \
+    --listen "tcp://127.0.0.1:$(free_port)" >/dev/null
+hark member init "$work/member" --name member >/dev/null
+go home
+home_pid=$pid
+go member
+hark member join "$(hark home invite --json | field 'd["ticket"]')" --name Mara -q >/dev/null
+
+# --- a clock that was ahead while nobody could be reached -----------------------------------
+shift_to member $hour
+kill "$home_pid"
+wait "$home_pid" || fail "the home's daemon ended with $?"
+await 20 peer_is member connecting
+shift_to member 0
+go home
+first=$(hark home idea "The clock is right again" --json | entry_id)
+await 20 logged member "$first"
+await 20 peer_is member live
+second=$(hark member idea "Here, too" --json | entry_id)
+await 20 logged home "$second"
+echo "ok: who was ahead does not wait until then"
+
+# --- a home whose clock goes back -------------------------------------------------------------
+shift_to home -$hour
+third=$(hark home idea "An hour earlier" --json | entry_id)
+await 20 logged member "$third"
+hark member log --json | python3 -c '
+import json, sys
+rows = [json.loads(l) for l in sys.stdin]
+arrivals = [r["arrival"] for r in rows]
+assert arrivals == sorted(arrivals), arrivals
+assert all(r["void"] is None for r in rows), rows'
+shift_to home 0
+echo "ok: arrivals never decrease, and what is written stands"
+
+# --- a home whose clock is ahead ----------------------------------------------------------------
+shift_to home $hour
+fourth=$(hark home idea "From the future" --json | entry_id)
+await 20 says member "ahead of ours"
+if hark member show "$fourth" >/dev/null 2>&1; then fail "a batch from the future was taken"; fi
+shift_to home 0
+fifth=$(hark home idea "Right again, after the future" --json | entry_id)
+hark member verify -q || fail "verify at the member's"
+refused batch-ahead 3 hark home verify -q
+echo "ok: what is ahead waits, and the status says so"
+
+# --- ... until it is no more ----------------------------------------------------------------------
+shift_to member $((hour - 200000))
+shift_to home $((hour - 200000))
+hark member sync --wait --timeout 60 >/dev/null
+for entry in "$fourth" "$fifth"; do await 40 logged member "$entry"; done
+sixth=$(hark member idea "And on it goes" --json | entry_id)
+await 20 logged home "$sixth"
+await 20 level
+for node in home member; do hark $node verify -q || fail "verify at $node"; done
+echo "ok: all agree"
