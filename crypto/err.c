@@ -128,6 +128,7 @@ static int code_of_errno(int errnum)
         return HARK_E_NO_MEMORY;
     case EACCES:
     case EPERM:
+    case EROFS:
         return HARK_E_IO_PERMISSION;
     case ENOENT:
         return HARK_E_NOT_FOUND;

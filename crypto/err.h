@@ -59,7 +59,7 @@ int hark_err_wrap(struct hark_err *err, const char *fmt, ...) HARK_PRINTF(2, 3);
 void hark_err_hint(struct hark_err *err, const char *fmt, ...) HARK_PRINTF(2, 3);
 
 /* Sets code from errno's value: ENOSPC and EDQUOT give disk-full, ENOMEM
- * no-memory, EACCES and EPERM io-permission, ENOENT not-found, the rest io;
+ * no-memory, EACCES, EPERM and EROFS io-permission, ENOENT not-found, the rest io;
  * message "<what>: <strerror>". */
 int hark_err_errno(struct hark_err *err, int errnum, const char *fmt, ...) HARK_PRINTF(3, 4);
 

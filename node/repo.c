@@ -78,11 +78,23 @@ void hark_git_shutdown(void)
     git_libgit2_shutdown();
 }
 
+/* libgit2 does not find what is in a pack that it cannot open. A payload that is taken
+ * for absent so would be noted as absent for good. */
+static bool out_of_descriptors(void)
+{
+    int fd = open("/", O_PATH | O_CLOEXEC);
+    if (fd >= 0) {
+        close(fd);
+        return false;
+    }
+    return errno == EMFILE || errno == ENFILE;
+}
+
 static int code_of(int answer, const git_error *last)
 {
     switch (answer) {
     case GIT_ENOTFOUND:
-        return HARK_E_NOT_FOUND;
+        return out_of_descriptors() ? HARK_E_IO : HARK_E_NOT_FOUND;
     case GIT_EMISMATCH:
         return HARK_E_DAMAGED;
     case GIT_EEXISTS:
@@ -110,7 +122,8 @@ static int code_of(int answer, const git_error *last)
         return strstr(last->message, strerror(ENOSPC)) != NULL ||
                        strstr(last->message, strerror(EDQUOT)) != NULL
                    ? HARK_E_DISK_FULL
-                   : HARK_E_IO;
+               : strstr(last->message, strerror(EROFS)) != NULL ? HARK_E_IO_PERMISSION
+                                                                : HARK_E_IO;
     case GIT_ERROR_ZLIB:
     case GIT_ERROR_ODB:
     case GIT_ERROR_OBJECT:

@@ -297,6 +297,13 @@ struct looking {
     int rc;
 };
 
+/* What is damaged is missing where it is wanted; what cannot be read now is not. */
+static int unread(struct looking *l, int rc)
+{
+    l->rc = hark_err_exit(rc) == 4 ? rc : 0;
+    return l->rc != 0 ? 1 : 0;
+}
+
 static int look_at(const git_oid *oid, void *arg)
 {
     struct looking *l = arg;
@@ -304,15 +311,18 @@ static int look_at(const git_oid *oid, void *arg)
     git_object_t type = GIT_OBJECT_INVALID;
     size_t size = 0;
 
-    if (git_odb_read_header(&size, &type, l->repo->odb, oid) != 0 || type != GIT_OBJECT_BLOB ||
-        size > l->max) {
+    int answer = git_odb_read_header(&size, &type, l->repo->odb, oid);
+    if (answer != 0) {
+        return unread(l, hark_repo_git_err(l->err, answer, "a git object"));
+    }
+    if (type != GIT_OBJECT_BLOB || size > l->max) {
         return 0;
     }
     memcpy(id.bytes, oid->id, sizeof(id.bytes));
     hark_buf_clear(&l->bytes);
-    /* What cannot be read is missing where it is wanted. */
-    if (hark_repo_read(l->repo, HARK_GIT_BLOB, &id, &l->bytes, NULL) != 0) {
-        return 0;
+    int rc = hark_repo_read(l->repo, HARK_GIT_BLOB, &id, &l->bytes, l->err);
+    if (rc != 0) {
+        return unread(l, rc);
     }
     struct hark_hash hash = hark_sha256(hark_buf_span(&l->bytes));
     l->rc = l->fn(l->arg, &hash, &id, l->bytes.size, l->err);

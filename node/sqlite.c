@@ -35,9 +35,15 @@ int hark_sqlite_fail(sqlite3 *db, int result, const char *what, const char *path
     case SQLITE_ERROR: /* a table that is not there, a statement that does not fit */
         code = HARK_E_DAMAGED;
         break;
+    case SQLITE_READONLY:
+    case SQLITE_PERM:
+        code = HARK_E_IO_PERMISSION;
+        break;
     case SQLITE_IOERR:
-        if (sqlite3_system_errno(db) == ENOSPC || sqlite3_system_errno(db) == EDQUOT)
-            code = HARK_E_DISK_FULL;
+    case SQLITE_CANTOPEN:
+        /* What is not there is no answer to a question here. */
+        if (sqlite3_system_errno(db) != 0 && sqlite3_system_errno(db) != ENOENT)
+            code = hark_err_errno(NULL, sqlite3_system_errno(db), "%s", path);
         break;
     case SQLITE_MISUSE:
     case SQLITE_RANGE:

@@ -144,6 +144,7 @@ static void test_err__errno_is_translated(void **state)
     assert_int_equal(hark_err_errno(&err, ENOMEM, "x"), HARK_E_NO_MEMORY);
     assert_int_equal(hark_err_errno(&err, EACCES, "x"), HARK_E_IO_PERMISSION);
     assert_int_equal(hark_err_errno(&err, EPERM, "x"), HARK_E_IO_PERMISSION);
+    assert_int_equal(hark_err_errno(&err, EROFS, "x"), HARK_E_IO_PERMISSION);
     assert_int_equal(hark_err_errno(&err, ENOENT, "x"), HARK_E_NOT_FOUND);
     assert_int_equal(hark_err_errno(&err, EIO, "x"), HARK_E_IO);
     assert_int_equal(hark_err_errno(&err, 99999, "x"), HARK_E_IO);
