@@ -873,6 +873,65 @@ static void test_space_take__batches_come_in_order_and_once(void **state)
     stage_end(&s);
 }
 
+struct row {
+    const struct hark_raw_batch *batches[3];
+    size_t count, at;
+    int wrong; /* what is said after them; 0: nothing */
+};
+
+static int next_of_row(void *arg, struct hark_raw_batch *out, bool *there, struct hark_err *why)
+{
+    struct row *row = arg;
+
+    *there = row->at < row->count;
+    if (*there)
+        *out = *row->batches[row->at++];
+    return *there || row->wrong == 0 ? 0 : hark_err_set(why, row->wrong, "the row breaks off");
+}
+
+/* Each prepared on other threads while the one before is stored: what comes before the
+ * first wrong one is in, and nothing of that one or after it. */
+static void test_space_take__in_a_row_up_to_what_is_wrong(void **state)
+{
+    struct hark_space_batch second, third;
+    struct hark_pool *pool = NULL;
+    struct stage s, ahead;
+    struct snapshot was;
+    char place[STAGE_PATH_MAX];
+
+    (void)state;
+    at_case = "in a row";
+    ahead.space = begin_pair(&s);
+    ahead.world = s.world;
+    world_say(s.world, s.bob, "topic", stage_text("title", "The moon"), HARK_NONE);
+    stage_log(&ahead, s.base + 4);
+    OK(stage_read(ahead.space, s.base, &second, &err));
+    OK(stage_read(ahead.space, s.base + 4, &third, &err));
+    OK(hark_pool_new(&pool, 3, &err));
+    hark_space_free(s.space);
+    (void)snprintf(place, sizeof(place), "%s/copy-%u", stage_dir, stage_copies);
+    OK(hark_space_open(&s.space, place, &s.world->space, false, pool, &err));
+    stage_snapshot(&was, s.space);
+    struct row gap = {.batches = {&third.raw, &second.raw}, .count = 2};
+    assert_code(hark_space_take_each(s.space, "", next_of_row, &gap, STAGE_ANY_TIME, &err),
+                HARK_E_BATCH_RANGE);
+    assert_unchanged(&was, s.space);
+    struct row again = {.batches = {&second.raw, &second.raw, &third.raw}, .count = 3};
+    assert_code(hark_space_take_each(s.space, "", next_of_row, &again, STAGE_ANY_TIME, &err),
+                HARK_E_BATCH_RANGE);
+    assert_int_equal(hark_space_head(s.space)->tree.size, s.base + 4);
+    struct row broken = {.batches = {&third.raw}, .count = 1, .wrong = HARK_E_PEER_FORM};
+    assert_code(hark_space_take_each(s.space, "", next_of_row, &broken, STAGE_ANY_TIME, &err),
+                HARK_E_PEER_FORM);
+    assert_same(s.space, ahead.space);
+    assert_sound(s.space);
+    hark_space_batch_free(&second);
+    hark_space_batch_free(&third);
+    hark_space_free(ahead.space);
+    stage_end(&s);
+    hark_pool_free(pool);
+}
+
 /* A home that signs two histories: whoever has the one takes nothing of the other. */
 static void test_space_take__of_two_histories_the_first_stays(void **state)
 {
@@ -1128,6 +1187,7 @@ int main(void)
         cmocka_unit_test(test_space_take__erasable_payloads_may_be_missing),
         cmocka_unit_test(test_space_take__what_is_taken_never_goes_back),
         cmocka_unit_test(test_space_take__batches_come_in_order_and_once),
+        cmocka_unit_test(test_space_take__in_a_row_up_to_what_is_wrong),
         cmocka_unit_test(test_space_take__of_two_histories_the_first_stays),
         cmocka_unit_test(test_space_take__a_home_moves_only_as_the_steward_said),
         cmocka_unit_test(test_space_take__a_home_entry_begins_a_batch),
