@@ -7,8 +7,6 @@
 #include <sodium.h>
 #include <string.h>
 
-#include "sha256_x86.h"
-
 /* The opaque state is cast to the library's: it must fit and be aligned. */
 _Static_assert(sizeof(struct hark_sha256) >= sizeof(crypto_hash_sha256_state),
                "the opaque SHA-256 state is too small");
@@ -28,56 +26,11 @@ static const uint8_t *not_null(const void *data)
     return data == NULL ? nothing : data;
 }
 
-/* With the processor's own instructions it goes several times as fast; then blocks and
- * padding are made here, over libsodium's state (whose fields are public: the hash so
- * far, how many bits came, the bytes of the block that is not full). */
-enum { BLOCK = 64, LENGTH_AT = 56 };
-
-static void x86_update(crypto_hash_sha256_state *s, const uint8_t *data, size_t size)
-{
-    size_t used = (size_t)(s->count >> 3) % BLOCK;
-    s->count += (uint64_t)size << 3;
-    if (used != 0) {
-        size_t n = BLOCK - used < size ? BLOCK - used : size;
-        memcpy(s->buf + used, data, n);
-        data += n;
-        size -= n;
-        if (used + n < BLOCK) {
-            return;
-        }
-        hark_sha256_x86_blocks(s->state, s->buf, 1);
-    }
-    hark_sha256_x86_blocks(s->state, data, size / BLOCK);
-    if (size % BLOCK != 0) {
-        memcpy(s->buf, data + size / BLOCK * BLOCK, size % BLOCK);
-    }
-}
-
-static struct hark_hash x86_final(crypto_hash_sha256_state *s)
-{
-    struct hark_hash hash;
-    size_t used = (size_t)(s->count >> 3) % BLOCK;
-    s->buf[used++] = 0x80;
-    if (used > LENGTH_AT) {
-        memset(s->buf + used, 0, BLOCK - used);
-        hark_sha256_x86_blocks(s->state, s->buf, 1);
-        used = 0;
-    }
-    memset(s->buf + used, 0, LENGTH_AT - used);
-    hark_put_u64(s->buf + LENGTH_AT, s->count);
-    hark_sha256_x86_blocks(s->state, s->buf, 1);
-    for (size_t i = 0; i < 8; i++) {
-        hark_put_u32(hash.bytes + 4 * i, s->state[i]);
-    }
-    return hash;
-}
-
 struct hark_hash hark_sha256(struct hark_span data)
 {
-    struct hark_sha256 h;
-    hark_sha256_init(&h);
-    hark_sha256_update(&h, data.data, data.size);
-    return hark_sha256_final(&h);
+    struct hark_hash hash;
+    (void)crypto_hash_sha256(hash.bytes, not_null(data.data), data.size); /* cannot fail */
+    return hash;
 }
 
 void hark_sha256_init(struct hark_sha256 *h)
@@ -87,21 +40,13 @@ void hark_sha256_init(struct hark_sha256 *h)
 
 void hark_sha256_update(struct hark_sha256 *h, const void *data, size_t size)
 {
-    if (hark_sha256_x86_here()) {
-        x86_update(state_of(h), not_null(data), size);
-    } else {
-        (void)crypto_hash_sha256_update(state_of(h), not_null(data), size);
-    }
+    (void)crypto_hash_sha256_update(state_of(h), not_null(data), size);
 }
 
 struct hark_hash hark_sha256_final(struct hark_sha256 *h)
 {
     struct hark_hash hash;
-    if (hark_sha256_x86_here()) {
-        hash = x86_final(state_of(h));
-    } else {
-        (void)crypto_hash_sha256_final(state_of(h), hash.bytes);
-    }
+    (void)crypto_hash_sha256_final(state_of(h), hash.bytes);
     hark_wipe(h, sizeof(*h));
     return hash;
 }

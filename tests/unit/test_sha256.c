@@ -10,7 +10,6 @@
 #include <setjmp.h>
 
 #include <cmocka.h>
-#include <sodium.h>
 
 #include "crypto/sha256.h"
 
@@ -59,23 +58,6 @@ static void test_sha256__pieces_give_the_same(void **state)
     }
 }
 
-/* Whatever instructions the processor has: what libsodium says, over many blocks and
- * every length of the last one. */
-static void test_sha256__is_what_libsodium_says(void **state)
-{
-    (void)state;
-    uint8_t data[1100];
-    for (size_t i = 0; i < sizeof(data); i++) {
-        data[i] = (uint8_t)(i * i + 3 * i);
-    }
-    for (size_t size = 0; size <= sizeof(data); size++) {
-        struct hark_hash wanted;
-        struct hark_hash hash = hark_sha256(hark_span(data, size));
-        (void)crypto_hash_sha256(wanted.bytes, data, size);
-        assert_true(hark_hash_equal(&hash, &wanted));
-    }
-}
-
 static void test_sha256__final_wipes_the_state(void **state)
 {
     (void)state;
@@ -110,7 +92,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sha256__fips_examples),
         cmocka_unit_test(test_sha256__pieces_give_the_same),
-        cmocka_unit_test(test_sha256__is_what_libsodium_says),
         cmocka_unit_test(test_sha256__final_wipes_the_state),
         cmocka_unit_test(test_sha256__hashes_compare_and_read_back),
     };
