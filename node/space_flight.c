@@ -173,7 +173,7 @@ static bool is_full(const struct space_flight *flight)
 /* entries, more and applied have the same room. */
 static int make_room(struct space_flight *flight, struct hark_err *err)
 {
-    size_t entries = flight->capacity, more = flight->capacity, applied = flight->capacity;
+    size_t entries = flight->capacity, more = entries, applied = entries;
     void *p = flight->entries, *q = flight->more, *r = flight->applied;
     int rc = grow(&p, &entries, flight->count, sizeof(*flight->entries), err);
 

@@ -621,7 +621,9 @@ static void test_core__own_log_that_cannot_be_read_accuses_nobody(void **state)
     while (pair->a->pending_count == 0) {
         (void)hark_core_tick(pair->a->core);
         (void)hark_core_tick(pair->b->core);
-        assert_true(pass_one(pair, pair->a, pair->b) | pass_one(pair, pair->b, pair->a));
+        bool there = pass_one(pair, pair->a, pair->b);
+        bool back = pass_one(pair, pair->b, pair->a);
+        assert_true(there || back);
     }
     pair->a->fits_fails = HARK_E_IO;
     assert_true(fake_node_append_one(pair->a));
