@@ -119,10 +119,14 @@ static bool deliver(struct end *from)
 
 static void settle(struct end *a, struct end *b)
 {
+    bool there, back;
+
     do {
         (void)hark_core_tick(a->core);
         (void)hark_core_tick(b->core);
-    } while (deliver(a) | deliver(b));
+        there = deliver(a);
+        back = deliver(b);
+    } while (there || back);
 }
 
 static void begin(struct end *end, struct end *other, const char *name)

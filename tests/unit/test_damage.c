@@ -30,7 +30,7 @@
 #define FILES_MAX    256u
 #define ANSWERS_MAX  512u
 #define PATIENCE_S   60u /* for one trial: sanitizers and a busy machine included */
-#define TRIALS       640u
+#define TRIALS       400u
 #define LONG_SECONDS 110
 
 /* ---- a folder in memory ------------------------------------------------------- */

@@ -23,7 +23,7 @@
 #include "tests/support/worldgen.h"
 #include "tests/unit/run_tool.h"
 
-#define LOGS      100
+#define LOGS      60
 #define ENTRIES   60
 #define ANY_TIME  (UINT64_MAX / 2) /* worlds live in years of their own */
 #define INDEX_MAX (64u * 1024u * 1024u)
