@@ -99,6 +99,7 @@ static void begin_follow(struct hark_core *core, struct hark_follow *follow,
                          const struct hark_log_ref *log)
 {
     follow->log = *log;
+    hark_cursor_empty(&follow->asked, log);
     follow->load = hark_buf_init(HARK_UNPACKED_MAX);
     follow->want = HARK_CORE_WANT;
     follow->due_ms = hark_core_now(core);
@@ -241,12 +242,14 @@ static void report(struct hark_core *core, struct hark_peer *peer, const struct 
     }
 }
 
+/* A log of ours that cannot be read now is said to be as it was when it last could: a
+ * disk error is no empty log. */
 static void report_code(struct hark_core *core, struct hark_peer *peer,
                         const struct hark_follow *follow, int code)
 {
     struct hark_cursor ours;
     if (hark_core_cursor(core, &follow->log, &ours) != 0) {
-        hark_cursor_empty(&ours, &follow->log);
+        ours = follow->asked;
     }
     report(core, peer, follow, &ours, false, code);
 }
@@ -469,6 +472,19 @@ static void told_behind(struct hark_core *core, struct hark_peer *peer, struct h
     report_code(core, peer, follow, code);
 }
 
+/* A space may be set aside for it, so what we have is to be known, not remembered. */
+static void told_unfit(struct hark_core *core, struct hark_peer *peer, struct hark_follow *follow)
+{
+    struct hark_cursor ours;
+    int code = hark_core_cursor(core, &follow->log, &ours);
+    hark_follow_idle(follow, hark_core_now(core) + HARK_CORE_SLOWLY);
+    if (code == 0) {
+        report(core, peer, follow, &ours, false, HARK_E_PEER_CURSOR);
+    } else {
+        report_code(core, peer, follow, code);
+    }
+}
+
 static void told(struct hark_core *core, struct hark_peer *peer, struct hark_follow *follow,
                  const struct hark_told *said)
 {
@@ -486,8 +502,7 @@ static void told(struct hark_core *core, struct hark_peer *peer, struct hark_fol
         told_behind(core, peer, follow);
         break;
     case HARK_TELL_UNFIT:
-        hark_follow_idle(follow, now + HARK_CORE_SLOWLY);
-        report_code(core, peer, follow, HARK_E_PEER_CURSOR);
+        told_unfit(core, peer, follow);
         break;
     default: /* HARK_TELL_REFUSED; no other is decoded */
         /* A newcomer is known at one node sooner than at another. */

@@ -646,6 +646,34 @@ static void test_core__own_log_that_cannot_be_read_accuses_nobody(void **state)
     pair_free(pair);
 }
 
+/* A disk error is no empty log: by what is reported as ours a node sets a space aside. */
+static void test_core__own_log_that_cannot_be_read_is_not_empty(void **state)
+{
+    struct pair *pair = pair_new();
+    struct hark_cursor theirs;
+    (void)state;
+    fake_log_grow(&pair->a->log, 5, 100);
+    theirs = fake_log_cursor(&pair->a->log);
+    theirs.root.bytes[0] ^= 1;
+    uint64_t id = ask_id_of(pair);
+    pair->now_ms++;
+    pair->a->cursor_fails = HARK_E_IO;
+    inject_tell(pair->a, pair->b, id, HARK_TELL_UNFIT, &theirs);
+    assert_int_equal(pair->a->report.code, HARK_E_IO); /* no word against the peer */
+    assert_int_equal(pair->a->report.ours.size, 5);
+    assert_string_equal(pair->a->report.ours.origin, theirs.origin);
+    pair->a->cursor_fails = 0;
+    pair->now_ms += 60000;
+    (void)hark_core_tick(pair->a->core);
+    drop(pair->a, HARK_MESSAGE_HELLO);
+    struct fake_message *ask = expect(pair->a, HARK_MESSAGE_ASK);
+    inject_tell(pair->a, pair->b, id_of(ask), HARK_TELL_UNFIT, &theirs);
+    assert_int_equal(pair->a->report.code, HARK_E_PEER_CURSOR);
+    assert_int_equal(pair->a->report.ours.size, 5);
+    fake_message_free(ask);
+    pair_free(pair);
+}
+
 /* An intake log that is not here: `same` to who has nothing of it either, `behind`
  * to who has; and to who may not have the space, what a space that does not exist
  * is answered with. */
@@ -2391,6 +2419,7 @@ int main(void)
         cmocka_unit_test(test_core__behind_is_no_fault),
         cmocka_unit_test(test_core__behind_with_another_history_is_named),
         cmocka_unit_test(test_core__own_log_that_cannot_be_read_accuses_nobody),
+        cmocka_unit_test(test_core__own_log_that_cannot_be_read_is_not_empty),
         cmocka_unit_test(test_core__statuses),
         cmocka_unit_test(test_core__a_batch_without_entries_is_more),
         cmocka_unit_test(test_core__an_intake_that_is_not_here),
