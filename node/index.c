@@ -4,22 +4,15 @@
  *
  * Durability: WAL with synchronous=NORMAL. A power cut may take the last
  * transactions away, never a part of one; the log is the truth and the index
- * catches up from the size that it finds. secure_delete overwrites what is
- * deleted, since what is deleted here may be somebody's erased words.
+ * catches up from the size that it finds.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "node/index_internal.h"
-#include "node/page_sums.h"
 #include "node/sqlite.h"
 
 #define APPLICATION_ID 0x4861726b /* "Hark" */
-#define BUSY_MS        10000
 
 /* Positions are rowids; an absent position is NULL. `owner` is author_of<<32 |
  * author. `lookup` keys begin with the look-up's number; `tile` and `bits` ids
@@ -415,22 +408,11 @@ void hark_index_rollback(struct hark_index *index)
 
 static int pragmas(struct hark_index *index, struct hark_err *err)
 {
-    int reserved = HARK_SUMMED_RESERVED;
-    static const char common[] = "PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON;"
-                                 "PRAGMA mmap_size=0; PRAGMA cache_size=-16384;"
-                                 "PRAGMA foreign_keys=OFF; PRAGMA secure_delete=ON;";
-    static const char writer[] = "PRAGMA page_size=4096; PRAGMA auto_vacuum=NONE;"
-                                 "PRAGMA journal_mode=WAL;"
+    static const char writer[] = "PRAGMA auto_vacuum=NONE; PRAGMA journal_mode=WAL;"
                                  "PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=8192;"
                                  "PRAGMA journal_size_limit=67108864;";
-    int rc;
+    int rc = hark_index_exec(index, "PRAGMA cache_size=-16384", err);
 
-    (void)sqlite3_extended_result_codes(index->db, 1);
-    (void)sqlite3_busy_timeout(index->db, BUSY_MS);
-    (void)sqlite3_db_config(index->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-    /* For a file that is to be made; one that is there has room for its checksums. */
-    (void)sqlite3_file_control(index->db, "main", SQLITE_FCNTL_RESERVE_BYTES, &reserved);
-    rc = hark_index_exec(index, common, err);
     return rc != 0 || index->read_only ? rc : hark_index_exec(index, writer, err);
 }
 
@@ -499,44 +481,15 @@ static int check_or_make(struct hark_index *index, bool create, struct hark_err 
     return check_space(index, err);
 }
 
-/* Made here, not by SQLite, so that nobody else may read what people wrote. An
- * existing one is left alone: closing a descriptor of it would drop the locks of
- * other connections in this process. */
-static int touch(const char *path, bool create, struct hark_err *err)
-{
-    struct stat st;
-    int fd;
-
-    if (stat(path, &st) == 0)
-        return 0;
-    if (errno != ENOENT || !create)
-        return hark_err_errno(err, errno, "index %s", path);
-    fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return errno == EEXIST ? 0 : hark_err_errno(err, errno, "index %s", path);
-    if (close(fd) != 0)
-        return hark_err_errno(err, errno, "index %s", path);
-    return 0;
-}
-
 static int open_file(struct hark_index *index, bool create, struct hark_err *err)
 {
-    int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
-    const char *vfs = NULL;
-    int result;
-    int rc = touch(index->path, create && !index->read_only, err);
+    enum hark_sqlite_access access = index->read_only ? HARK_SQLITE_READ
+                                     : create         ? HARK_SQLITE_CREATE
+                                                      : HARK_SQLITE_WRITE;
+    int rc = hark_sqlite_open(&index->db, index->path, access, "index", err);
 
     if (rc == 0)
-        rc = hark_page_sums_vfs(&vfs, err);
-    if (rc != 0)
-        return rc;
-    flags |= index->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
-    result = sqlite3_open_v2(index->path, &index->db, flags, vfs);
-    if (index->db == NULL)
-        return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for the index");
-    if (result != SQLITE_OK)
-        return hark_index_fail(index, result, err);
-    rc = pragmas(index, err);
+        rc = pragmas(index, err);
     return rc != 0 ? rc : check_or_make(index, create, err);
 }
 
@@ -544,7 +497,7 @@ int hark_index_open(struct hark_index **out, const char *path, const struct hark
                     bool create, bool read_only, struct hark_err *err)
 {
     struct hark_index *index = calloc(1, sizeof(*index));
-    int rc = 0;
+    int rc;
 
     *out = NULL;
     if (index == NULL || (index->path = strdup(path)) == NULL) {
@@ -553,11 +506,7 @@ int hark_index_open(struct hark_index **out, const char *path, const struct hark
     }
     index->space = *space;
     index->read_only = read_only;
-    /* SQLite would read such a path as an URI with options. */
-    if (strncmp(path, "file:", 5) == 0)
-        rc = hark_err_set(err, HARK_E_USAGE, "an index cannot be called %s", path);
-    if (rc == 0)
-        rc = hark_index_store_new(index, err);
+    rc = hark_index_store_new(index, err);
     if (rc == 0)
         rc = hark_index_trees_new(index, err);
     if (rc == 0)
@@ -592,23 +541,5 @@ void hark_index_free(struct hark_index *index)
 
 int hark_index_disk(struct hark_index *index, uint64_t *bytes, struct hark_err *err)
 {
-    static const char *const suffixes[] = {"", "-wal", "-shm"};
-    struct hark_buf name = hark_buf_init(HARK_ENTRY_MAX * 4);
-    int rc = 0;
-
-    *bytes = 0;
-    for (size_t i = 0; rc == 0 && i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
-        struct stat st;
-
-        hark_buf_clear(&name);
-        rc = hark_buf_printf(&name, err, "%s%s", index->path, suffixes[i]);
-        if (rc == 0)
-            rc = hark_buf_terminate(&name, err);
-        if (rc == 0 && stat((const char *)name.data, &st) == 0)
-            *bytes += (uint64_t)st.st_size;
-        else if (rc == 0 && errno != ENOENT)
-            rc = hark_err_errno(err, errno, "%s", (const char *)name.data);
-    }
-    hark_buf_free(&name);
-    return rc;
+    return hark_sqlite_disk(index->path, bytes, err);
 }

@@ -12,25 +12,18 @@
  */
 #include "node/outbox.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "node/files.h"
 #include "node/index.h"
-#include "node/page_sums.h"
 #include "node/sqlite.h"
 #include "schemas/config.h"
 #include "schemas/payload.h"
 
 #define APPLICATION_ID 0x4861726f /* "Haro" */
 #define OUTBOX_VERSION 2
-#define BUSY_MS        10000
 #define STATE_BITS     15u                 /* 1 << each enum hark_out_state */
 #define SEALED_MAX     (16u * 1024u + 48u) /* PROTOCOL.md 9.2: what is handed on */
 #define RELAY_WAITING  1                   /* there: status of `joined` */
@@ -53,13 +46,18 @@ struct hark_outbox {
 
 /* --- SQLite ------------------------------------------------------------------ */
 
+static void advise(struct hark_err *err)
+{
+    hark_err_hint(err, "put the file back from a backup; or move it away to go on without "
+                       "it: what it held and no other node has is then lost");
+}
+
 static int fail(struct hark_outbox *outbox, int result, struct hark_err *err)
 {
     int rc = hark_sqlite_fail(outbox->db, result, "outbox", outbox->path, err);
 
     if (rc == HARK_E_DAMAGED)
-        hark_err_hint(err, "put the file back from a backup; or move it away to go on without "
-                           "it: what it held and no other node has is then lost");
+        advise(err);
     return rc;
 }
 
@@ -204,26 +202,6 @@ static const char *code_name(int code)
 
 /* --- opening ----------------------------------------------------------------- */
 
-/* Made here, not by SQLite, so that nobody else may read what people wrote. An
- * existing one is left alone: closing a descriptor of it would drop the locks of
- * other connections in this process. */
-static int touch(const char *path, struct hark_err *err)
-{
-    struct stat st;
-    int fd;
-
-    if (stat(path, &st) == 0)
-        return 0;
-    if (errno != ENOENT)
-        return hark_err_errno(err, errno, "outbox %s", path);
-    fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return errno == EEXIST ? 0 : hark_err_errno(err, errno, "outbox %s", path);
-    if (close(fd) != 0)
-        return hark_err_errno(err, errno, "outbox %s", path);
-    return hark_parent_sync(path, err);
-}
-
 static int make_schema(struct hark_outbox *outbox, struct hark_err *err)
 {
     char numbers[96];
@@ -285,35 +263,15 @@ static int check_or_make(struct hark_outbox *outbox, struct hark_err *err)
 
 static int open_file(struct hark_outbox *outbox, struct hark_err *err)
 {
-    static const char pragmas[] = "PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON;"
-                                  "PRAGMA mmap_size=0; PRAGMA foreign_keys=OFF;"
-                                  "PRAGMA page_size=4096;"
-                                  "PRAGMA secure_delete=ON; PRAGMA journal_mode=WAL;"
-                                  "PRAGMA synchronous=FULL;"
+    static const char pragmas[] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
                                   "PRAGMA journal_size_limit=16777216;";
-    int reserved = HARK_SUMMED_RESERVED;
-    const char *vfs = NULL;
-    int result;
-    int rc = touch(outbox->path, err);
+    int rc = hark_sqlite_open(&outbox->db, outbox->path, HARK_SQLITE_CREATE, "outbox", err);
 
+    if (rc == HARK_E_DAMAGED)
+        advise(err);
     if (rc == 0)
-        rc = hark_page_sums_vfs(&vfs, err);
-    if (rc < 0)
-        return rc;
-    result = sqlite3_open_v2(outbox->path, &outbox->db,
-                             SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE,
-                             vfs);
-    if (outbox->db == NULL)
-        return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an outbox");
-    if (result != SQLITE_OK)
-        return fail(outbox, result, err);
-    (void)sqlite3_extended_result_codes(outbox->db, 1);
-    (void)sqlite3_busy_timeout(outbox->db, BUSY_MS);
-    (void)sqlite3_db_config(outbox->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-    /* For a file that is to be made; one that is there has room for its checksums. */
-    (void)sqlite3_file_control(outbox->db, "main", SQLITE_FCNTL_RESERVE_BYTES, &reserved);
-    rc = exec(outbox, pragmas, err);
-    return rc < 0 ? rc : check_or_make(outbox, err);
+        rc = exec(outbox, pragmas, err);
+    return rc != 0 ? rc : check_or_make(outbox, err);
 }
 
 int hark_outbox_open(struct hark_outbox **out, const char *path, struct hark_err *err)
@@ -326,11 +284,7 @@ int hark_outbox_open(struct hark_outbox **out, const char *path, struct hark_err
         free(outbox);
         return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an outbox");
     }
-    /* SQLite would read such a path as an URI with options. */
-    if (strncmp(path, "file:", 5) == 0)
-        rc = hark_err_set(err, HARK_E_USAGE, "an outbox cannot be called %s", path);
-    else
-        rc = open_file(outbox, err);
+    rc = open_file(outbox, err);
     if (rc < 0) {
         hark_outbox_free(outbox);
         return rc;

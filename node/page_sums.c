@@ -3,25 +3,24 @@
  * but reads and writes of the database file itself. Journals, write-ahead logs and
  * temporary files are opened by the real one directly.
  *
- * A page's checksum is a function of each of its 64-bit words that can be undone, so
- * damage within one word, a turned bit above all, never goes unseen; other damage does
- * once in 2^64. It is no protection from people: whoever may write the file may write
- * a fitting checksum, or another index.
+ * What has turned within any 32 bits in a row never goes unseen, other damage does once
+ * in 2^32. It is no protection from people: whoever may write the file may write a
+ * fitting checksum, or another index.
  */
 #include "node/page_sums.h"
 
-#include <endian.h>
+#include <libdeflate.h>
 #include <pthread.h>
 #include <sqlite3.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
+#include "crypto/bytes.h"
+
 #define SUMMED      (HARK_SUMMED_PAGE - HARK_SUMMED_RESERVED)
 #define HEADER      100 /* of the file: SQLite looks at it without the rest of its page */
-#define LANES       4u
-#define MULTIPLIER  UINT64_C(0x9e3779b97f4a7c15)
-#define ABOVE_PAGES 2 /* sqlite3_io_methods without memory mapping, which would not be checked */
+#define ABOVE_PAGES 2   /* sqlite3_io_methods without memory mapping, which would not be checked */
 
 struct file {
     sqlite3_file base;
@@ -39,43 +38,22 @@ static sqlite3_file *behind(sqlite3_file *file)
 
 /* ---- checksums ---- */
 
-/* For a given sum one to one in the word, for a given word one to one in the sum. */
-static uint64_t mix(uint64_t sum, uint64_t word)
+static uint32_t sum_of(const uint8_t page[HARK_SUMMED_PAGE], uint64_t number)
 {
-    sum = (sum ^ word) * MULTIPLIER;
-    return sum ^ sum >> 32;
-}
+    uint8_t bytes[8];
 
-static uint64_t sum_of(const uint8_t page[HARK_SUMMED_PAGE], uint64_t number)
-{
-    uint64_t lanes[LANES] = {number, 1, 2, 3};
-    uint64_t sum = 0;
-
-    /* Lanes let a processor multiply several at once. */
-    for (size_t i = 0; i < SUMMED / sizeof(sum); i++) {
-        uint64_t word;
-
-        memcpy(&word, page + i * sizeof(word), sizeof(word));
-        lanes[i % LANES] = mix(lanes[i % LANES], le64toh(word));
-    }
-    for (size_t i = 0; i < LANES; i++)
-        sum = mix(sum, lanes[i]);
-    return sum;
+    hark_put_u64(bytes, number);
+    return libdeflate_crc32(libdeflate_crc32(0, bytes, sizeof(bytes)), page, SUMMED);
 }
 
 static void put_sum(uint8_t page[HARK_SUMMED_PAGE], uint64_t number)
 {
-    uint64_t sum = htole64(sum_of(page, number));
-
-    memcpy(page + SUMMED, &sum, sizeof(sum));
+    hark_put_u32(page + SUMMED, sum_of(page, number));
 }
 
 static bool sum_fits(const uint8_t page[HARK_SUMMED_PAGE], uint64_t number)
 {
-    uint64_t sum;
-
-    memcpy(&sum, page + SUMMED, sizeof(sum));
-    return le64toh(sum) == sum_of(page, number);
+    return hark_get_u32(page + SUMMED) == sum_of(page, number);
 }
 
 /* ---- reading and writing ---- */

@@ -23,7 +23,7 @@
 #include <cmocka.h>
 #include <sqlite3.h>
 
-#include "node/page_sums.h"
+#include "node/sqlite.h"
 #include "replication/messages.h"
 #include "tests/unit/flight_stage.h"
 
@@ -343,13 +343,11 @@ static void learn_shape(struct hark_space *space)
 static void write_back(const char *place)
 {
     char path[STAGE_PATH_MAX + 128], hex[2 * HARK_HASH_SIZE + 1];
-    const char *vfs = NULL;
     sqlite3 *db = NULL;
 
     hark_hash_hex(hex, &party.world->space);
     (void)snprintf(path, sizeof(path), "%s/index/%s.db", place, hex);
-    OK(hark_page_sums_vfs(&vfs, &err));
-    assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, vfs), SQLITE_OK);
+    OK(hark_sqlite_open(&db, path, HARK_SQLITE_WRITE, "index", &err));
     assert_int_equal(sqlite3_exec(db, "PRAGMA wal_checkpoint(PASSIVE)", NULL, NULL, NULL),
                      SQLITE_OK);
     assert_int_equal(sqlite3_close(db), SQLITE_OK);

@@ -17,7 +17,7 @@
 
 #include "node/index.h"
 #include "node/outbox.h"
-#include "node/page_sums.h"
+#include "node/sqlite.h"
 #include "tests/unit/run_tool.h"
 
 struct fixture {
@@ -319,13 +319,11 @@ static void test_outbox__says_that_it_is_damaged(void **state)
 static void test_outbox__leaves_a_newer_file_alone(void **state)
 {
     struct fixture *f = *state;
-    const char *vfs = NULL;
     sqlite3 *db = NULL;
 
     hark_outbox_free(f->outbox);
     f->outbox = NULL;
-    OK(hark_page_sums_vfs(&vfs, &err));
-    assert_int_equal(sqlite3_open_v2(f->path, &db, SQLITE_OPEN_READWRITE, vfs), SQLITE_OK);
+    OK(hark_sqlite_open(&db, f->path, HARK_SQLITE_WRITE, "outbox", &err));
     assert_int_equal(sqlite3_exec(db, "PRAGMA user_version=1000", NULL, NULL, NULL), SQLITE_OK);
     assert_int_equal(sqlite3_close(db), SQLITE_OK);
     assert_int_equal(hark_outbox_open(&f->outbox, f->path, &err), HARK_E_DATA_VERSION);
