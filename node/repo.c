@@ -78,23 +78,11 @@ void hark_git_shutdown(void)
     git_libgit2_shutdown();
 }
 
-/* libgit2 does not find what is in a pack that it cannot open. A payload that is taken
- * for absent so would be noted as absent for good. */
-static bool out_of_descriptors(void)
-{
-    int fd = open("/", O_PATH | O_CLOEXEC);
-    if (fd >= 0) {
-        close(fd);
-        return false;
-    }
-    return errno == EMFILE || errno == ENFILE;
-}
-
 static int code_of(int answer, const git_error *last)
 {
     switch (answer) {
     case GIT_ENOTFOUND:
-        return out_of_descriptors() ? HARK_E_IO : HARK_E_NOT_FOUND;
+        return HARK_E_NOT_FOUND;
     case GIT_EMISMATCH:
         return HARK_E_DAMAGED;
     case GIT_EEXISTS:
