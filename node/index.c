@@ -71,13 +71,16 @@ static const char schema[] =
     " text TEXT NOT NULL) STRICT;"
     "CREATE VIRTUAL TABLE words USING fts5(text, tokenize='unicode61 remove_diacritics 2');";
 
-int hark_index_fail(struct hark_index *index, int result, struct hark_err *err)
+static int advised(int rc, struct hark_err *err)
 {
-    int rc = hark_sqlite_fail(index->db, result, "index", index->path, err);
-
     if (rc == HARK_E_DAMAGED)
         hark_err_hint(err, "`hark reindex` makes the index anew from the log");
     return rc;
+}
+
+int hark_index_fail(struct hark_index *index, int result, struct hark_err *err)
+{
+    return advised(hark_sqlite_fail(index->db, result, "index", index->path, err), err);
 }
 
 /* Statements are found by their literal's address; a literal that the compiler
@@ -486,7 +489,7 @@ static int open_file(struct hark_index *index, bool create, struct hark_err *err
     enum hark_sqlite_access access = index->read_only ? HARK_SQLITE_READ
                                      : create         ? HARK_SQLITE_CREATE
                                                       : HARK_SQLITE_WRITE;
-    int rc = hark_sqlite_open(&index->db, index->path, access, "index", err);
+    int rc = advised(hark_sqlite_open(&index->db, index->path, access, "index", err), err);
 
     if (rc == 0)
         rc = pragmas(index, err);

@@ -46,19 +46,17 @@ struct hark_outbox {
 
 /* --- SQLite ------------------------------------------------------------------ */
 
-static void advise(struct hark_err *err)
+static int advised(int rc, struct hark_err *err)
 {
-    hark_err_hint(err, "put the file back from a backup; or move it away to go on without "
-                       "it: what it held and no other node has is then lost");
+    if (rc == HARK_E_DAMAGED)
+        hark_err_hint(err, "put the file back from a backup; or move it away to go on without "
+                           "it: what it held and no other node has is then lost");
+    return rc;
 }
 
 static int fail(struct hark_outbox *outbox, int result, struct hark_err *err)
 {
-    int rc = hark_sqlite_fail(outbox->db, result, "outbox", outbox->path, err);
-
-    if (rc == HARK_E_DAMAGED)
-        advise(err);
-    return rc;
+    return advised(hark_sqlite_fail(outbox->db, result, "outbox", outbox->path, err), err);
 }
 
 static int exec(struct hark_outbox *outbox, const char *sql, struct hark_err *err)
@@ -265,10 +263,9 @@ static int open_file(struct hark_outbox *outbox, struct hark_err *err)
 {
     static const char pragmas[] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
                                   "PRAGMA journal_size_limit=16777216;";
-    int rc = hark_sqlite_open(&outbox->db, outbox->path, HARK_SQLITE_CREATE, "outbox", err);
+    int rc = advised(hark_sqlite_open(&outbox->db, outbox->path, HARK_SQLITE_CREATE, "outbox", err),
+                     err);
 
-    if (rc == HARK_E_DAMAGED)
-        advise(err);
     if (rc == 0)
         rc = exec(outbox, pragmas, err);
     return rc != 0 ? rc : check_or_make(outbox, err);
