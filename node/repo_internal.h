@@ -4,8 +4,7 @@
  * Packs are written and copied here, byte by byte (git's pack format version 2
  * and its index version 2): libgit2's own writer parses, inflates and hashes
  * everything a second time and syncs file by file. libgit2 reads objects and
- * moves refs; SHA-1 over whole files is mbedcrypto's, which libgit2 itself
- * stands on.
+ * moves refs.
  *
  * Three classes of packs, told apart by their first object, so that nothing
  * about them has to be remembered beside them:
@@ -24,11 +23,11 @@
 #define HARK_NODE_REPO_INTERNAL_H
 
 #include <git2.h>
-#include <mbedtls/md.h>
 #include <pthread.h>
 #include <sys/types.h>
 #include <zlib.h>
 
+#include "crypto/sha1.h"
 #include "node/repo.h"
 
 #define HARK_PACK_OBJECTS_MAX 500000u
@@ -153,7 +152,7 @@ struct hark_pack_writer {
     struct hark_pack_item *items;
     size_t capacity;
     struct hark_idset seen; /* seen.count is the number of items */
-    mbedtls_md_context_t sha1;
+    struct hark_sha1 sha1;
     bool open;       /* not yet published */
     bool brief_keep; /* the keep file need not be synced */
 };

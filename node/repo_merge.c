@@ -266,11 +266,11 @@ static int reach_log(struct collecting *c, struct hark_err *err)
 /* The repository always has the empty tree, whether or not something needs it. */
 static int reach_empty_tree(struct collecting *c, struct hark_err *err)
 {
-    struct hark_git_id id;
+    struct hark_git_id id = hark_git_hash(HARK_GIT_TREE, hark_span("", 0));
     git_oid oid;
-    int rc = hark_git_hash(&id, HARK_GIT_TREE, hark_span("", 0), err);
+    int rc = 0;
     memcpy(oid.id, id.bytes, HARK_GIT_ID_SIZE);
-    if (rc == 0 && git_odb_exists(c->repo->odb, &oid) == 1) {
+    if (git_odb_exists(c->repo->odb, &oid) == 1) {
         rc = hark_idset_add(&c->log, &id, NULL, err);
     }
     return rc;

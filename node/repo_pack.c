@@ -15,7 +15,6 @@
 #include <unistd.h>
 
 #define PACK_HEADER     12u
-#define SHA1_SIZE       20u
 #define IDX_FANOUT      8u                   /* where the fan-out begins */
 #define IDX_IDS         (IDX_FANOUT + 1024u) /* where the ids begin */
 #define TYPE_BITS(byte) (((byte) >> 4) & 7)
@@ -177,7 +176,7 @@ static int map_file(struct hark_repo *repo, const char *name, const char *extens
     int fd = openat(repo->pack_fd, file, O_RDONLY | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &st) != 0) {
         rc = hark_err_errno(err, errno, "%s", file);
-    } else if (st.st_size < (off_t)(PACK_HEADER + SHA1_SIZE)) {
+    } else if (st.st_size < (off_t)(PACK_HEADER + HARK_SHA1_SIZE)) {
         rc = damaged(err, name);
     } else {
         void *map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
@@ -198,7 +197,8 @@ static int map_file(struct hark_repo *repo, const char *name, const char *extens
 static bool check_index(struct hark_pack *pack)
 {
     static const uint8_t magic[8] = {0xff, 't', 'O', 'c', 0, 0, 0, 2};
-    if (pack->idx_size < IDX_IDS + 2 * SHA1_SIZE || memcmp(pack->idx, magic, sizeof(magic)) != 0) {
+    if (pack->idx_size < IDX_IDS + 2 * HARK_SHA1_SIZE ||
+        memcmp(pack->idx, magic, sizeof(magic)) != 0) {
         return false;
     }
     uint32_t last = 0;
@@ -210,7 +210,7 @@ static bool check_index(struct hark_pack *pack)
         last = below;
     }
     pack->count = last;
-    size_t least = IDX_IDS + (size_t)last * 28 + 2 * SHA1_SIZE;
+    size_t least = IDX_IDS + (size_t)last * 28 + 2 * HARK_SHA1_SIZE;
     return pack->idx_size >= least && (pack->idx_size - least) % 8 == 0 &&
            memcmp(pack->data, "PACK", 4) == 0 && hark_get_u32(pack->data + 8) == last;
 }
@@ -219,7 +219,7 @@ static bool read_offset(const struct hark_pack *pack, uint32_t index, uint64_t *
 {
     const uint8_t *table = pack->idx + IDX_IDS + (size_t)pack->count * 24;
     const uint8_t *large = table + (size_t)pack->count * 4;
-    const uint8_t *end = pack->idx + pack->idx_size - 2 * SHA1_SIZE;
+    const uint8_t *end = pack->idx + pack->idx_size - 2 * HARK_SHA1_SIZE;
     uint32_t small = hark_get_u32(table + (size_t)index * 4);
     *offset = small;
     if ((small & UINT32_C(0x80000000)) != 0) {
@@ -229,7 +229,7 @@ static bool read_offset(const struct hark_pack *pack, uint32_t index, uint64_t *
         }
         *offset = hark_get_u64(large + at);
     }
-    return *offset >= PACK_HEADER && *offset < pack->size - SHA1_SIZE;
+    return *offset >= PACK_HEADER && *offset < pack->size - HARK_SHA1_SIZE;
 }
 
 static int compare_places(const void *a, const void *b)
@@ -268,7 +268,7 @@ int hark_pack_open(struct hark_pack *out, struct hark_repo *repo, const char *na
         }
     }
     qsort(out->places, out->count, sizeof(*out->places), compare_places);
-    out->places[out->count].offset = out->size - SHA1_SIZE;
+    out->places[out->count].offset = out->size - HARK_SHA1_SIZE;
 out:
     if (rc != 0) {
         hark_pack_close(out);

@@ -242,9 +242,7 @@ static int write_node(struct hark_pack_writer *w, const struct node *node, bool 
         }
     }
     if (rc == 0) {
-        rc = hark_git_hash(id, HARK_GIT_TREE, hark_buf_span(&bytes), err);
-    }
-    if (rc == 0) {
+        *id = hark_git_hash(HARK_GIT_TREE, hark_buf_span(&bytes));
         rc = hark_pack_add(w, GIT_OBJECT_TREE, id, hark_buf_span(&bytes), err);
     }
     hark_buf_free(&bytes);
@@ -346,9 +344,7 @@ static int commit_cover(struct hark_repo *repo, struct hark_pack_writer *w, cons
     struct hark_git_id id;
     int rc = commit_bytes(&bytes, root, size, err);
     if (rc == 0) {
-        rc = hark_git_hash(&id, HARK_GIT_COMMIT, hark_buf_span(&bytes), err);
-    }
-    if (rc == 0) {
+        id = hark_git_hash(HARK_GIT_COMMIT, hark_buf_span(&bytes));
         rc = hark_pack_add(w, GIT_OBJECT_COMMIT, &id, hark_buf_span(&bytes), err);
     }
     if (rc == 0) {

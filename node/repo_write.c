@@ -21,34 +21,13 @@
 
 #define BUFFER_SIZE   (256u * 1024u)
 #define HEADER_SIZE   12u
-#define SHA1_SIZE     20u
 #define OFFSET_LARGE  UINT32_C(0x80000000)
 #define DEFLATE_LEVEL 6
 
-static int sha1_start(struct hark_pack_writer *w, struct hark_err *err)
-{
-    mbedtls_md_init(&w->sha1);
-    if (mbedtls_md_setup(&w->sha1, mbedtls_md_info_from_type(MBEDTLS_MD_SHA1), 0) != 0 ||
-        mbedtls_md_starts(&w->sha1) != 0) {
-        return hark_err_set(err, HARK_E_NO_MEMORY, "no SHA-1 for a pack");
-    }
-    return 0;
-}
-
-static int sha1_add(struct hark_pack_writer *w, const void *data, size_t size, struct hark_err *err)
-{
-    if (mbedtls_md_update(&w->sha1, data, size) != 0) {
-        return hark_err_set(err, HARK_E_INTERNAL, "SHA-1 of a pack fails");
-    }
-    return 0;
-}
-
 static int flush(struct hark_pack_writer *w, struct hark_err *err)
 {
-    int rc = sha1_add(w, w->buf, w->used, err);
-    if (rc == 0) {
-        rc = hark_repo_write_all(w->fd, w->buf, w->used, err);
-    }
+    hark_sha1_update(&w->sha1, w->buf, w->used);
+    int rc = hark_repo_write_all(w->fd, w->buf, w->used, err);
     if (rc == 0) {
         w->used = 0;
     }
@@ -83,10 +62,8 @@ int hark_pack_begin(struct hark_pack_writer *w, struct hark_repo *repo, uint64_t
     uint8_t chance[8];
     hark_random(chance, sizeof(chance));
     hark_hex_encode(w->stage, chance, sizeof(chance));
-    int rc = sha1_start(w, err);
-    if (rc != 0) {
-        goto out;
-    }
+    int rc = 0;
+    hark_sha1_init(&w->sha1);
     w->buf = malloc(BUFFER_SIZE);
     if (w->buf == NULL) {
         rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a pack");
@@ -268,32 +245,27 @@ static int correct_header(struct hark_pack_writer *w, struct hark_err *err)
     if (rc != 0) {
         return rc;
     }
-    if (pwrite(w->fd, header, HEADER_SIZE, 0) != (ssize_t)HEADER_SIZE ||
-        mbedtls_md_starts(&w->sha1) != 0) {
+    if (pwrite(w->fd, header, HEADER_SIZE, 0) != (ssize_t)HEADER_SIZE) {
         return hark_err_errno(err, errno, "writing a pack's header");
     }
+    hark_sha1_init(&w->sha1);
     for (uint64_t at = 0; at < w->offset;) {
         ssize_t n = pread(w->fd, w->buf, BUFFER_SIZE, (off_t)at);
         if (n <= 0) {
             return hark_err_errno(err, n < 0 ? errno : EIO, "reading a pack back");
         }
-        rc = sha1_add(w, w->buf, (size_t)n, err);
-        if (rc != 0) {
-            return rc;
-        }
+        hark_sha1_update(&w->sha1, w->buf, (size_t)n);
         at += (uint64_t)n;
     }
     return 0;
 }
 
 /* Writes the trailer and gives it. */
-static int end_file(struct hark_pack_writer *w, int fd, uint8_t trailer[SHA1_SIZE],
+static int end_file(struct hark_pack_writer *w, int fd, uint8_t trailer[HARK_SHA1_SIZE],
                     struct hark_err *err)
 {
-    if (mbedtls_md_finish(&w->sha1, trailer) != 0 || mbedtls_md_starts(&w->sha1) != 0) {
-        return hark_err_set(err, HARK_E_INTERNAL, "SHA-1 of a pack fails");
-    }
-    return hark_repo_write_all(fd, trailer, SHA1_SIZE, err);
+    hark_sha1_final(&w->sha1, trailer);
+    return hark_repo_write_all(fd, trailer, HARK_SHA1_SIZE, err);
 }
 
 static int compare_items(const void *a, const void *b)
@@ -335,12 +307,12 @@ static int index_bytes(struct hark_buf *out, const struct hark_pack_item *items,
     return rc;
 }
 
-static int write_index(struct hark_pack_writer *w, const uint8_t pack_sha1[SHA1_SIZE],
+static int write_index(struct hark_pack_writer *w, const uint8_t pack_sha1[HARK_SHA1_SIZE],
                        struct hark_err *err)
 {
     size_t count = w->seen.count;
     struct hark_buf out = hark_buf_init(2048 + count * 36);
-    uint8_t trailer[SHA1_SIZE];
+    uint8_t trailer[HARK_SHA1_SIZE];
     /* One allocation: the buffer's doubling would cost more than the index. */
     int rc = hark_buf_reserve(&out, 1072 + count * 28, err);
     qsort(w->items, count, sizeof(*w->items), compare_items);
@@ -348,15 +320,13 @@ static int write_index(struct hark_pack_writer *w, const uint8_t pack_sha1[SHA1_
         rc = index_bytes(&out, w->items, count, err);
     }
     if (rc == 0) {
-        rc = hark_buf_append(&out, pack_sha1, SHA1_SIZE, err);
+        rc = hark_buf_append(&out, pack_sha1, HARK_SHA1_SIZE, err);
     }
     if (rc == 0) {
         rc = stage_file(w->repo, w->stage, ".idx", &w->idx_fd, err);
     }
     if (rc == 0) {
-        rc = sha1_add(w, out.data, out.size, err);
-    }
-    if (rc == 0) {
+        hark_sha1_update(&w->sha1, out.data, out.size);
         rc = hark_repo_write_all(w->idx_fd, out.data, out.size, err);
     }
     if (rc == 0) {
@@ -368,7 +338,7 @@ static int write_index(struct hark_pack_writer *w, const uint8_t pack_sha1[SHA1_
 
 int hark_pack_finish(struct hark_pack_writer *w, struct hark_span keep, struct hark_err *err)
 {
-    uint8_t sha1[SHA1_SIZE];
+    uint8_t sha1[HARK_SHA1_SIZE];
     int rc = 0;
     if (w->seen.count != w->expected) {
         rc = correct_header(w, err);
@@ -382,8 +352,8 @@ int hark_pack_finish(struct hark_pack_writer *w, struct hark_span keep, struct h
     if (rc != 0) {
         return rc;
     }
-    char hex[2 * SHA1_SIZE + 1];
-    hark_hex_encode(hex, sha1, SHA1_SIZE);
+    char hex[2 * HARK_SHA1_SIZE + 1];
+    hark_hex_encode(hex, sha1, HARK_SHA1_SIZE);
     snprintf(w->name, sizeof(w->name), "pack-%s", hex);
     rc = write_index(w, sha1, err);
     if (rc == 0 && keep.size != 0) {
@@ -492,7 +462,6 @@ void hark_pack_end(struct hark_pack_writer *w)
             (void)unlinkat(w->repo->stage_fd, name, 0);
         }
     }
-    mbedtls_md_free(&w->sha1);
     free(w->buf);
     free(w->items);
     hark_idset_free(&w->seen);

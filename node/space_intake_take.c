@@ -127,7 +127,7 @@ static int check_batch(struct hark_space *space, const char *node, struct hark_i
     if (rc == 0)
         rc = hark_space_check_prepared(items, raw->count, intake->head.tree.size, err);
     if (rc == 0)
-        rc = hark_git_hash(&next->batch_id, HARK_GIT_COMMIT, raw->commit, err);
+        next->batch_id = hark_git_hash(HARK_GIT_COMMIT, raw->commit);
     free(entry_ids);
     return rc;
 }

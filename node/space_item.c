@@ -28,7 +28,8 @@ static int match_payload(struct space_item *item, struct hark_err *err)
     struct hark_hash hash = hark_sha256(item->payload);
     if (!hark_hash_equal(&hash, &entry->payload_hash))
         return hark_err_set(err, HARK_E_PAYLOAD_HASH, "the payload is not the one named");
-    return hark_git_hash(&item->blob, HARK_GIT_BLOB, item->payload, err);
+    item->blob = hark_git_hash(HARK_GIT_BLOB, item->payload);
+    return 0;
 }
 
 void hark_space_item_read(struct space_item *item, bool trusted)
@@ -38,9 +39,8 @@ void hark_space_item_read(struct space_item *item, bool trusted)
     if (item->code != 0)
         return;
     /* The git id first: a batch's parents are asked before its entries. */
-    item->code = hark_git_hash(&item->git_id, HARK_GIT_COMMIT, item->object, err);
-    if (item->code == 0)
-        item->code = hark_entry_parse(&item->entry, item->object, err);
+    item->git_id = hark_git_hash(HARK_GIT_COMMIT, item->object);
+    item->code = hark_entry_parse(&item->entry, item->object, err);
     if (item->code == 0 && !trusted)
         item->code = hark_entry_verify(&item->entry, item->object, err);
 }

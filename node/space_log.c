@@ -378,7 +378,8 @@ static int write_commit(struct hark_space *space, const struct hark_signer *log_
         return rc;
     w->head.has_batch = true;
     w->head.batch = hark_sha256(hark_buf_span(&w->commit));
-    return hark_git_hash(&w->commit_id, HARK_GIT_COMMIT, hark_buf_span(&w->commit), err);
+    w->commit_id = hark_git_hash(HARK_GIT_COMMIT, hark_buf_span(&w->commit));
+    return 0;
 }
 
 static int index_pending(struct hark_space *space, const struct written *w, struct hark_err *err)

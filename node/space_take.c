@@ -383,7 +383,7 @@ int hark_space_judge_batch(struct hark_state *state, const struct hark_store *st
     if (rc == 0)
         rc = hark_space_check_prepared(items, raw->count, hark_state_size(state), err);
     if (rc == 0)
-        rc = hark_git_hash(&next->batch_id, HARK_GIT_COMMIT, raw->commit, err);
+        next->batch_id = hark_git_hash(HARK_GIT_COMMIT, raw->commit);
     if (rc == 0)
         rc = apply_all(state, items, *lines, raw->count, err);
     if (rc == 0)

@@ -120,7 +120,7 @@ static int verify_intake_batch(struct hark_space *space, struct hark_state *stat
     if (rc == 0)
         rc = hark_space_check_prepared(items, raw->count, batch->first, err);
     if (rc == 0)
-        rc = hark_git_hash(&head->batch_id, HARK_GIT_COMMIT, raw->commit, err);
+        head->batch_id = hark_git_hash(HARK_GIT_COMMIT, raw->commit);
 out:
     free(items);
     free(batch);

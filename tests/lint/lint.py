@@ -31,6 +31,7 @@ TOP_LEVEL = {*FLOORS, "examples", "tests", "CMakeLists.txt", "CMakePresets.json"
 # Header of a library -> the folder that knows it. tests/ may know all.
 LIBRARIES = {
     r"sodium(/.*)?\.h": {"crypto"},
+    r"nettle/.*": {"crypto"},
     r"yaml\.h": {"schemas"},
     r"jansson(_config)?\.h": {"schemas"},
     r"zmq(_.*)?\.h": {"replication"},

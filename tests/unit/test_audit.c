@@ -87,9 +87,8 @@ static struct hark_git_id put_object(struct scene *sc, enum hark_git_type type,
 {
     static const char *const names[] = {"commit", "tree", "blob"};
     char script[128];
-    struct hark_git_id id;
+    struct hark_git_id id = hark_git_hash(type, bytes);
 
-    OK(hark_git_hash(&id, type, bytes, &err));
     write_file(stage_dir, "object", bytes, 0600);
     (void)snprintf(script, sizeof(script),
                    "git hash-object -t %s -w --literally --stdin <%s/object", names[type],
@@ -1094,7 +1093,7 @@ static void intake_add(struct intake *in, struct scene *sc, const struct world_e
     OK(hark_lines_encode(&entries, &line, 1, &err));
     OK(hark_checkpoint_sign(&note, &checkpoint, signer, NULL, &err));
     OK(hark_git_batch_tree(&tree, &tree_id, hark_buf_span(&note), hark_buf_span(&entries), &err));
-    OK(hark_git_hash(&id, HARK_GIT_COMMIT, e->object, &err));
+    id = hark_git_hash(HARK_GIT_COMMIT, e->object);
     batch->first = line.position;
     batch->count = 1;
     batch->time_ms = line.arrival_ms;

@@ -503,7 +503,7 @@ static void put_together(struct forge *f, alter_fn *alter)
         struct hark_hash leaf = hark_line_leaf(&f->lines[i]);
 
         hark_merkle_append(&merkle, &leaf);
-        OK(hark_git_hash(&f->ids[i], HARK_GIT_COMMIT, f->items[i].object, &err));
+        f->ids[i] = hark_git_hash(HARK_GIT_COMMIT, f->items[i].object);
     }
     f->checkpoint.size = merkle.size;
     f->checkpoint.root = hark_merkle_root(&merkle);

@@ -61,7 +61,7 @@ static void make_entries(struct forge *f)
         struct hark_hash leaf = hark_line_leaf(&f->lines[i]);
 
         hark_merkle_append(&tree, &leaf);
-        OK(hark_git_hash(&f->ids[i], HARK_GIT_COMMIT, f->items[i].object, &err));
+        f->ids[i] = hark_git_hash(HARK_GIT_COMMIT, f->items[i].object);
     }
     f->checkpoint.size = tree.size;
     f->checkpoint.root = hark_merkle_root(&tree);
