@@ -33,6 +33,7 @@
 #define REALM_BATCHES_MAX 256u
 #define REALM_BATCH_MAX   100u /* entries */
 #define REALM_MADE_MAX    4096u
+#define REALM_SETTLED_MAX 8192u /* entries */
 #define REALM_OUTBOX_MAX  32u
 #define REALM_ITEMS_MAX   (REALM_OUTBOX_MAX + 2u)
 #define REALM_OUT_MAX     2048u
@@ -156,7 +157,7 @@ struct realm_node {
     struct realm_log alt;
 
     /* what waits */
-    uint64_t tick_ms, append_ms, judge_ms;
+    uint64_t tick_ms, append_ms, judge_ms, take_ms;
     size_t out_count, pending_count, submitted_count, join_count;
     struct fake_message *out[REALM_OUT_MAX];
     struct realm_pending pending[FAKE_PENDING_MAX];
@@ -200,7 +201,8 @@ struct realm {
     size_t delivered, lies_told, lies_refused;
     size_t made_count;
     struct realm_batch *made[REALM_MADE_MAX];
-    const struct realm_batch *settled[REALM_BATCHES_MAX]; /* by number */
+    uint64_t settled_size;
+    struct hark_hash settled[REALM_SETTLED_MAX]; /* entries, by position */
     size_t flight_count;
     struct fake_message *flight[REALM_FLIGHT_MAX];
 };

@@ -11,8 +11,21 @@ static unsigned count_bits(uint32_t bits)
     return n;
 }
 
-/* "What is settled never rewinds": a batch that a quorum of the named nodes holds. A
- * named liar counts for whatever is shown. */
+static void settle_entries(struct realm *realm, const struct realm_batch *batch)
+{
+    for (size_t i = 0; i < batch->count; i++) {
+        uint64_t position = batch->first + i;
+        assert_true(position < REALM_SETTLED_MAX && position <= realm->settled_size);
+        if (position == realm->settled_size)
+            realm->settled[realm->settled_size++] = batch->entries[i].id;
+        else if (!hark_hash_equal(&realm->settled[position], &batch->entries[i].id))
+            realm_broken(realm, "two histories are settled");
+    }
+}
+
+/* "What is settled never rewinds": the entries of a batch that a quorum of the named
+ * nodes holds (sizes and roots are what is cosigned, not batches). A named liar counts
+ * for whatever is shown. */
 static void settle(struct realm *realm, struct realm_node *node, size_t at)
 {
     /* Written through the log's pointer to const: the realm owns all batches. */
@@ -23,12 +36,8 @@ static void settle(struct realm *realm, struct realm_node *node, size_t at)
     }
     assert_non_null(batch);
     batch->holders |= UINT32_C(1) << node->index;
-    unsigned count = count_bits(batch->holders) + (realm->liar < realm->named);
-    if (count < realm->quorum)
-        return;
-    if (realm->settled[at] != NULL && realm->settled[at] != batch)
-        realm_broken(realm, "two histories are settled");
-    realm->settled[at] = batch;
+    if (count_bits(batch->holders) + (realm->liar < realm->named) >= realm->quorum)
+        settle_entries(realm, batch);
 }
 
 static void check_log(struct realm *realm, struct realm_node *node, size_t number)

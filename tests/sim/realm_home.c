@@ -24,6 +24,7 @@ static void begin_anew(struct realm_node *node, const struct realm_entry *entry)
     batch.entries[0] = *entry;
     batch.count = 1;
     realm_node_write(node, 0, &batch);
+    node->take_ms = node->realm->now_ms;
 }
 
 int realm_become_home(struct realm_node *node, const struct realm_entry *entry)
@@ -119,7 +120,7 @@ void realm_lose_home(struct realm *realm)
     (void)realm_home_of(&heir->logs[0], heir->logs[0].batches, &heirs);
     if (incarnation != heirs)
         return; /* it has not heard yet of which home it would be the heir */
-    if (realm->settled[heir->logs[0].batches] != NULL)
+    if (realm->settled_size > realm_log_size(&heir->logs[0]))
         return; /* and one disk was put back as another went: nobody left has it all */
     realm->may_lose = realm->may_move = realm->may_restore = false;
     realm->lost_home = true;

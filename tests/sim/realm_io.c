@@ -227,6 +227,17 @@ static uint64_t incarnation_of(const struct hark_cursor *cursor)
                : 0;
 }
 
+/* A space is set aside for what is truly a later incarnation than its own, by the word
+ * of who told so: not for a disk error here. */
+static void check_goes_back(const struct realm_node *node, const struct hark_sync_report *said)
+{
+    const struct realm_log *main = &node->logs[0];
+    uint32_t incarnation = 0;
+    (void)realm_home_of(main, main->batches, &incarnation);
+    if (main->batches > 0 && incarnation_of(&said->theirs) <= incarnation)
+        realm_broken(node->realm, "a log is set aside for nothing");
+}
+
 /* What a node makes of a report: what PROTOCOL.md 7.6 says about going back and about
  * comparing before the first signature. */
 static void io_synced(void *arg, const struct hark_key *key, const struct hark_sync_report *said)
@@ -253,6 +264,7 @@ static void io_synced(void *arg, const struct hark_key *key, const struct hark_s
     }
     if (node->realm->nodes[peer]->named && said->code == HARK_E_PEER_CURSOR &&
         incarnation_of(&said->theirs) > incarnation_of(&said->ours)) {
+        check_goes_back(node, said);
         node->goes_back = true;
         node->told_incarnation = incarnation_of(&said->theirs);
     }
@@ -296,6 +308,7 @@ void realm_node_start(struct realm_node *node)
     node->asks = false;
     node->again_ms = node->join_ms = node->realm->now_ms;
     node->was_home = realm_is_home(node);
+    node->take_ms = node->was_home ? node->realm->now_ms : REALM_NEVER;
     node->to_compare = 0;
     for (size_t i = 0; i < node->realm->named && node->named; i++) {
         if (i != node->index && node->realm->nodes[i] != NULL && node->realm->nodes[i]->honest)

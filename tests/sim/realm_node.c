@@ -7,6 +7,7 @@
 
 #define AGAIN_MS    30000u /* taken in, but not logged: handed in again */
 #define PATIENCE_MS 20000u
+#define TAKE_MS     3000u /* a home that may not sign yet, or whose disk failed, tries again */
 
 /* ---- one node ---- */
 
@@ -19,7 +20,7 @@ struct realm_node *realm_node_new(struct realm *realm, uint32_t index)
     node->named = index < realm->named;
     node->honest = index != realm->liar;
     memset(node->key.bytes, (int)index + 1, HARK_KEY_SIZE);
-    node->append_ms = node->judge_ms = node->tick_ms = REALM_NEVER;
+    node->append_ms = node->judge_ms = node->tick_ms = node->take_ms = REALM_NEVER;
     node->heir = REALM_NOBODY;
     return node;
 }
@@ -44,7 +45,7 @@ void realm_node_stop(struct realm_node *node)
     for (size_t i = 0; i < node->out_count; i++)
         fake_message_free(node->out[i]);
     node->out_count = 0;
-    node->append_ms = node->judge_ms = node->tick_ms = REALM_NEVER;
+    node->append_ms = node->judge_ms = node->tick_ms = node->take_ms = REALM_NEVER;
     node->goes_back = false;
 }
 
@@ -206,6 +207,9 @@ void realm_node_take_over(struct realm_node *node)
     const struct realm_log *main = &node->logs[0];
     struct realm_batch batch;
     bool advances = false;
+    node->take_ms = REALM_NEVER;
+    if (node->core != NULL && realm_is_home(node) && !realm_may_sign(node))
+        node->take_ms = node->realm->now_ms + TAKE_MS;
     if (!realm_is_home(node) || !realm_may_sign(node) || main->batches + 20 > REALM_BATCHES_MAX ||
         ((node->lies & REALM_WITHHOLD) != 0 && realm_chance(node->realm, 700)))
         return;
@@ -215,10 +219,13 @@ void realm_node_take_over(struct realm_node *node)
         take_intake(node, &batch, i);
         advances = advances || batch.taken[i].size > before;
     }
-    if (advances && !realm_chance(node->realm, node->append_fails))
+    if (advances && !realm_chance(node->realm, node->append_fails)) {
         realm_node_write(node, 0, &batch);
-    else
-        realm_batch_free(&batch);
+        return;
+    }
+    realm_batch_free(&batch);
+    if (advances)
+        node->take_ms = node->realm->now_ms + TAKE_MS;
 }
 
 /* ---- the writer's thread: what was handed in ---- */
@@ -430,11 +437,13 @@ void realm_node_tend(struct realm_node *node)
         ask_to_join(node);
     if (node->again_ms <= node->realm->now_ms)
         hand_in(node);
+    if (node->take_ms <= node->realm->now_ms)
+        realm_node_take_over(node);
 }
 
 uint64_t realm_node_tend_due(const struct realm_node *node)
 {
-    uint64_t due = node->again_ms;
+    uint64_t due = node->again_ms < node->take_ms ? node->again_ms : node->take_ms;
     if (node->core == NULL)
         return REALM_NEVER;
     if (!node->named && !node->asks && node->join_ms < due)

@@ -3,9 +3,10 @@
  */
 #include "realm.h"
 
-#define TROUBLE_MS 45000u
-#define HEALED_MS  1500000u
-#define LOOK_MS    1000u
+#define TROUBLE_MS    45000u
+#define HEALED_MS     1500000u
+#define LOOK_MS       1000u
+#define EVERYWHERE_MS 20000u
 /* In all; a realm that never becomes equal asks some 30,000 times. */
 #define MESSAGES_MOST 80000u
 
@@ -423,6 +424,15 @@ static void tell(const struct realm *realm, uint64_t healed_ms)
         realm->delivered, (unsigned long long)(realm->now_ms - healed_ms));
 }
 
+static void run_until_equal(struct realm *realm, uint64_t end_ms)
+{
+    while (realm->now_ms < end_ms && !realm_is_equal(realm)) {
+        uint64_t look = realm->now_ms + LOOK_MS;
+        while (realm->now_ms < look)
+            run_until(realm, look);
+    }
+}
+
 void realm_run_seed(struct realm *realm, uint64_t seed)
 {
     make_realm(realm, seed);
@@ -431,16 +441,15 @@ void realm_run_seed(struct realm *realm, uint64_t seed)
         run_until(realm, end);
     heal(realm);
     uint64_t healed = realm->now_ms;
-    while (realm->now_ms < healed + HEALED_MS && !realm_is_equal(realm)) {
-        end = realm->now_ms + LOOK_MS;
-        while (realm->now_ms < end)
-            run_until(realm, end);
-    }
+    run_until_equal(realm, healed + HEALED_MS);
     if (getenv("HARK_SIM_SEED") != NULL)
         tell(realm, healed);
     if (!realm_is_equal(realm))
         realm_broken(realm, "the honest do not become equal");
     settle_down(realm);
+    /* What a lying home did not take is handed in again now and then, and may just so
+     * have come into somebody's intake. */
+    run_until_equal(realm, realm->now_ms + EVERYWHERE_MS);
     if (!realm_is_equal(realm))
         realm_broken(realm, "the honest do not stay equal");
     realm_check_end(realm);
