@@ -215,13 +215,32 @@ static int say_taken(struct takeover *t, hark_node_name *names, size_t count,
     return rc;
 }
 
+/* Is there an intake that the log has not said to have taken to its end? */
+static int find_untaken(struct hark_space *space, hark_node_name *names, size_t count, bool *any,
+                        struct hark_err *err)
+{
+    int rc = 0;
+
+    *any = false;
+    for (size_t i = 0; rc == 0 && !*any && i < count; i++) {
+        struct hark_log_head head;
+        uint64_t batches = 0, before = 0;
+
+        rc = hark_space_log(space, names[i], &head, &batches, err);
+        if (rc == 0)
+            rc = hark_space_taken(space, names[i], &before, err);
+        *any = rc == 0 && head.tree.size > before;
+    }
+    return rc;
+}
+
 int hark_space_take_over(struct hark_space *space, const struct hark_signer *log_key,
                          uint64_t now_ms, bool *changed, struct hark_err *err)
 {
     struct takeover *t = calloc(1, sizeof(*t));
     hark_node_name *names = NULL;
     size_t count = 0;
-    bool more = true;
+    bool more = true, untaken = false;
     int rc = 0;
 
     *changed = false;
@@ -236,11 +255,15 @@ int hark_space_take_over(struct hark_space *space, const struct hark_signer *log
         rc = take_round(t, log_key, now_ms, &more, changed, err);
     if (rc == 0)
         rc = hark_space_intakes(space, &names, &count, err);
+    /* Asked after every batch: a transaction that is opened for nothing and given up
+     * would cost all that is remembered of the index. */
     if (rc == 0 && !space->pending.open)
+        rc = find_untaken(space, names, count, &untaken, err);
+    if (rc == 0 && untaken)
         rc = hark_space_begin(space, err);
-    if (rc == 0 && !t->moved)
+    if (rc == 0 && !t->moved && space->pending.open)
         rc = say_taken(t, names, count, log_key, now_ms, changed, err);
-    if (rc == 0)
+    if (rc == 0 && space->pending.open)
         rc = hark_space_commit(space, log_key, now_ms, err);
     if (rc < 0)
         hark_space_rollback(space);

@@ -382,6 +382,30 @@ static void test_space_takeover__only_a_named_node_takes_in(void **state)
     party_end(&p);
 }
 
+/* It is asked after every batch: where nothing waits, nothing that the space remembers of
+ * its index may go, or every entry would have to look for it anew. */
+static void test_space_takeover__where_nothing_waits_nothing_is_forgotten(void **state)
+{
+    struct hark_key author = *hark_signer_key(world_signer(WORLD_LOG));
+    struct party p;
+    uint64_t post;
+
+    (void)state;
+    at_case = "nothing waits";
+    party_begin(&p);
+    hark_space_seen_note(p.nodes[HOME], &author, 1000);
+    assert_false(party_take_over(&p));
+    assert_true(hark_space_seen_noted(p.nodes[HOME], &author, 1000));
+    post = party_post(&p, 1, p.topic);
+    assert_int_equal(party_accept(&p, P, post), 0);
+    assert_true(party_carry(&p, P, HOME, "p.example"));
+    assert_true(party_take_over(&p));
+    hark_space_seen_note(p.nodes[HOME], &author, 1000);
+    assert_false(party_take_over(&p)); /* an intake that is taken to its end */
+    assert_true(hark_space_seen_noted(p.nodes[HOME], &author, 1000));
+    party_end(&p);
+}
+
 /* ---- Many ------------------------------------------------------------------------------ */
 
 #define MANY 1200u
@@ -754,6 +778,7 @@ int main(void)
         cmocka_unit_test(test_space_takeover__withheld_words_are_taken_from_another_intake),
         cmocka_unit_test(test_space_takeover__one_key_is_taken_from_only_so_often),
         cmocka_unit_test(test_space_takeover__only_a_named_node_takes_in),
+        cmocka_unit_test(test_space_takeover__where_nothing_waits_nothing_is_forgotten),
         cmocka_unit_test(test_space_takeover__thousands_are_taken_over_in_several_batches),
         cmocka_unit_test(test_space_takeover__what_waits_too_long_is_overdue),
         cmocka_unit_test(test_space_takeover__at_random_all_come_to_one_log),
