@@ -1,13 +1,14 @@
 /*
  * The follower: asks its peers how far their logs go, fetches what is missing,
  * hands it over to be verified and stored. PROTOCOL.md 9.3: "ask → tell more →
- * fetch → batches …, each verified and stored before the next fetch, until the
+ * fetch → batches …, each verified and stored before what comes after it, until the
  * cursors are equal."
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "core_internal.h"
+#include "crypto/note.h"
 
 /* While another peer's answer is this fresh, the same batches are not fetched a
  * second time. */
@@ -41,9 +42,17 @@ struct hark_follow *hark_follow_main(struct hark_peer *peer, const struct hark_h
     return hark_follow_find(peer, &log);
 }
 
+/* An answer under way is not waited for any more. */
+static void drop_ahead(struct hark_follow *follow)
+{
+    hark_buf_free(&follow->ahead.load);
+    follow->ahead.id = 0;
+}
+
 void hark_follow_idle(struct hark_follow *follow, uint64_t due_ms)
 {
     hark_buf_free(&follow->load);
+    drop_ahead(follow);
     follow->phase = HARK_PHASE_IDLE;
     follow->level = false;
     follow->due_ms = due_ms;
@@ -59,6 +68,8 @@ void hark_follow_cancel(struct hark_core *core, struct hark_peer *peer)
         /* What is being appended is verified, and is ours whoever sent it. */
         if (peer->follows[i].phase != HARK_PHASE_APPENDING) {
             hark_follow_idle(&peer->follows[i], now);
+        } else {
+            drop_ahead(&peer->follows[i]);
         }
     }
 }
@@ -67,6 +78,7 @@ void hark_follow_free(struct hark_peer *peer)
 {
     for (size_t i = 0; i < peer->follow_count; i++) {
         hark_buf_free(&peer->follows[i].load);
+        drop_ahead(&peer->follows[i]);
     }
     free(peer->follows);
     peer->follows = NULL;
@@ -101,6 +113,7 @@ static void begin_follow(struct hark_core *core, struct hark_follow *follow,
     follow->log = *log;
     hark_cursor_empty(&follow->asked, log);
     follow->load = hark_buf_init(HARK_UNPACKED_MAX);
+    follow->ahead.load = hark_buf_init(HARK_UNPACKED_MAX);
     follow->want = HARK_CORE_WANT;
     follow->due_ms = hark_core_now(core);
 }
@@ -126,7 +139,8 @@ int hark_follow_replace(struct hark_core *core, struct hark_peer *peer,
         struct hark_follow *old = hark_follow_find(peer, &logs[i]);
         if (old != NULL) {
             follows[n] = *old;
-            old->load = hark_buf_init(HARK_UNPACKED_MAX); /* the new one owns it */
+            old->load = hark_buf_init(HARK_UNPACKED_MAX); /* the new one owns them */
+            old->ahead.load = hark_buf_init(HARK_UNPACKED_MAX);
         } else {
             begin_follow(core, &follows[n], &logs[i]);
         }
@@ -188,7 +202,7 @@ static void unanswered(struct hark_core *core, struct hark_peer *peer, uint64_t 
 static uint64_t answer_ms(const struct hark_peer *peer)
 {
     for (size_t i = 0; i < peer->follow_count; i++) {
-        if (peer->follows[i].phase == HARK_PHASE_FETCHED) {
+        if (peer->follows[i].phase == HARK_PHASE_FETCHED || peer->follows[i].ahead.id != 0) {
             return HARK_CORE_FETCH;
         }
     }
@@ -199,12 +213,19 @@ static void expire_fetches(struct hark_core *core, struct hark_peer *peer, uint6
 {
     for (size_t i = 0; i < peer->follow_count; i++) {
         struct hark_follow *follow = &peer->follows[i];
-        if (follow->phase == HARK_PHASE_FETCHED && now - follow->sent_ms >= HARK_CORE_FETCH) {
-            /* Perhaps the line is slow: less at a time gets through. */
-            follow->want = follow->want / 4 > HARK_WANT_MIN ? follow->want / 4 : HARK_WANT_MIN;
-            hark_follow_idle(follow, now);
-            unanswered(core, peer, follow->sent_ms);
+        bool is_ahead = follow->ahead.id != 0;
+        uint64_t sent_ms = is_ahead ? follow->ahead.sent_ms : follow->sent_ms;
+        if ((follow->phase != HARK_PHASE_FETCHED && !is_ahead) || now - sent_ms < HARK_CORE_FETCH) {
+            continue;
         }
+        /* Perhaps the line is slow: less at a time gets through. */
+        follow->want = follow->want / 4 > HARK_WANT_MIN ? follow->want / 4 : HARK_WANT_MIN;
+        if (is_ahead) {
+            drop_ahead(follow);
+        } else {
+            hark_follow_idle(follow, now);
+        }
+        unanswered(core, peer, sent_ms);
     }
 }
 
@@ -285,7 +306,9 @@ bool hark_follow_awaits(const struct hark_peer *peer, uint64_t id)
         return true;
     }
     for (size_t i = 0; i < peer->follow_count; i++) {
-        if (peer->follows[i].phase == HARK_PHASE_FETCHED && peer->follows[i].id == id) {
+        const struct hark_follow *follow = &peer->follows[i];
+        if ((follow->phase == HARK_PHASE_FETCHED && follow->id == id) ||
+            (follow->ahead.id != 0 && follow->ahead.id == id)) {
             return true;
         }
     }
@@ -667,11 +690,14 @@ out:
     hark_buf_free(&body);
 }
 
-static size_t count_phase(const struct hark_peer *peer, enum hark_phase first, enum hark_phase last)
+/* Answers that come or are here. The latter count as well: they are what takes memory. */
+static size_t count_fetches(const struct hark_peer *peer)
 {
     size_t n = 0;
     for (size_t i = 0; i < peer->follow_count; i++) {
-        n += peer->follows[i].phase >= first && peer->follows[i].phase <= last;
+        const struct hark_follow *follow = &peer->follows[i];
+        n += follow->phase == HARK_PHASE_FETCHED || follow->phase == HARK_PHASE_HELD ||
+             follow->ahead.id != 0 || follow->ahead.load.size > 0;
     }
     return n;
 }
@@ -696,8 +722,7 @@ static bool waits_for_main(struct hark_core *core, const struct hark_follow *wan
 static void fetch_wanted(struct hark_core *core, struct hark_peer *peer)
 {
     uint64_t now = hark_core_now(core);
-    /* Loads held here count as well: they are what takes memory. */
-    size_t busy = count_phase(peer, HARK_PHASE_FETCHED, HARK_PHASE_HELD);
+    size_t busy = count_fetches(peer);
     for (size_t i = 0; i < peer->follow_count && busy < HARK_CORE_FETCHES_MAX; i++) {
         struct hark_follow *follow = &peer->follows[i];
         if (follow->phase != HARK_PHASE_WANTED || now < follow->due_ms || now < peer->retry_ms) {
@@ -723,9 +748,68 @@ static bool still_ours(struct hark_core *core, const struct hark_follow *follow)
            hark_hash_equal(&ours.root, &follow->asked.root);
 }
 
+/* Where the log stands after a load, as the checkpoint of its last batch says. Nothing
+ * of it is verified yet: who believes it asks for nothing, or for what is not appended. */
+static bool leads_to(const struct hark_follow *follow, struct hark_cursor *out)
+{
+    struct hark_span in = hark_buf_span(&follow->load);
+    struct hark_raw_batch batch = {.count = 0};
+    struct hark_checkpoint said;
+    struct hark_log_ref log;
+    for (unsigned i = 0; i < follow->batches; i++) {
+        struct hark_raw_entry *items = NULL;
+        if (hark_wire_batch_take(&in, &batch, &items, NULL) != 0) {
+            return false;
+        }
+        free(items);
+    }
+    struct hark_span note = batch.checkpoint;
+    const uint8_t *blank = note.size > 0 ? memmem(note.data, note.size, "\n\n", 2) : NULL;
+    if (blank == NULL ||
+        hark_checkpoint_decode(&said, hark_span(note.data, (size_t)(blank - note.data) + 1), NULL,
+                               NULL) != 0) {
+        return false;
+    }
+    memset(out, 0, sizeof(*out));
+    out->space = follow->log.space;
+    memcpy(out->origin, said.origin, sizeof(out->origin));
+    out->size = said.size;
+    out->batches = follow->asked.batches + follow->batches;
+    out->root = said.root;
+    hark_cursor_log(out, &log);
+    return hark_cursor_is_whole(out) && hark_log_equal(&log, &follow->log);
+}
+
+/* "Meanwhile the next fetch may go out" (9.3): so one side makes its next answer while
+ * the other takes the last one in. An intake hangs on the main log and is better off
+ * with one at a time. */
+static void fetch_ahead(struct hark_core *core, struct hark_peer *peer, struct hark_follow *follow,
+                        const struct hark_cursor *from)
+{
+    struct hark_buf body = hark_buf_init(HARK_BODY_MAX);
+    struct hark_fetch fetch = {.cursor = *from, .want = follow->want};
+    uint64_t now = hark_core_now(core);
+    if (follow->log.node[0] != '\0' || from->batches >= follow->theirs.batches ||
+        from->size > follow->theirs.size || now < peer->retry_ms ||
+        count_fetches(peer) >= HARK_CORE_FETCHES_MAX || !hark_core_may_send(core, peer, 1)) {
+        return;
+    }
+    follow->ahead.asked = *from;
+    follow->ahead.id = hark_core_next_id(core);
+    follow->ahead.sent_ms = now;
+    if (hark_fetch_encode(&body, &fetch, NULL) != 0 ||
+        hark_core_send(core, peer, HARK_VIA_ANY, HARK_MESSAGE_FETCH, follow->ahead.id,
+                       hark_buf_span(&body), hark_span(NULL, 0)) != 0) {
+        drop_ahead(follow);
+        hark_follow_unsent(core, peer);
+    }
+    hark_buf_free(&body);
+}
+
 static void append_held(struct hark_core *core, struct hark_peer *peer, struct hark_follow *follow)
 {
     struct hark_err err = {0};
+    struct hark_cursor next;
     uint64_t now = hark_core_now(core);
     if (!still_ours(core, follow) || is_appending(core, &follow->log)) {
         /* Another peer was faster. */
@@ -733,11 +817,15 @@ static void append_held(struct hark_core *core, struct hark_peer *peer, struct h
         return;
     }
     follow->token = core->next_token++;
+    bool leads = leads_to(follow, &next);
     int rc = core->io.append(core->io.arg, &follow->log, &peer->key, &follow->load, follow->batches,
                              follow->token, &err);
     if (rc == 0) {
         hark_buf_free(&follow->load); /* empty: append has taken it */
         follow->phase = HARK_PHASE_APPENDING;
+        if (leads) {
+            fetch_ahead(core, peer, follow, &next);
+        }
     } else if (rc == HARK_E_BUSY) {
         follow->due_ms = now + TURN_MS;
     } else {
@@ -745,14 +833,53 @@ static void append_held(struct hark_core *core, struct hark_peer *peer, struct h
     }
 }
 
-static struct hark_follow *find_fetch(struct hark_peer *peer, uint64_t id)
+static struct hark_follow *find_fetch(struct hark_peer *peer, uint64_t id, bool *is_ahead)
 {
     for (size_t i = 0; i < peer->follow_count; i++) {
-        if (peer->follows[i].phase == HARK_PHASE_FETCHED && peer->follows[i].id == id) {
-            return &peer->follows[i];
+        struct hark_follow *follow = &peer->follows[i];
+        *is_ahead = follow->ahead.id != 0 && follow->ahead.id == id;
+        if (*is_ahead || (follow->phase == HARK_PHASE_FETCHED && follow->id == id)) {
+            return follow;
         }
     }
     return NULL;
+}
+
+/* What could not be unpacked is asked for again. */
+static void not_unpacked(struct hark_core *core, struct hark_peer *peer, struct hark_follow *follow,
+                         bool is_ahead, int code)
+{
+    if (is_ahead) {
+        drop_ahead(follow);
+        return;
+    }
+    hark_follow_idle(follow, hark_core_now(core) + HARK_CORE_ASK_EVERY);
+    report_code(core, peer, follow, code);
+}
+
+/* The load before the one that was fetched ahead is in the log: that one's turn. False:
+ * it is not where the log goes on. */
+static bool go_on_ahead(struct hark_core *core, struct hark_peer *peer, struct hark_follow *follow,
+                        const struct hark_cursor *ours)
+{
+    struct hark_ahead *ahead = &follow->ahead;
+    bool is_here = ahead->load.size > 0;
+    if ((ahead->id == 0 && !is_here) || !hark_cursor_equal(&ahead->asked, ours)) {
+        return false;
+    }
+    follow->asked = ahead->asked;
+    follow->id = ahead->id;
+    follow->sent_ms = ahead->sent_ms;
+    follow->load = ahead->load; /* which append has left empty */
+    follow->batches = ahead->batches;
+    ahead->load = hark_buf_init(HARK_UNPACKED_MAX);
+    ahead->id = 0;
+    report(core, peer, follow, ours, false, 0);
+    follow->phase = is_here ? HARK_PHASE_HELD : HARK_PHASE_FETCHED;
+    if (is_here) {
+        append_held(core, peer, follow);
+    }
+    return true;
 }
 
 void hark_follow_batches(struct hark_core *core, struct hark_peer *peer, uint64_t via,
@@ -760,17 +887,20 @@ void hark_follow_batches(struct hark_core *core, struct hark_peer *peer, uint64_
 {
     struct hark_batches batches;
     struct hark_err err = {0};
-    struct hark_follow *follow = find_fetch(peer, message->id);
+    bool is_ahead = false;
+    struct hark_follow *follow = find_fetch(peer, message->id, &is_ahead);
     if (follow == NULL) {
         return; /* late, or never asked for: not worth unpacking */
     }
+    struct hark_buf *load = is_ahead ? &follow->ahead.load : &follow->load;
     int rc = hark_batches_decode(&batches, message->body, &err);
-    if (rc == 0 && !hark_cursor_equal(&batches.cursor, &follow->asked)) {
+    if (rc == 0 &&
+        !hark_cursor_equal(&batches.cursor, is_ahead ? &follow->ahead.asked : &follow->asked)) {
         rc = hark_err_set(&err, HARK_E_PEER_FORM, "batches for another cursor than asked");
     }
     if (rc == 0) {
-        hark_buf_clear(&follow->load);
-        rc = hark_batches_unpack(&follow->load, &batches, message->load, &err);
+        hark_buf_clear(load);
+        rc = hark_batches_unpack(load, &batches, message->load, &err);
     }
     if (rc == HARK_E_PEER_FORM) {
         hark_core_malformed(core, peer, via, message->id, err.message);
@@ -778,11 +908,15 @@ void hark_follow_batches(struct hark_core *core, struct hark_peer *peer, uint64_
     }
     hark_follow_heard(core, peer);
     if (rc != 0) {
-        hark_follow_idle(follow, hark_core_now(core) + HARK_CORE_ASK_EVERY);
-        report_code(core, peer, follow, rc);
+        not_unpacked(core, peer, follow, is_ahead, rc);
         return;
     }
     follow->want = follow->want < HARK_CORE_WANT / 2 ? follow->want * 2 : HARK_CORE_WANT;
+    if (is_ahead) {
+        follow->ahead.batches = batches.count;
+        follow->ahead.id = 0;
+        return;
+    }
     follow->batches = batches.count;
     follow->phase = HARK_PHASE_HELD;
     append_held(core, peer, follow);
@@ -863,6 +997,10 @@ void hark_follow_appended(struct hark_core *core, struct hark_peer *peer,
     }
     follow->code = 0;
     follow->failures = 0;
+    if (go_on_ahead(core, peer, follow, &ours)) {
+        return;
+    }
+    drop_ahead(follow);
     if (have_all(core, &ours, &follow->theirs, &code) || code != 0) {
         caught_up(core, peer, follow, &ours, code);
         return;
@@ -902,7 +1040,8 @@ void hark_follow_error(struct hark_core *core, struct hark_peer *peer, uint64_t 
                        const char *message)
 {
     uint64_t now = hark_core_now(core);
-    struct hark_follow *follow = find_fetch(peer, id);
+    bool is_ahead = false;
+    struct hark_follow *follow = find_fetch(peer, id, &is_ahead);
     if (code == HARK_E_PEER_FORM || code == HARK_E_PEER_VERSION) {
         /* It will have none of us for a while. */
         hark_core_refused(peer, code, message);
@@ -912,6 +1051,10 @@ void hark_follow_error(struct hark_core *core, struct hark_peer *peer, uint64_t 
         peer->live = false;
         peer->unsent = false;
         peer->retry_ms = now + HARK_CORE_SLOWLY;
+    } else if (follow != NULL && is_ahead) {
+        /* Asked again when it is its turn, and then taken as said. */
+        hark_follow_heard(core, peer);
+        drop_ahead(follow);
     } else if (follow != NULL) {
         hark_follow_heard(core, peer);
         hark_follow_idle(follow, now + (code == HARK_E_BUSY ? HARK_CORE_WINDOW : HARK_CORE_SLOWLY));
@@ -956,6 +1099,8 @@ static uint64_t follow_due(const struct hark_peer *peer, const struct hark_follo
         return follow->sent_ms + HARK_CORE_FETCH;
     case HARK_PHASE_HELD:
         return follow->due_ms;
+    case HARK_PHASE_APPENDING:
+        return follow->ahead.id != 0 ? follow->ahead.sent_ms + HARK_CORE_FETCH : HARK_CORE_NEVER;
     case HARK_PHASE_WANTED:
         return full ? HARK_CORE_NEVER : later(follow->due_ms, later(peer->retry_ms, may_send));
     case HARK_PHASE_IDLE:
@@ -970,7 +1115,7 @@ static uint64_t follow_due(const struct hark_peer *peer, const struct hark_follo
 uint64_t hark_follow_due(const struct hark_core *core, const struct hark_peer *peer)
 {
     uint64_t may_send = hark_core_send_due(core, peer);
-    bool full = count_phase(peer, HARK_PHASE_FETCHED, HARK_PHASE_HELD) >= HARK_CORE_FETCHES_MAX;
+    bool full = count_fetches(peer) >= HARK_CORE_FETCHES_MAX;
     uint64_t due = HARK_CORE_NEVER;
     if (peer->hello_id != 0) {
         due = peer->hello_ms + HARK_CORE_ANSWER;

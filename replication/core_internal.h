@@ -10,6 +10,9 @@
  *      ▴              │ tell other          ▴                                     │ append
  *      ├──────────────┘                     └── appended, not all yet ── APPENDING
  *      └── appended, all of it; or anything went wrong ────────────────────┘
+ *
+ * While a load of a main log is APPENDING, the next one may be fetched already (`ahead`):
+ * appended, the log is FETCHED or HELD again.
  */
 #ifndef HARK_REPLICATION_CORE_INTERNAL_H
 #define HARK_REPLICATION_CORE_INTERNAL_H
@@ -56,6 +59,16 @@ enum hark_phase {
     HARK_PHASE_APPENDING,
 };
 
+/* The answer to a fetch that went out while the load before is being appended: from
+ * where that load says that it leads to. */
+struct hark_ahead {
+    uint64_t id; /* under way; 0: it is not */
+    uint64_t sent_ms;
+    struct hark_cursor asked;
+    struct hark_buf load; /* empty: not here */
+    unsigned batches;
+};
+
 struct hark_follow {
     struct hark_log_ref log;
     enum hark_phase phase;
@@ -71,8 +84,9 @@ struct hark_follow {
     uint64_t level_ms;    /* when, while level */
     struct hark_buf load; /* HELD */
     unsigned batches;
-    unsigned failures; /* of append, in a row */
-    int code;          /* of the last append, while that failed */
+    struct hark_ahead ahead; /* APPENDING: what comes next */
+    unsigned failures;       /* of append, in a row */
+    int code;                /* of the last append, while that failed */
     /* an intake's batch was judged against more of the main log than is here */
     uint64_t behind_ms; /* since when; 0: not so */
     unsigned behinds;   /* how often, in a row */

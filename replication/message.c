@@ -242,7 +242,7 @@ static bool take_hash(struct hark_span *in, struct hark_hash *out)
  * tree's root; for the main log with an empty origin, for an intake log with its
  * origin." A log's first batch holds an entry, so that either number is 0 only
  * where all of it is so. */
-static bool cursor_is_whole(const struct hark_cursor *cursor)
+bool hark_cursor_is_whole(const struct hark_cursor *cursor)
 {
     struct hark_log_ref log;
     struct hark_cursor empty;
@@ -270,7 +270,7 @@ int hark_cursor_take(struct hark_span *in, struct hark_cursor *out, struct hark_
         !take_hash(in, &out->root)) {
         return hark_err_set(err, HARK_E_PEER_FORM, "a cursor that is cut short");
     }
-    if (!cursor_is_whole(out)) {
+    if (!hark_cursor_is_whole(out)) {
         return hark_err_set(err, HARK_E_PEER_FORM, "a cursor of no log");
     }
     return 0;

@@ -83,6 +83,8 @@ void hark_cursor_empty(struct hark_cursor *out, const struct hark_log_ref *log);
 /* Which log a (well-formed) cursor is of. */
 void hark_cursor_log(const struct hark_cursor *cursor, struct hark_log_ref *out);
 bool hark_cursor_equal(const struct hark_cursor *a, const struct hark_cursor *b);
+/* Is it one that hark_cursor_take would take? Its origin ends with a NUL. */
+bool hark_cursor_is_whole(const struct hark_cursor *cursor);
 HARK_CHECK int hark_cursor_encode(struct hark_buf *out, const struct hark_cursor *cursor,
                                   struct hark_err *err);
 /* Takes one from the front of *in. The origin is empty or in the form of PROTOCOL.md

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "crypto/note.h"
 #include "replication/core.h"
 #include "replication/messages.h"
 
@@ -80,6 +81,17 @@ static inline size_t fake_batch_end(const struct fake_log *log, size_t batch)
     return batch + 1 < log->batches ? log->starts[batch + 1] : log->size;
 }
 
+/* A checkpoint that nobody signed. */
+static inline void fake_checkpoint(struct hark_buf *out, const struct hark_log_ref *ref,
+                                   uint64_t size, const struct hark_hash *root)
+{
+    struct hark_checkpoint said = {.size = size, .root = *root};
+    hark_origin(said.origin, ref->node[0] == '\0' ? "home" : ref->node, &ref->space,
+                ref->node[0] == '\0');
+    assert_int_equal(hark_checkpoint_encode(out, &said, NULL), 0);
+    assert_int_equal(hark_buf_append_str(out, "\n", NULL), 0);
+}
+
 /* Appends one batch in the form of PROTOCOL.md 9.4: its "commit" is its first
  * position, and how many batches of the main log it needs. */
 static inline void fake_batch_encode(const struct fake_log *log, size_t batch, struct hark_buf *out)
@@ -88,6 +100,7 @@ static inline void fake_batch_encode(const struct fake_log *log, size_t batch, s
     size_t count = fake_batch_end(log, batch) - first;
     uint8_t commit[16];
     struct hark_buf lines = hark_buf_init(HARK_BATCH_FILE_MAX);
+    struct hark_buf checkpoint = hark_buf_init(HARK_BATCH_CHECKPOINT_MAX);
     struct hark_raw_entry *items = calloc(count + 1, sizeof(*items));
     uint8_t *objects = calloc(count + 1, log->entry_size);
     struct hark_raw_batch raw = {.count = count, .items = items};
@@ -104,7 +117,10 @@ static inline void fake_batch_encode(const struct fake_log *log, size_t batch, s
     hark_put_u64(commit + 8, log->needs[batch]);
     raw.commit = hark_span(commit, sizeof(commit));
     raw.entries = hark_buf_span(&lines);
+    fake_checkpoint(&checkpoint, &log->ref, first + count, &log->roots[first + count]);
+    raw.checkpoint = hark_buf_span(&checkpoint);
     assert_int_equal(hark_wire_batch_encode(out, &raw, NULL), 0);
+    hark_buf_free(&checkpoint);
     hark_buf_free(&lines);
     free(items);
     free(objects);

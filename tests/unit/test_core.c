@@ -929,6 +929,118 @@ static void test_core__append_busy_keeps_the_load(void **state)
     pair_free(pair);
 }
 
+/* Three fetches' worth, of which the first is being appended. */
+static void until_appending(struct pair *pair)
+{
+    pair->b->log.entry_size = 4096;
+    for (size_t i = 0; i < 3; i++)
+        fake_log_grow(&pair->b->log, 700, i * 1000); /* one a fetch */
+    follow(pair->a, pair->b);
+    while (pair->a->pending_count == 0) {
+        (void)hark_core_tick(pair->a->core);
+        assert_true(pass_one(pair, pair->a, pair->b) || pass_one(pair, pair->b, pair->a));
+    }
+}
+
+/* "While an answer of the main log is verified and stored, the next fetch may go out, from
+ * where [it] leads to": B makes the next answer while A takes the last one in. */
+static void test_core__fetches_ahead_while_appending(void **state)
+{
+    struct pair *pair = pair_new();
+    struct hark_cursor next;
+
+    (void)state;
+    until_appending(pair);
+    struct fake_message *message = expect(pair->a, HARK_MESSAGE_FETCH);
+    struct hark_fetch fetch;
+    assert_int_equal(hark_fetch_decode(&fetch, hark_buf_span(&message->frames[1]), NULL), 0);
+    next = fake_log_cursor(&pair->b->log);
+    next.size = 700;
+    next.batches = 1;
+    next.root = pair->b->log.roots[700];
+    assert_true(hark_cursor_equal(&fetch.cursor, &next));
+    fake_deliver(pair->b, message);
+    fake_message_free(message);
+    assert_true(pass_one(pair, pair->b, pair->a));
+    /* One ahead, and not appended before what it follows. */
+    (void)hark_core_tick(pair->a->core);
+    assert_int_equal(pair->a->out_count, 0);
+    assert_int_equal(pair->a->pending_count, 1);
+    assert_true(fake_node_append_one(pair->a));
+    assert_int_equal(pair->a->pending_count, 1);
+    settle(pair);
+    assert_equal_logs(pair);
+    assert_int_equal(pair->b->loads, 3);
+    assert_true(pair->a->report.equal);
+    pair_free(pair);
+}
+
+/* What was fetched ahead stands on what could not be taken in: it goes, too, whether it is
+ * here or comes later; and then all is fetched anew. */
+static void test_core__what_is_ahead_goes_with_what_failed(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct pair *pair = pair_new();
+
+        until_appending(pair);
+        assert_true(pass_one(pair, pair->a, pair->b));
+        if (i == 0)
+            assert_true(pass_one(pair, pair->b, pair->a));
+        pair->a->append_fails = HARK_E_IO;
+        assert_true(fake_node_append_one(pair->a));
+        assert_int_equal(pair->a->pending_count, 0);
+        settle(pair);
+        assert_int_equal(pair->a->pending_count, 0);
+        assert_int_equal(pair->a->log.size, 0);
+        pair->a->append_fails = 0;
+        pass_time(pair, 35000);
+        assert_equal_logs(pair);
+        assert_int_equal(pair->a->state, HARK_PEER_LIVE);
+        pair_free(pair);
+    }
+}
+
+/* The log went on by another way while the next load was fetched: that is dropped. */
+static void test_core__what_is_ahead_of_another_end_is_dropped(void **state)
+{
+    struct pair *pair = pair_new();
+
+    (void)state;
+    until_appending(pair);
+    assert_true(pass_one(pair, pair->a, pair->b));
+    assert_true(pass_one(pair, pair->b, pair->a));
+    /* As if another peer had brought two at once. */
+    assert_true(pair->a->pending_count == 1);
+    struct fake_pending first = pair->a->pending[0];
+    pair->a->pending_count = 0;
+    fake_log_grow(&pair->a->log, 700, 0);
+    fake_log_grow(&pair->a->log, 700, 1000);
+    hark_core_appended(pair->a->core, first.token, 0, "");
+    hark_buf_free(&first.load);
+    assert_int_equal(pair->a->pending_count, 0);
+    settle(pair);
+    assert_equal_logs(pair);
+    assert_true(pair->a->report.equal);
+    pair_free(pair);
+}
+
+/* An answer ahead that never comes is waited for as long as any, and asked for again. */
+static void test_core__a_lost_load_ahead_is_fetched_again(void **state)
+{
+    struct pair *pair = pair_new();
+
+    (void)state;
+    until_appending(pair);
+    drop(pair->a, HARK_MESSAGE_FETCH);
+    assert_true(fake_node_append_one(pair->a));
+    pass_time(pair, 59000);
+    assert_int_equal(pair->a->log.size, 700);
+    pass_time(pair, 4000);
+    assert_equal_logs(pair);
+    pair_free(pair);
+}
+
 /* The log grew on another way while a load was on its way: the load is dropped,
  * not appended where it does not belong. */
 static void test_core__load_that_came_too_late(void **state)
@@ -2434,6 +2546,10 @@ int main(void)
         cmocka_unit_test(test_core__append_failure_is_told_and_slow),
         cmocka_unit_test(test_core__whose_fault_it_is),
         cmocka_unit_test(test_core__append_busy_keeps_the_load),
+        cmocka_unit_test(test_core__fetches_ahead_while_appending),
+        cmocka_unit_test(test_core__what_is_ahead_goes_with_what_failed),
+        cmocka_unit_test(test_core__what_is_ahead_of_another_end_is_dropped),
+        cmocka_unit_test(test_core__a_lost_load_ahead_is_fetched_again),
         cmocka_unit_test(test_core__load_that_came_too_late),
         cmocka_unit_test(test_core__append_of_nothing),
         cmocka_unit_test(test_core__append_after_forgetting),
