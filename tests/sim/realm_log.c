@@ -302,8 +302,19 @@ static void commit_encode(uint8_t out[COMMIT_SIZE], const struct realm_batch *ba
     assert_int_equal(at - out, TAGGED);
 }
 
+/* So that the next answer is fetched while one is taken in. */
+static void checkpoint_encode(const struct realm *realm, struct hark_buf *out,
+                              const struct realm_batch *batch)
+{
+    struct hark_checkpoint said = {.size = batch->first + batch->count, .root = batch->root};
+    hark_origin(said.origin, realm_name(batch->signer), &realm->space, batch->incarnation);
+    assert_int_equal(hark_checkpoint_encode(out, &said, NULL), 0);
+    assert_int_equal(hark_buf_append_str(out, "\n", NULL), 0);
+}
+
 void realm_batch_sign(struct realm *realm, struct realm_batch *batch)
 {
+    struct hark_buf checkpoint = hark_buf_init(HARK_BATCH_CHECKPOINT_MAX);
     uint8_t commit[COMMIT_SIZE];
     char lines[2 * REALM_BATCH_MAX];
     struct hark_raw_entry items[REALM_BATCH_MAX];
@@ -324,8 +335,11 @@ void realm_batch_sign(struct realm *realm, struct realm_batch *batch)
     struct hark_hash tag = realm_tag(realm, batch->signer, batch->signer, commit, TAGGED);
     memcpy(commit + TAGGED, tag.bytes, HARK_HASH_SIZE);
     batch->hash = hark_sha256(raw.commit);
+    checkpoint_encode(realm, &checkpoint, batch);
+    raw.checkpoint = hark_buf_span(&checkpoint);
     hark_buf_clear(&batch->wire);
     assert_int_equal(hark_wire_batch_encode(&batch->wire, &raw, NULL), 0);
+    hark_buf_free(&checkpoint);
 }
 
 const struct realm_batch *realm_register(struct realm *realm, const struct realm_batch *batch)
