@@ -129,19 +129,18 @@ static int read_item(struct hark_space *space, const struct hark_git_id *id, uin
                      space_find_blob_fn *find, void *arg, struct hark_space_batch *out, size_t i,
                      struct part *object, struct part *payload, struct hark_err *err)
 {
-    struct hark_entry entry = {.seq = 0};
+    struct hark_hash hash;
     struct hark_git_id blob;
     bool present = false;
     int rc;
 
     rc = read_object(space, HARK_GIT_COMMIT, id, &out->bytes, object, err);
-    if (rc == 0)
-        rc = hark_entry_parse(&entry, part_span(&out->bytes, *object), err);
     if (rc < 0)
         return hark_err_wrap(err, "position %llu", (unsigned long long)position);
-    if (!entry.has_payload)
+    /* It was judged when it was stored, and is judged again by whoever takes it. */
+    if (!hark_entry_names_payload(part_span(&out->bytes, *object), &hash))
         return 0;
-    rc = find(arg, position, &entry.payload_hash, &present, &blob, err);
+    rc = find(arg, position, &hash, &present, &blob, err);
     if (rc < 0)
         return rc;
     out->items[i].payload_state = present ? 1 : 2;

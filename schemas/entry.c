@@ -866,6 +866,20 @@ int hark_entry_parse(struct hark_entry *out, struct hark_span bytes, struct hark
     return rc;
 }
 
+bool hark_entry_names_payload(struct hark_span stored, struct hark_hash *hash)
+{
+    static const char head[] = "Payload: ";
+    const uint8_t *before =
+        stored.size > 1 ? memrchr(stored.data, '\n', stored.size - 1) : NULL; /* its last line */
+    if (before == NULL) {
+        return false;
+    }
+    struct hark_span line = hark_span(before + 1, (size_t)(stored.data + stored.size - before) - 2);
+    struct hark_span fields[2];
+    return hark_take_literal(&line, head) && hark_split_fields(line, fields, 2) &&
+           hark_hex_decode(hash->bytes, HARK_HASH_SIZE, fields[1], NULL) == 0;
+}
+
 /* ---- verifying ---- */
 
 int hark_entry_verify(const struct hark_entry *entry, struct hark_span bytes, struct hark_err *err)

@@ -59,6 +59,9 @@ HARK_CHECK int hark_entry_build(struct hark_buf *out, struct hark_entry *entry,
 /* Parses strictly (E1 to E14), does not verify the signature. */
 HARK_CHECK int hark_entry_parse(struct hark_entry *out, struct hark_span bytes,
                                 struct hark_err *err);
+/* Which payload does an entry name that was parsed before it was stored? False: none. Of
+ * other bytes it says anything. */
+bool hark_entry_names_payload(struct hark_span stored, struct hark_hash *hash);
 
 /* E15. `bytes` are those that `entry` was parsed from. Thread-safe, so that a
  * pool can verify a batch. */

@@ -225,6 +225,38 @@ static void test_entry__valid_vectors_say_what_their_fields_say(void **state)
     assert_true(i > 0);
 }
 
+/* Who serves a stored entry finds its payload as who parsed it, and reads no bytes that
+ * are not there whatever became of it on the disk. */
+static void test_entry__the_payload_of_a_stored_entry(void **state)
+{
+    size_t i, with = 0;
+    json_t *vector;
+
+    (void)state;
+    json_array_foreach(json_object_get(vectors, "valid"), i, vector)
+    {
+        struct hark_buf bytes = bytes_of(vector, "bytes");
+        struct hark_entry wanted = fields_of(json_object_get(vector, "fields"));
+        struct hark_hash hash;
+
+        assert_int_equal(hark_entry_names_payload(hark_buf_span(&bytes), &hash),
+                         wanted.has_payload);
+        if (wanted.has_payload) {
+            with++;
+            assert_true(hark_hash_equal(&hash, &wanted.payload_hash));
+        }
+        for (size_t cut = 0; cut <= bytes.size; cut++) {
+            uint8_t *exact = malloc(cut + 1);
+            assert_non_null(exact);
+            memcpy(exact + 1, bytes.data, cut);
+            (void)hark_entry_names_payload(hark_span(exact + 1, cut), &hash);
+            free(exact);
+        }
+        hark_buf_free(&bytes);
+    }
+    assert_in_range(with, 1, i - 1);
+}
+
 static void check_refused(const char *list)
 {
     size_t i;
@@ -566,6 +598,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_entry__round_trip),
         cmocka_unit_test(test_entry__valid_vectors_say_what_their_fields_say),
+        cmocka_unit_test(test_entry__the_payload_of_a_stored_entry),
         cmocka_unit_test(test_entry__each_rule_broken_alone_is_named),
         cmocka_unit_test(test_entry__of_several_broken_rules_the_first_is_named),
         cmocka_unit_test(test_entry__there_is_a_vector_for_every_rule),
