@@ -99,6 +99,10 @@ int hark_ssh_dearmor(struct hark_buf *out, const char *label, struct hark_span a
     if (!take_boundary(&armor, "BEGIN", label)) {
         return hark_err_set(err, HARK_E_BASE64, "it does not begin with BEGIN %s", label);
     }
+    rc = hark_buf_reserve(&text, armor.size < ARMOR_MAX ? armor.size : ARMOR_MAX, err);
+    if (rc != 0) {
+        return rc;
+    }
     /* No dash is a base64 digit, so the first one begins the last line. A line
      * shorter than the others ends the data. */
     struct hark_span line = {.size = COLUMNS};

@@ -198,7 +198,10 @@ int hark_sshsig_parse(struct hark_sshsig *out, struct hark_span armor, const cha
     }
     /* The parser above takes one form only as far as we see; whatever it
      * overlooks does not survive this. */
-    rc = hark_sshsig_armor(&again, &sig, namespace_, err);
+    rc = hark_buf_reserve(&again, armor.size, err);
+    if (rc == 0) {
+        rc = hark_sshsig_armor(&again, &sig, namespace_, err);
+    }
     if (rc == 0 && !hark_span_equal(hark_buf_span(&again), armor)) {
         rc = hark_err_set(err, HARK_E_SIGNATURE_FORM, "not an SSH signature in its one form");
     }

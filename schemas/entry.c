@@ -257,7 +257,8 @@ static int read_signature(struct hark_commit *out, const struct outside *texts,
     struct hark_buf armor = hark_buf_init(HARK_SSHSIG_ARMOR_MAX);
     struct hark_span lines = texts->gpgsig;
     struct hark_span line;
-    int rc = 0;
+    size_t room = lines.size < HARK_SSHSIG_ARMOR_MAX ? lines.size : HARK_SSHSIG_ARMOR_MAX;
+    int rc = hark_buf_reserve(&armor, room, err);
     bool more = hark_take_headed(&lines, "gpgsig ", &line);
     while (rc == 0 && more) {
         rc = hark_buf_append_span(&armor, line, err);
@@ -323,20 +324,49 @@ struct hark_git_id hark_commit_parent(const struct hark_commit *commit, size_t n
     return id;
 }
 
+/* Texts in a row, up to a NULL. Entries are rebuilt by the million: none of their lines
+ * has a format that would be read each time. */
+static int put_texts(struct hark_buf *out, const char *const *texts, struct hark_err *err)
+{
+    int rc = 0;
+    for (; rc == 0 && *texts != NULL; texts++) {
+        rc = hark_buf_append_str(out, *texts, err);
+    }
+    return rc;
+}
+#define TEXTS(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+#define DIGITS_SIZE 21u /* of a u64, with a NUL */
+
+/* Its decimal form, at the end of `room`. */
+static const char *digits_of(char room[DIGITS_SIZE], uint64_t number)
+{
+    size_t at = DIGITS_SIZE - 1;
+    room[at] = '\0';
+    do {
+        room[--at] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number != 0);
+    return room + at;
+}
+
 static int put_head(struct hark_buf *out, const struct hark_commit *commit, struct hark_err *err)
 {
     char key[2 * HARK_KEY_SIZE + 1];
-    unsigned long long seconds = commit->time_s;
+    char room[DIGITS_SIZE];
+    const char *seconds = digits_of(room, commit->time_s);
     hark_key_hex(key, &commit->author);
-    int rc = hark_buf_printf(out, err, "tree %s\n", commit->tree);
+    int rc = put_texts(out, TEXTS("tree ", commit->tree, "\n"), err);
     if (rc == 0) {
         rc = hark_buf_append_span(out, commit->parents, err);
     }
     if (rc == 0) {
-        rc = hark_buf_printf(out, err,
-                             "author %s <%s" MAIL_END " %llu +0000\n"
-                             "committer %s <%s" MAIL_END " %llu +0000\n",
-                             key, key, seconds, key, key, seconds);
+        rc = put_texts(out, TEXTS("author ", key, " <", key, MAIL_END " ", seconds, " +0000\n"),
+                       err);
+    }
+    if (rc == 0) {
+        rc = put_texts(out, TEXTS("committer ", key, " <", key, MAIL_END " ", seconds, " +0000\n"),
+                       err);
     }
     return rc;
 }
@@ -415,9 +445,10 @@ static int put_last_headers(struct hark_buf *out, const struct hark_entry *entry
     }
     if (rc == 0 && entry->has_payload) {
         char hash[2 * HARK_HASH_SIZE + 1];
+        char room[DIGITS_SIZE];
         hark_hash_hex(hash, &entry->payload_hash);
-        rc = hark_buf_printf(out, err, "Payload: %llu %s\n",
-                             (unsigned long long)entry->payload_size, hash);
+        rc = put_texts(
+            out, TEXTS("Payload: ", digits_of(room, entry->payload_size), " ", hash, "\n"), err);
     }
     return rc;
 }
@@ -426,9 +457,10 @@ static int put_entry_message(struct hark_buf *out, const struct hark_entry *entr
                              struct hark_err *err)
 {
     char time[HARK_TIME_SIZE + 1];
-    unsigned long long seq = entry->seq;
+    char room[DIGITS_SIZE];
+    const char *seq = digits_of(room, entry->seq);
     hark_time_encode(time, entry->time_ms);
-    int rc = hark_buf_printf(out, err, "%s %llu\n\nHark: 1\n", entry->kind, seq);
+    int rc = put_texts(out, TEXTS(entry->kind, " ", seq, "\n\nHark: 1\n"), err);
     if (rc == 0 && entry->has_space) {
         rc = put_hex(out, "Space: ", entry->space.bytes, HARK_HASH_SIZE, err);
     }
@@ -436,52 +468,71 @@ static int put_entry_message(struct hark_buf *out, const struct hark_entry *entr
         rc = put_hex(out, "Author: ", entry->author.bytes, HARK_KEY_SIZE, err);
     }
     if (rc == 0) {
-        rc = hark_buf_printf(out, err, "Seq: %llu\n", seq);
+        rc = put_texts(out, TEXTS("Seq: ", seq, "\n"), err);
     }
-    if (rc == 0 && seq > 1) {
+    if (rc == 0 && entry->seq > 1) {
         rc = put_hex(out, "Previous: ", entry->previous.bytes, HARK_HASH_SIZE, err);
     }
     if (rc == 0) {
-        rc = hark_buf_printf(out, err, "Time: %s\nKind: %s\n", time, entry->kind);
+        rc = put_texts(out, TEXTS("Time: ", time, "\nKind: ", entry->kind, "\n"), err);
     }
     return rc != 0 ? rc : put_last_headers(out, entry, err);
 }
 
-/* From the fields alone, so that it serves for rebuilding too. Signs when there
- * is a signer. */
+/* What of the commit is outside the message, but for the signature. */
+static struct hark_commit commit_of(const struct hark_entry *entry, char parent[PARENT_SIZE])
+{
+    struct hark_commit commit = {
+        .tree = HARK_GIT_EMPTY_TREE, .author = entry->author, .time_s = entry->time_ms / 1000};
+    if (entry->seq > 1) {
+        memcpy(parent, PARENT_HEAD, sizeof(PARENT_HEAD) - 1);
+        hark_hex_encode(parent + sizeof(PARENT_HEAD) - 1, entry->parent.bytes, HARK_GIT_ID_SIZE);
+        parent[PARENT_SIZE - 1] = '\n'; /* for the NUL */
+        commit.parents = hark_span(parent, PARENT_SIZE);
+        commit.parent_count = 1;
+    }
+    return commit;
+}
+
+/* Signs, and appends the whole. */
 static int put_entry(struct hark_buf *out, struct hark_entry *entry,
                      const struct hark_signer *signer, struct hark_err *err)
 {
-    struct hark_buf parent = hark_buf_init(PARENT_SIZE);
+    char parent[PARENT_SIZE];
     struct hark_buf text = hark_buf_init(HARK_ENTRY_MAX); /* what is signed */
     struct hark_buf message = hark_buf_init(HARK_ENTRY_MAX);
-    struct hark_commit commit = {.tree = HARK_GIT_EMPTY_TREE};
-    int rc = 0;
-    if (entry->seq > 1) {
-        rc = put_hex(&parent, PARENT_HEAD, entry->parent.bytes, HARK_GIT_ID_SIZE, err);
-        commit.parent_count = 1;
+    struct hark_commit commit = commit_of(entry, parent);
+    int rc = put_entry_message(&message, entry, err);
+    commit.message = hark_buf_span(&message);
+    if (rc == 0) {
+        rc = hark_commit_signed_bytes(&text, &commit, err);
     }
     if (rc == 0) {
-        rc = put_entry_message(&message, entry, err);
-    }
-    commit.parents = hark_buf_span(&parent);
-    commit.message = hark_buf_span(&message);
-    commit.author = entry->author;
-    commit.time_s = entry->time_ms / 1000;
-    if (rc == 0 && signer != NULL) {
-        rc = hark_commit_signed_bytes(&text, &commit, err);
-        if (rc == 0) {
-            rc = hark_sshsig_make(&entry->signature, signer, NAMESPACE, hark_buf_span(&text), err);
-        }
+        rc = hark_sshsig_make(&entry->signature, signer, NAMESPACE, hark_buf_span(&text), err);
     }
     if (rc == 0) {
         commit.signature = entry->signature;
         rc = hark_commit_build(out, &commit, err);
     }
-    hark_buf_free(&parent);
     hark_buf_free(&text);
     hark_buf_free(&message);
     return rc;
+}
+
+/* The same from the fields alone, but for the lines of the signature. */
+static int put_again(struct hark_buf *out, const struct hark_entry *entry, struct hark_span gpgsig,
+                     struct hark_err *err)
+{
+    char parent[PARENT_SIZE];
+    struct hark_commit commit = commit_of(entry, parent);
+    int rc = put_head(out, &commit, err);
+    if (rc == 0) {
+        rc = hark_buf_append_span(out, gpgsig, err);
+    }
+    if (rc == 0) {
+        rc = hark_buf_append_byte(out, '\n', err);
+    }
+    return rc != 0 ? rc : put_entry_message(out, entry, err);
 }
 
 bool hark_kind_name_valid(struct hark_span name)
@@ -796,11 +847,16 @@ static int read_texts(struct hark_entry *entry, struct hark_commit *commit,
 }
 
 /* E14. The rules before leave no second form that we know of; this is for the
- * one that we do not. */
-static int check_canonical(struct hark_entry *entry, struct hark_span bytes, struct hark_err *err)
+ * one that we do not. The signature's lines have just been compared with the one
+ * form of what they say (E12). */
+static int check_canonical(const struct hark_entry *entry, struct hark_span gpgsig,
+                           struct hark_span bytes, struct hark_err *err)
 {
     struct hark_buf again = hark_buf_init(HARK_ENTRY_MAX);
-    int rc = put_entry(&again, entry, NULL, err);
+    int rc = hark_buf_reserve(&again, bytes.size, err);
+    if (rc == 0) {
+        rc = put_again(&again, entry, gpgsig, err);
+    }
     if (rc == HARK_E_LIMIT || (rc == 0 && !hark_span_equal(hark_buf_span(&again), bytes))) {
         rc = hark_err_set(err, HARK_E_ENTRY_CANONICAL, "not the one form of what the entry says");
     }
@@ -858,7 +914,7 @@ int hark_entry_parse(struct hark_entry *out, struct hark_span bytes, struct hark
         entry.parent = hark_commit_parent(&commit, 0);
     }
     entry.signature = commit.signature;
-    rc = check_canonical(&entry, bytes, err);
+    rc = check_canonical(&entry, outside.gpgsig, bytes, err);
     if (rc == 0) {
         entry.id = hark_sha256(bytes);
         *out = entry;
