@@ -45,6 +45,8 @@ static const uint32_t cjk[][2] = {
 
 static bool is_cjk(uint32_t c)
 {
+    if (c < cjk[0][0])
+        return false;
     for (size_t i = 0; i < sizeof(cjk) / sizeof(cjk[0]); i++)
         if (c >= cjk[i][0] && c <= cjk[i][1])
             return true;
@@ -82,6 +84,18 @@ static int append_word(struct hark_buf *out, struct hark_span a, struct hark_spa
     return rc == 0 ? hark_buf_append_byte(out, ' ', err) : rc;
 }
 
+/* Takes what is ASCII at the front, which is most of most texts. */
+static struct hark_span take_ascii(struct hark_span *in)
+{
+    struct hark_span bytes;
+    size_t size = 0;
+
+    while (size < in->size && in->data[size] < 0x80)
+        size++;
+    (void)hark_take(in, size, &bytes); /* there are as many */
+    return bytes;
+}
+
 /* Full-width forms of ASCII stand for the same letters. */
 static int append_other(struct hark_buf *out, uint32_t c, struct hark_span bytes,
                         struct hark_err *err)
@@ -105,7 +119,11 @@ int hark_index_normalise(struct hark_buf *out, struct hark_span text, bool ends,
         *single = false;
     if (!hark_utf8_valid(text))
         return 0;
-    while (rc == 0 && take_character(&text, &c, &bytes)) {
+    while (rc == 0) {
+        if (run == 0)
+            rc = hark_buf_append_span(out, take_ascii(&text), err);
+        if (rc != 0 || !take_character(&text, &c, &bytes))
+            break;
         if (is_cjk(c)) {
             if (run > 0)
                 rc = append_word(out, last, bytes, err);
