@@ -92,6 +92,29 @@ int hark_index_row(struct hark_index *index, uint64_t position, struct hark_row 
     return rc;
 }
 
+int hark_index_blob_at(struct hark_index *index, uint64_t position, bool *there,
+                       struct hark_git_id *blob, struct hark_err *err)
+{
+    sqlite3_stmt *statement = NULL;
+    bool row = false;
+    int rc =
+        hark_index_select(index, err, &statement, &row,
+                          "SELECT blob FROM entry WHERE position = ?1", V_ARGS(V_INT(position)));
+
+    *there = false;
+    if (rc == 0 && !row)
+        rc = hark_err_set(err, HARK_E_NOT_FOUND, "there is no entry %llu",
+                          (unsigned long long)position);
+    if (rc == 0) {
+        *there = sqlite3_column_type(statement, 0) != SQLITE_NULL;
+        if (*there)
+            rc = hark_index_blob(statement, 0, blob->bytes, HARK_GIT_ID_SIZE, err);
+    }
+    if (statement != NULL)
+        (void)sqlite3_reset(statement);
+    return rc;
+}
+
 int hark_index_walk(struct hark_index *index, sqlite3_stmt *statement, hark_row_fn *fn, void *arg,
                     struct hark_err *err)
 {

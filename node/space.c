@@ -290,14 +290,8 @@ static int blob_from_index(void *arg, uint64_t position, bool *present, struct h
                            struct hark_err *err)
 {
     struct hark_space *space = arg;
-    struct hark_row row = {0};
-    int rc = hark_index_row(space->index, position, &row, err);
 
-    if (rc < 0)
-        return rc;
-    *present = row.has_blob;
-    *blob = row.blob;
-    return 0;
+    return hark_index_blob_at(space->index, position, present, blob, err);
 }
 
 /* Physically erases what the log has declared erased: git, then the index, so
