@@ -245,6 +245,9 @@ static int on_open(sqlite3_vfs *self, const char *name, sqlite3_file *base, int 
 
 static void register_once(void)
 {
+    /* Counting what it allocates costs a lock at each turn, and nobody asks. Too late
+     * where something else has used SQLite before. */
+    (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     real = sqlite3_vfs_find(NULL);
     if (real == NULL || real->iVersion < 2)
         return;
