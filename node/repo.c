@@ -624,6 +624,32 @@ static size_t count_payloads(const struct hark_raw_batch *raw)
     return n;
 }
 
+/* All in one pack, durable and visible, and kept until its payloads are covered. */
+static int write_lone(struct storing *s, struct hark_err *err)
+{
+    struct hark_pack_writer lone = {0};
+    struct hark_pack_writer *writers[] = {&lone};
+    uint64_t objects = s->raw->count + 4 + (s->first ? 1 : 0) + count_payloads(s->raw);
+    int rc = hark_pack_begin(&lone, s->repo, objects, err);
+    if (rc == 0) {
+        rc = fill_log_pack(&lone, s, err);
+    }
+    if (rc == 0 && s->first) {
+        rc = add_empty_tree(&lone, err);
+    }
+    if (rc == 0) {
+        rc = fill_payload_pack(&lone, s, err);
+    }
+    if (rc == 0) {
+        rc = hark_pack_finish_shared(&lone, s->log, err);
+    }
+    if (rc == 0) {
+        rc = hark_pack_publish(writers, 1, err);
+    }
+    hark_pack_end(&lone);
+    return rc;
+}
+
 /* Both packs, durable and visible. */
 static int write_packs(struct storing *s, struct hark_err *err)
 {
@@ -681,6 +707,10 @@ static int store(struct storing *s, const struct hark_git_id *previous, struct h
         return hark_err_set(err, HARK_E_BUSY, "%s has moved on in %s", s->log, s->repo->path);
     }
     s->first = previous == NULL;
+    if (s->raw->count <= HARK_LONE_ENTRIES_MAX) {
+        rc = write_lone(s, err);
+        return rc != 0 ? rc : hark_repo_ref_move(s->repo, ref, previous, &s->batch_id, err);
+    }
     rc = write_packs(s, err);
     if (rc == 0) {
         rc = hark_repo_ref_move(s->repo, ref, previous, &s->batch_id, err);

@@ -10,7 +10,8 @@
  * about them has to be remembered beside them:
  *
  *   HARK_PACK_LOG       first a commit: batches. What stock `git gc` makes of a
- *                       repository also looks so and may hold anything
+ *                       repository also looks so and may hold anything, and a
+ *                       lone batch has its payloads with it until it is merged
  *   HARK_PACK_PAYLOADS  first a blob: payloads and nothing else
  *   HARK_PACK_TREES     first a tree: trees and commits of payload refs. They
  *                       hold no words, but each cover makes some of them
@@ -35,6 +36,12 @@
 #define HARK_REPO_OBJECT_MAX  (64u * 1024u * 1024u) /* of one object, whoever wrote it */
 #define HARK_STAGE_DIR        "hark"
 #define HARK_PACK_NAME_MAX    72u /* without extension */
+#define HARK_REF_MAX          128u
+/* A batch of so few entries is lone: one pack instead of two, since each file costs as
+ * much as all that is in it. */
+#define HARK_LONE_ENTRIES_MAX 3u
+/* Of its pack: commit, tree, two files, the empty tree, entries and payloads. */
+#define HARK_LONE_OBJECTS_MAX (5u + 2u * HARK_LONE_ENTRIES_MAX)
 
 struct hark_repo {
     char *path;
@@ -48,6 +55,8 @@ struct hark_repo {
     pthread_mutex_t squeezers_lock;
     struct hark_squeezer *squeezers; /* repo_squeeze.c: those that are idle */
     struct hark_payload_leaf *leaf;  /* repo_payloads.c: the last one read; NULL: none */
+    /* Of which logs the shared keep file is as it must be: main, and one intake. */
+    char shared_keeps[2][HARK_REF_MAX];
 };
 
 /* ---- repo.c ---- */
@@ -57,7 +66,6 @@ int hark_repo_git_err(struct hark_err *err, int answer, const char *what);
 /* Forgets packs that are gone: libgit2 keeps what it has once opened. */
 HARK_CHECK int hark_repo_reopen(struct hark_repo *repo, struct hark_err *err);
 git_object_t hark_repo_type(enum hark_git_type type);
-#define HARK_REF_MAX 128u
 /* "refs/heads/<log>", or with `payloads` that log's payload ref. Error: usage. */
 HARK_CHECK int hark_repo_ref_name(char out[HARK_REF_MAX], const char *log, bool payloads,
                                   struct hark_err *err);
@@ -153,8 +161,9 @@ struct hark_pack_writer {
     size_t capacity;
     struct hark_idset seen; /* seen.count is the number of items */
     struct hark_sha1 sha1;
-    bool open;       /* not yet published */
-    bool brief_keep; /* the keep file need not be synced */
+    bool open;            /* not yet published */
+    bool brief_keep;      /* the keep file need not be synced */
+    const char *keep_log; /* the keep file is this log's shared one; NULL: it is not */
 };
 
 /* `expected` objects: a guess that costs a second pass over the file when wrong. */
@@ -178,6 +187,10 @@ HARK_CHECK int hark_pack_finish(struct hark_pack_writer *w, struct hark_span kee
  * gc by hand that begins in between would take it for garbage. It need not
  * outlive a power cut. Then hark_pack_unkeep. */
 HARK_CHECK int hark_pack_finish_briefly_kept(struct hark_pack_writer *w, struct hark_err *err);
+/* The same for a lone batch of `log` (which must outlive the writer), kept until the
+ * log's payload ref covers all of it: hark_keep_share, when it is published. */
+HARK_CHECK int hark_pack_finish_shared(struct hark_pack_writer *w, const char *log,
+                                       struct hark_err *err);
 HARK_CHECK int hark_pack_unkeep(struct hark_repo *repo, const char *name, struct hark_err *err);
 /* Durable and visible, in this order; one sync of the folder for all. */
 HARK_CHECK int hark_pack_publish(struct hark_pack_writer *const *writers, size_t count,
@@ -261,8 +274,10 @@ HARK_CHECK int hark_packs_remove(struct hark_repo *repo, const char *name,
 
 /* A keep file's text: one line "hark <log> <end>" for each log: the pack holds
  * payloads of that log at positions below `end` (0 where it only waits for a
- * ref). Anything else is somebody else's and protects for ever. */
+ * ref), or "hark <log> all": somewhere below the log's end. Anything else is somebody
+ * else's and protects for ever. */
 #define HARK_KEEP_LOGS_MAX 256u
+#define HARK_KEEP_ALL      UINT64_MAX /* as an end */
 struct hark_keep {
     bool foreign;
     size_t count;
@@ -277,6 +292,14 @@ HARK_CHECK int hark_keep_read(struct hark_keep *keep, struct hark_repo *repo, co
                               struct hark_err *err);
 HARK_CHECK int hark_keep_write(struct hark_buf *out, const struct hark_keep *keep,
                                struct hark_err *err);
+
+/* Makes the pack's keep file, saying "all", as one more name of a file that all such
+ * packs of the log share; durable when objects/pack is synced next. */
+HARK_CHECK int hark_keep_share(struct hark_repo *repo, const char *log, const char *pack,
+                               struct hark_err *err);
+/* Adds the payloads that lie in packs of lone batches. */
+HARK_CHECK int hark_payload_lone(struct hark_repo *repo, const struct hark_pack_info *packs,
+                                 size_t count, struct hark_idset *blobs, struct hark_err *err);
 
 #define HARK_PAYLOAD_TREE_MAX   8192u /* 256 lines of at most 30 bytes */
 #define HARK_PAYLOAD_COMMIT_MAX 300u

@@ -94,16 +94,35 @@ static size_t find_run(const struct hark_pack_info *packs, size_t n)
     return n - start >= MERGE_AT_LEAST ? start : n;
 }
 
+/* Payloads that lone batches brought with them go apart from these. */
+static int copy_payloads(struct hark_repo *repo, struct hark_pack_info *packs, size_t n,
+                         const struct hark_idset *payloads, struct hark_err *err)
+{
+    struct hark_pack_copy copy = {
+        .from = packs, .from_count = n, .class = HARK_PACK_PAYLOADS, .filter = {.only = payloads}};
+    int rc = payloads->count != 0 ? hark_packs_copy(repo, &copy, err) : 0;
+    free(copy.made);
+    return rc;
+}
+
 static int merge_run(struct hark_repo *repo, struct hark_pack_info *packs, size_t n, size_t *merged,
                      struct hark_err *err)
 {
     struct hark_idset trees = {0};
+    struct hark_idset payloads = {0};
     struct hark_pack_copy copy = {.from = packs, .from_count = n, .class = packs[0].class};
     int rc = 0;
     if (copy.class == HARK_PACK_TREES) {
         /* Most of them are the payload refs of yesterday. */
         rc = hark_payload_reach(repo, &trees, NULL, err);
         copy.filter.payload_trees = &trees;
+    }
+    if (copy.class == HARK_PACK_LOG) {
+        rc = hark_payload_lone(repo, packs, n, &payloads, err);
+        copy.filter.without = &payloads;
+    }
+    if (rc == 0) {
+        rc = copy_payloads(repo, packs, n, &payloads, err);
     }
     if (rc == 0) {
         rc = hark_packs_copy(repo, &copy, err);
@@ -114,6 +133,7 @@ static int merge_run(struct hark_repo *repo, struct hark_pack_info *packs, size_
     }
     free(copy.made);
     hark_idset_free(&trees);
+    hark_idset_free(&payloads);
     return rc;
 }
 

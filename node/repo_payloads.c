@@ -11,9 +11,13 @@
  */
 #include "repo_internal.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define FANOUT         256u
 #define LEVELS_MAX     8u
@@ -23,6 +27,7 @@
 /* A path and its commit, and what of them can change in one covering. */
 #define TIP_OBJECTS_MAX (LEVELS_MAX + 1u)
 
+static const char ALL[] = "all"; /* in a keep file */
 static const char PAYLOAD_REFS[] = "refs/heads/payloads/";
 
 /* ---- keep files ---- */
@@ -43,7 +48,16 @@ void hark_keep_add(struct hark_keep *keep, const char *log, uint64_t end)
     keep->logs[keep->count++].end = end;
 }
 
-/* "hark <log> <end>" */
+static bool keep_end(uint64_t *end, struct hark_span word)
+{
+    if (hark_span_equal(word, hark_span_str(ALL))) {
+        *end = HARK_KEEP_ALL;
+        return true;
+    }
+    return hark_decimal_decode(end, word, HARK_NUMBER_MAX, NULL) == 0;
+}
+
+/* "hark <log> <end>", or "all" */
 static bool keep_line(struct hark_keep *keep, struct hark_span line)
 {
     char log[HARK_REF_MAX];
@@ -60,8 +74,7 @@ static bool keep_line(struct hark_keep *keep, struct hark_span line)
     memcpy(log, line.data, size);
     log[size] = '\0';
     if (strlen(log) != size || hark_repo_ref_name(ref, log, false, NULL) != 0 ||
-        hark_decimal_decode(&end, hark_span(space + 1, line.size - size - 1), HARK_NUMBER_MAX,
-                            NULL) != 0) {
+        !keep_end(&end, hark_span(space + 1, line.size - size - 1))) {
         return false;
     }
     hark_keep_add(keep, log, end);
@@ -96,9 +109,91 @@ int hark_keep_write(struct hark_buf *out, const struct hark_keep *keep, struct h
 {
     int rc = keep->foreign ? hark_buf_append_str(out, "kept by hand\n", err) : 0;
     for (size_t i = 0; rc == 0 && i < keep->count; i++) {
-        rc = hark_buf_printf(out, err, "hark %s %llu\n", keep->logs[i].log,
-                             (unsigned long long)keep->logs[i].end);
+        rc = keep->logs[i].end == HARK_KEEP_ALL
+                 ? hark_buf_printf(out, err, "hark %s %s\n", keep->logs[i].log, ALL)
+                 : hark_buf_printf(out, err, "hark %s %llu\n", keep->logs[i].log,
+                                   (unsigned long long)keep->logs[i].end);
     }
+    return rc;
+}
+
+/* Of the file that the keep files of a log's lone batches are names of. */
+static void shared_name(char out[HARK_REF_MAX], const char *log)
+{
+    const char *node = strrchr(log, '/');
+    snprintf(out, HARK_REF_MAX, "keep-%s", node != NULL ? node + 1 : log);
+}
+
+/* It says the same for ever, so that what is linked to it needs no sync of its own. */
+static int make_shared(struct hark_repo *repo, const char *log, struct hark_err *err)
+{
+    char name[HARK_REF_MAX];
+    char text[HARK_REF_MAX + 16];
+    shared_name(name, log);
+    int size = snprintf(text, sizeof(text), "hark %s %s\n", log, ALL);
+    int rc = hark_repo_unlink(repo->stage_fd, name, err);
+    if (rc != 0) {
+        return rc;
+    }
+    int fd = openat(repo->stage_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        return hark_err_errno(err, errno, "%s/%s/%s", repo->path, HARK_STAGE_DIR, name);
+    }
+    rc = hark_repo_write_all(fd, text, (size_t)size, err);
+    if (rc == 0) {
+        rc = hark_repo_sync_fd(fd, name, err);
+    }
+    close(fd);
+    return rc;
+}
+
+int hark_keep_share(struct hark_repo *repo, const char *log, const char *pack, struct hark_err *err)
+{
+    char *known = repo->shared_keeps[strcmp(log, "main") == 0 ? 0 : 1];
+    char name[HARK_REF_MAX];
+    char file[96];
+    shared_name(name, log);
+    snprintf(file, sizeof(file), "%s.keep", pack);
+    for (unsigned attempt = 0;; attempt++) {
+        /* What another process left may have been lost half-way: made anew once. */
+        int rc = strcmp(known, log) == 0 ? 0 : make_shared(repo, log, err);
+        if (rc != 0) {
+            return rc;
+        }
+        snprintf(known, HARK_REF_MAX, "%s", log);
+        if (linkat(repo->stage_fd, name, repo->pack_fd, file, 0) == 0) {
+            return 0;
+        }
+        int why = errno;
+        rc = why == EEXIST ? hark_pack_unkeep(repo, pack, err) : 0;
+        if (rc != 0 || attempt == 2 || (why != EEXIST && why != ENOENT && why != EMLINK)) {
+            return rc != 0 ? rc : hark_err_errno(err, why, "%s/objects/pack/%s", repo->path, file);
+        }
+        if (why != EEXIST) {
+            known[0] = '\0'; /* swept away, or it has as many names as a file may have */
+        }
+    }
+}
+
+/* Where the log ends, of which something is kept. */
+static int end_of_log(struct hark_repo *repo, const char *log, uint64_t *end, struct hark_err *err)
+{
+    struct hark_buf bytes = hark_buf_init(HARK_BATCH_COMMIT_MAX);
+    struct hark_batch *batch = calloc(1, sizeof(*batch));
+    struct hark_git_id head;
+    bool exists = false;
+    *end = 0;
+    int rc = batch != NULL ? hark_repo_head(repo, log, &exists, &head, err)
+                           : hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a batch");
+    if (rc == 0 && exists) {
+        rc = hark_repo_read(repo, HARK_GIT_COMMIT, &head, &bytes, err);
+    }
+    if (rc == 0 && exists) {
+        rc = hark_batch_parse(batch, NULL, NULL, hark_buf_span(&bytes), NULL, err);
+        *end = batch->first + batch->count;
+    }
+    free(batch);
+    hark_buf_free(&bytes);
     return rc;
 }
 
@@ -110,8 +205,12 @@ static int keep_is_done(struct hark_repo *repo, const char *pack, struct hark_ke
     *done = rc == 0 && !keep->foreign;
     for (size_t i = 0; rc == 0 && *done && i < keep->count; i++) {
         uint64_t covered = 0;
+        uint64_t end = keep->logs[i].end;
         rc = hark_repo_payloads_covered(repo, keep->logs[i].log, &covered, err);
-        *done = rc == 0 && covered >= keep->logs[i].end;
+        if (rc == 0 && end == HARK_KEEP_ALL) {
+            rc = end_of_log(repo, keep->logs[i].log, &end, err);
+        }
+        *done = rc == 0 && covered >= end;
     }
     return rc;
 }
@@ -122,6 +221,8 @@ static int drop_keeps(struct hark_repo *repo, struct hark_err *err)
     static const char extension[] = ".keep";
     char **names = NULL;
     size_t count = 0;
+    ino_t last = 0;
+    bool done = false;
     struct hark_keep *keep = calloc(1, sizeof(*keep));
     int rc = keep != NULL ? 0 : hark_err_set(err, HARK_E_NO_MEMORY, "no memory for keep files");
     if (rc == 0) {
@@ -129,13 +230,19 @@ static int drop_keeps(struct hark_repo *repo, struct hark_err *err)
     }
     for (size_t i = 0; rc == 0 && i < count; i++) {
         size_t length = strlen(names[i]);
-        bool done = false;
+        struct stat st;
         if (length < sizeof(extension) ||
             strcmp(names[i] + length - (sizeof(extension) - 1), extension) != 0) {
             continue;
         }
+        if (fstatat(repo->pack_fd, names[i], &st, 0) != 0) {
+            continue;
+        }
         names[i][length - (sizeof(extension) - 1)] = '\0';
-        rc = keep_is_done(repo, names[i], keep, &done, err);
+        if (st.st_ino != last) { /* those of lone batches are one file */
+            rc = keep_is_done(repo, names[i], keep, &done, err);
+            last = st.st_ino;
+        }
         if (rc == 0 && done) {
             rc = hark_pack_unkeep(repo, names[i], err);
         }
@@ -1008,6 +1115,66 @@ static int collect_pack(struct hark_repo *repo, const char *name, struct hark_id
     return rc;
 }
 
+/* Adds what a tree names. */
+static int tree_names(struct hark_repo *repo, const struct hark_git_id *id,
+                      struct hark_idset *names, struct hark_err *err)
+{
+    git_tree *tree = NULL;
+    git_oid oid;
+    memcpy(oid.id, id->bytes, HARK_GIT_ID_SIZE);
+    int answer = git_tree_lookup(&tree, repo->git, &oid);
+    if (answer != 0) {
+        return hark_repo_git_err(err, answer, "a batch's tree");
+    }
+    int rc = 0;
+    size_t count = git_tree_entrycount(tree);
+    for (size_t i = 0; rc == 0 && i < count; i++) {
+        struct hark_git_id named;
+        memcpy(named.bytes, git_tree_entry_id(git_tree_entry_byindex(tree, i))->id,
+               HARK_GIT_ID_SIZE);
+        rc = hark_idset_add(names, &named, NULL, err);
+    }
+    git_tree_free(tree);
+    return rc;
+}
+
+/* Adds the blobs of one lone batch's pack that its tree does not name. */
+static int lone_pack(struct hark_repo *repo, const char *name, struct hark_idset *blobs,
+                     struct hark_err *err)
+{
+    struct hark_idset files = {0};
+    struct hark_pack pack;
+    struct hark_pack_object object;
+    int rc = hark_pack_open(&pack, repo, name, err);
+    for (uint32_t i = 0; rc == 0 && i < pack.count; i++) {
+        rc = hark_pack_object(&object, &pack, i, err);
+        if (rc == 0 && object.type == GIT_OBJECT_TREE) {
+            rc = tree_names(repo, &object.id, &files, err);
+        }
+    }
+    for (uint32_t i = 0; rc == 0 && i < pack.count; i++) {
+        rc = hark_pack_object(&object, &pack, i, err);
+        if (rc == 0 && object.type == GIT_OBJECT_BLOB && !hark_idset_has(&files, &object.id)) {
+            rc = hark_idset_add(blobs, &object.id, NULL, err);
+        }
+    }
+    hark_pack_close(&pack);
+    hark_idset_free(&files);
+    return rc;
+}
+
+int hark_payload_lone(struct hark_repo *repo, const struct hark_pack_info *packs, size_t count,
+                      struct hark_idset *blobs, struct hark_err *err)
+{
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < count; i++) {
+        if (packs[i].class == HARK_PACK_LOG && packs[i].objects <= HARK_LONE_OBJECTS_MAX) {
+            rc = lone_pack(repo, packs[i].name, blobs, err);
+        }
+    }
+    return rc;
+}
+
 int hark_repo_each_payload(struct hark_repo *repo, hark_payload_fn *fn, void *arg,
                            struct hark_err *err)
 {
@@ -1020,6 +1187,9 @@ int hark_repo_each_payload(struct hark_repo *repo, hark_payload_fn *fn, void *ar
         if (packs[i].class == HARK_PACK_PAYLOADS) {
             rc = collect_pack(repo, packs[i].name, &ids, err);
         }
+    }
+    if (rc == 0) {
+        rc = hark_payload_lone(repo, packs, count, &ids, err);
     }
     /* Those that stock git has put into packs of all sorts: a ref reaches them,
      * since those that none reaches were kept out of its way. */

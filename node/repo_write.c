@@ -362,10 +362,10 @@ int hark_pack_finish(struct hark_pack_writer *w, struct hark_span keep, struct h
             rc = hark_repo_write_all(w->keep_fd, keep.data, keep.size, err);
         }
     }
-    if (rc == 0) {
+    if (rc == 0 && w->offset >= BUFFER_SIZE) {
         /* All files start on their way before the first is waited for: several
          * syncs then share one turn of the disk. Where the file system cannot,
-         * the sync does it. */
+         * the sync does it. For small ones starting costs more than it gains. */
         (void)sync_file_range(w->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
         (void)sync_file_range(w->idx_fd, 0, 0, SYNC_FILE_RANGE_WRITE);
         if (w->keep_fd >= 0 && !w->brief_keep) {
@@ -385,6 +385,12 @@ int hark_pack_finish_briefly_kept(struct hark_pack_writer *w, struct hark_err *e
 {
     w->brief_keep = true;
     return hark_pack_finish(w, hark_span_str("hark main 0\n"), err);
+}
+
+int hark_pack_finish_shared(struct hark_pack_writer *w, const char *log, struct hark_err *err)
+{
+    w->keep_log = log;
+    return hark_pack_finish(w, hark_span(NULL, 0), err);
 }
 
 int hark_pack_unkeep(struct hark_repo *repo, const char *name, struct hark_err *err)
@@ -428,6 +434,9 @@ int hark_pack_publish(struct hark_pack_writer *const *writers, size_t count, str
         /* Git sees a pack when it sees its index: that comes last, the keep file
          * first. */
         rc = writers[i]->keep_fd >= 0 ? move_file(writers[i], ".keep", err) : 0;
+        if (writers[i]->keep_log != NULL) {
+            rc = hark_keep_share(writers[i]->repo, writers[i]->keep_log, writers[i]->name, err);
+        }
         if (rc == 0) {
             rc = move_file(writers[i], ".pack", err);
         }

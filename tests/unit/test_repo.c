@@ -873,6 +873,52 @@ static void check_erased(struct log *log, const uint64_t *positions, size_t coun
     check_git(log, CLONE);
 }
 
+/* One or two entries alone make one pack, protected by one more name of a file that is
+ * there, until their payloads are covered; merging takes these apart, so that erasing
+ * rewrites little. */
+static void test_repo__packs_a_lone_batch_at_once(void **state)
+{
+    (void)state;
+    need_tool("git", "git --version");
+    static const uint64_t positions[] = {1, 9};
+    struct hark_err err;
+    struct log *log = log_new();
+    const struct hark_git_id none = {{0}};
+    size_t merged = 0, payloads = 0;
+    char script[256];
+    for (int i = 0; i < 12; i++) {
+        log_grow(log, 1);
+    }
+    assert_int_equal(count_files(log, "objects/pack", ".keep"), 12);
+    assert_int_equal(run_tool(log->dir, "test $(stat -c %i space.git/objects/pack/*.keep | "
+                                        "sort -u | wc -l) = 1"),
+                     0);
+    check_git(log, "git gc -q --prune=now && git repack -q -a -d && git prune --expire=now");
+    check_all(log, NULL, 0);
+    log_cover(log);
+    assert_int_equal(count_files(log, "objects/pack", ".keep"), 0);
+    log_grow(log, 1); /* a position that is not covered */
+    well(hark_repo_merge_packs(log->repo, &merged, &err), &err);
+    assert_true(merged >= 12);
+    assert_int_equal(count_files(log, "objects/pack", ".keep"), 2);
+    check_git(log, "git prune --expire=now && git prune-packed");
+    check_all(log, NULL, 0);
+    check_git(log, FSCK);
+    log_grow(log, 1); /* the shared file was swept away */
+    for (size_t i = 0; i < 13; i++) {
+        payloads += memcmp(&log->blobs[i], &none, sizeof(none)) != 0 ? 1 : 0;
+    }
+    assert_true(payloads > 5);
+    (void)snprintf(script, sizeof(script),
+                   "n=0; for p in objects/pack/*.pack; do set -- $(od -An -tu1 -j8 -N5 $p); "
+                   "test $(($5 >> 4 & 7)) != 3 || n=$((n + $4)); done; test $n = %zu",
+                   payloads);
+    check_git(log, script);
+    erase(log, positions, 2, &err);
+    check_erased(log, positions, 2);
+    log_free(log);
+}
+
 static void test_repo__erases_for_good(void **state)
 {
     (void)state;
@@ -1222,7 +1268,7 @@ static void test_repo__collects_garbage(void **state)
     /* A batch that lost the race: in packs, in no log. */
     struct batch *aborted = batch_new(log, 2, true);
     fault_errno = EIO;
-    fault_after = 10;
+    fault_after = 6;
     fault = FAULT_FAIL;
     assert_int_equal(
         hark_repo_store(log->repo, "main", &aborted->raw, &log->head.batch_id, &id, NULL, &err),
@@ -1442,6 +1488,7 @@ int main(void)
         cmocka_unit_test(test_repo__moves_a_log_by_compare_and_swap),
         cmocka_unit_test(test_repo__pleases_stock_git),
         cmocka_unit_test(test_repo__survives_gc_by_hand),
+        cmocka_unit_test(test_repo__packs_a_lone_batch_at_once),
         cmocka_unit_test(test_repo__survives_gc_by_hand_before_the_ref),
         cmocka_unit_test(test_repo__finds_every_payload_once),
         cmocka_unit_test(test_repo__covers_across_levels),
