@@ -113,8 +113,9 @@ static void wait_until_compared(struct daemon *d)
 
 /* --- the local socket ------------------------------------------------------------ */
 
+/* *changed: the network is to be told. */
 static int run_request(struct daemon *d, const struct hark_local_request *request, FILE *out,
-                       FILE *errs)
+                       FILE *errs, bool *changed)
 {
     const char *rest[HARK_ARGS_MAX + 1] = {0};
     struct hark_cmd cmd = {.argv = rest,
@@ -138,10 +139,7 @@ static int run_request(struct daemon *d, const struct hark_local_request *reques
     }
     wait_until_compared(d);
     exit_code = hark_cmd_run(&cmd, verb);
-    if (cmd.changed) {
-        tend_later(d);
-        update_net(d);
-    }
+    *changed = cmd.changed;
     return exit_code;
 }
 
@@ -151,6 +149,7 @@ static void serve_connection(struct daemon *d, int fd)
     struct hark_err err = {0};
     FILE *out, *errs;
     int exit_code = hark_err_exit(HARK_E_NO_MEMORY);
+    bool changed = false;
 
     if (hark_local_read(fd, &request, &err) < 0) {
         complain("the local socket", &err);
@@ -159,7 +158,7 @@ static void serve_connection(struct daemon *d, int fd)
     out = hark_local_stream(fd, 'O');
     errs = hark_local_stream(fd, 'E');
     if (out != NULL && errs != NULL)
-        exit_code = run_request(d, &request, out, errs);
+        exit_code = run_request(d, &request, out, errs, &changed);
     /* What could not be delivered, nobody is there to hear. */
     if (out != NULL)
         (void)fclose(out);
@@ -167,6 +166,11 @@ static void serve_connection(struct daemon *d, int fd)
         (void)fclose(errs);
     hark_local_exit(fd, exit_code);
     hark_local_request_free(&request);
+    /* Who waits has the answer; whoever asks next is served after this. */
+    if (changed) {
+        tend_later(d);
+        update_net(d);
+    }
 }
 
 static void serve_local(struct daemon *d)
