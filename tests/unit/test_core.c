@@ -1060,6 +1060,27 @@ static void test_core__load_that_came_too_late(void **state)
     pair_free(pair);
 }
 
+/* As many batches, but another history: as after a log was set aside and came anew. */
+static void test_core__load_for_another_history(void **state)
+{
+    struct pair *pair = pair_new();
+
+    (void)state;
+    fake_log_grow(&pair->a->log, 2, 1);
+    fake_log_grow(&pair->b->log, 2, 1);
+    fake_log_grow(&pair->b->log, 2, 100);
+    pair->a->append_fails = HARK_E_BUSY;
+    follow(pair->a, pair->b);
+    settle(pair);
+    fake_log_init(&pair->a->log, SPACE);
+    fake_log_grow(&pair->a->log, 2, 900);
+    pair->a->append_fails = 0;
+    pass_time(pair, 5000);
+    assert_int_equal(pair->a->log.batches, 1);
+    assert_int_equal(pair->a->report.code, HARK_E_PEER_CURSOR);
+    pair_free(pair);
+}
+
 /* Appended, but nothing came of it: no reason to go round in circles. */
 static void test_core__append_of_nothing(void **state)
 {
@@ -2551,6 +2572,7 @@ int main(void)
         cmocka_unit_test(test_core__what_is_ahead_of_another_end_is_dropped),
         cmocka_unit_test(test_core__a_lost_load_ahead_is_fetched_again),
         cmocka_unit_test(test_core__load_that_came_too_late),
+        cmocka_unit_test(test_core__load_for_another_history),
         cmocka_unit_test(test_core__append_of_nothing),
         cmocka_unit_test(test_core__append_after_forgetting),
         cmocka_unit_test(test_core__tells_that_cannot_be),
