@@ -51,7 +51,7 @@ int hark_author_hand_in(struct hark_node *node, struct hark_space *space, struct
     struct hark_node_object named;
     int rc;
 
-    if (hark_node_is_home(node, space))
+    if (hark_node_is_home(node, space) || hark_space_held(space))
         return 0;
     rc = hark_node_named(node, space, &named, err);
     if (rc == HARK_E_NOT_FOUND)

@@ -21,7 +21,7 @@
 #define IDLE_MS         60000u
 #define FULL_STEP_MS    100 /* between two looks for a descriptor */
 #define TEND_RETRY_MS   30000u
-#define UPDATE_RETRY_MS 3000u /* until then a home that has just started may not sign */
+#define UPDATE_RETRY_MS 3000u /* until then who has just started may not sign */
 #define COMPARE_STEP_MS 50
 #define EVENTS_A_ROUND  64u
 
@@ -96,7 +96,7 @@ static void serve_net(struct daemon *d)
         update_net(d);
 }
 
-/* A home that has just started signs nothing before it knows, or has waited long
+/* A named node that has just started signs nothing before it knows, or has waited long
  * enough to know, whether others hold more of its log (PROTOCOL.md 7.6): who writes
  * in that moment waits rather than being told to try again. */
 static void wait_until_compared(struct daemon *d)

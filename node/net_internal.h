@@ -103,7 +103,8 @@ struct net_space {
     /* handing in */
     uint64_t submit_stamp, submit_after_ms;
     struct hark_hash submit_hash; /* of the last body */
-    bool compared;                /* with another named node, since the start */
+    /* what we may sign, with another named node, since the start */
+    bool main_compared, intake_compared;
     bool level;                   /* nothing is to be had of its main log where we asked last */
     /* joining: one request at a time is handed on to the home */
     bool relay_busy;

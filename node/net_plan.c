@@ -471,11 +471,12 @@ static int make_plan(struct hark_net *net, struct hark_node *node, struct net_pl
 
 /* --- before the first signature (PROTOCOL.md 7.6) --------------------------------------------- */
 
-/* Another node is named that could know more of our log. */
-static bool to_be_compared(const struct hark_node *node, struct hark_space *space,
-                           const struct net_space *notes)
+/* Another node is named that could know more of what we sign: of our intake, and of the
+ * main log. Who was put back from a backup may find only there that it is the home. */
+static bool to_be_compared(const struct net_space *notes)
 {
-    return notes != NULL && notes->node_count > 1 && hark_node_is_home(node, space);
+    return notes != NULL && notes->named && notes->node_count > 1 &&
+           !(notes->main_compared && notes->intake_compared);
 }
 
 bool hark_net_compared(struct hark_net *net, struct hark_node *node)
@@ -485,7 +486,7 @@ bool hark_net_compared(struct hark_net *net, struct hark_node *node)
     for (size_t i = 0; i < node->space_count; i++) {
         const struct net_space *notes = hark_net_notes(net, hark_space_id(node->spaces[i]));
 
-        all = all && (!to_be_compared(node, node->spaces[i], notes) || notes->compared);
+        all = all && !to_be_compared(notes);
     }
     return all;
 }
@@ -503,8 +504,7 @@ static void hold_spaces(struct hark_net *net, struct hark_node *node, uint64_t *
 
     for (size_t i = 0; i < node->space_count; i++) {
         const struct net_space *notes = hark_net_notes(net, hark_space_id(node->spaces[i]));
-        bool hold = to_be_compared(node, node->spaces[i], notes) && !notes->compared &&
-                    (node->moved || !waited);
+        bool hold = to_be_compared(notes) && (node->moved || !waited);
 
         /* Moving away: it has signed its last. */
         if (hark_space_moving(node->spaces[i], to, NULL) < 0)

@@ -135,23 +135,38 @@ static int rewind_space(struct hark_net *net, struct hark_node *node, struct net
     return rc;
 }
 
+/* PROTOCOL.md 7.6, before the first signature: of this log a named node has no more. */
+static void note_compared(const struct hark_node *node, struct net_space *notes,
+                          const struct hark_log_ref *log)
+{
+    const char *self = NULL;
+
+    if (log->node[0] == '\0')
+        notes->main_compared = true;
+    else if (!notes->intake_compared && own_name(node, notes, &self))
+        notes->intake_compared = strcmp(log->node, self) == 0;
+}
+
 static int handle_synced(struct hark_net *net, struct hark_node *node,
                          const struct hark_net_event *event, struct hark_err *err)
 {
     struct net_space *notes = hark_net_notes(net, &event->log.space);
     const struct hark_sync_report *said = &event->report;
-    bool named = false;
+    bool named = false,
+         level = said->code == 0 && (said->equal || said->theirs.batches <= said->ours.batches);
 
-    if (notes == NULL || event->log.node[0] != '\0')
+    if (notes == NULL)
         return 0;
     named = name_of(net, notes, &event->peer)[0] != '\0';
+    if (level && named)
+        note_compared(node, notes, &event->log);
+    if (event->log.node[0] != '\0')
+        return 0;
     if (named && said->code == HARK_E_PEER_CURSOR &&
         incarnation_of(&said->theirs) > incarnation_of(&said->ours))
         return rewind_space(net, node, notes, err);
-    if (said->code != 0 || (!said->equal && said->theirs.batches > said->ours.batches))
-        return 0;
-    notes->level = said->ours.batches > 0;
-    notes->compared = notes->compared || named;
+    if (level)
+        notes->level = said->ours.batches > 0;
     return 0;
 }
 
@@ -191,7 +206,8 @@ int hark_net_take_over(struct hark_net *net, struct hark_node *node, struct hark
         if (rc == 0)
             rc = hark_space_outbox_tend(space, hark_now_ms(), &changed, err);
         /* What was refused for a while (its key's rate, say) is tried again. */
-        if (rc == 0 && !hark_node_is_home(node, space) && own_name(node, notes, &self))
+        if (rc == 0 && !hark_node_is_home(node, space) && !hark_space_held(space) &&
+            own_name(node, notes, &self))
             rc = hark_space_outbox_take_in(space, self, node->identity.log,
                                            node->config->accept_per_minute, hark_now_ms(), err);
     }

@@ -579,9 +579,10 @@ void hark_node_close_space(struct hark_node *node, const struct hark_hash *id)
 /* Until its network has compared it (net_plan.c). */
 static void hold_if_moved(const struct hark_node *node, struct hark_space *space)
 {
+    struct hark_node_object named;
     const uint32_t *numbers;
 
-    if (node->moved && hark_node_is_home(node, space) &&
+    if (node->moved && hark_node_named(node, space, &named, NULL) == 0 &&
         hark_state_named(hark_space_state(space), &numbers) > 1)
         hark_space_hold(space, true);
 }

@@ -170,7 +170,8 @@ HARK_CHECK int hark_space_provisional(struct hark_space *space, struct hark_stat
  * PROTOCOL.md 6.4 over the provisional state (offer.accept false: only 6.1), with what
  * they hang on copied in from other intakes; at most accept_per_minute of one key a
  * minute (0: not bounded). What is here already is answered as it stands. Durable
- * when it returns 0; refusals stand in outcomes. */
+ * when it returns 0; refusals stand in outcomes. Errors of all of it: accept-not-here,
+ * behind (the space is held). */
 struct hark_outcome {
     int code; /* 0, or the refusal */
     char message[200];
@@ -241,8 +242,9 @@ void hark_space_seen_note(struct hark_space *space, const struct hark_key *autho
 bool hark_space_seen_noted(const struct hark_space *space, const struct hark_key *author,
                            uint64_t oldest_ms);
 
-/* A held space begins no batch of the main log (behind): its home has not compared it
- * with other nodes yet, or is moving away. */
+/* A held space begins no batch of the main log and takes nothing into this node's intake
+ * (behind): it has not been compared with other nodes yet, is set aside, or its home is
+ * moving away. */
 void hark_space_hold(struct hark_space *space, bool hold);
 bool hark_space_held(const struct hark_space *space);
 /* Changes whenever an entry was logged that may change who may connect or have what

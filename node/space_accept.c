@@ -496,6 +496,10 @@ int hark_space_accept(struct hark_space *space, const char *self, const struct h
     memset(outcomes, 0, count * sizeof(*outcomes));
     if (space->read_only || space->pending.open)
         return hark_err_set(err, HARK_E_INTERNAL, "the space is not open for taking entries in");
+    if (space->held)
+        return hark_err_set(err, HARK_E_BEHIND,
+                            "this node takes nothing in before it has compared its log with "
+                            "another's");
     rc = hark_space_flight_waiting(space, &a.flight, err); /* mends, too */
     if (rc == 0)
         rc = check_self(space, self, err);

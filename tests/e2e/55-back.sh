@@ -85,6 +85,31 @@ await 20 hark one show "$next"
 await 20 level home two
 echo "ok: a home put back from an old backup catches up, and signs no second history"
 
+# What a partner takes in while the home is away is its own log, of which the same holds.
+for name in Ida Flo; do
+    hark one join "$(hark home invite --json | field 'd["ticket"]')" --name "$name" --timeout 30 >/dev/null
+done
+await 20 level home one
+stop one
+cp -a "$work/one" "$work/old-one"
+start one
+await 20 level home one
+stop home
+mine=$(hark one --as Ida idea 'Taken in after the backup' --json | entry_id)
+await 20 hark two show "$mine"
+stop one
+rm -rf "${work:?}/one"
+cp -a "$work/old-one" "$work/one"
+start one
+next=$(hark one --as Flo idea 'Taken in by who was put back' --json | entry_id)
+await 20 hark two show "$next"
+start home
+await 20 logged_at home "$mine"
+await 20 logged_at home "$next"
+await 20 level home one
+await 20 level home two
+echo "ok: a partner put back from an old backup signs no second intake"
+
 # --- a lost disk -----------------------------------------------------------------------------
 before=$(main_of one)
 await 20 level one two

@@ -127,9 +127,9 @@ struct realm_node {
     /* its disk, in per mille */
     unsigned append_fails, busy, reads_fail;
 
-    /* it signs nothing before it has compared with these */
-    uint32_t to_compare;
-    bool was_home;    /* at the start: it compares the main log, a partner its intake */
+    /* it signs nothing in a log before it has compared that with these: the main log
+     * (it may find only then that it is the home), its intake */
+    uint32_t to_compare, to_compare_intake;
     bool intake_dead; /* its intake hangs on a main log that is gone */
     bool aside;       /* went back, and is not level yet with who told it so */
     uint64_t told_incarnation;

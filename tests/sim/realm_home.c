@@ -110,7 +110,7 @@ void realm_lose_home(struct realm *realm)
         struct realm_node *node = realm->nodes[i];
         if (node == home)
             continue;
-        if (node->core == NULL || !node->honest || node->to_compare != 0 || node->aside ||
+        if (node->core == NULL || !node->honest || node->to_compare_intake != 0 || node->aside ||
             node->goes_back || appends_main(node) || node->logs[0].batches == 0)
             return;
         if (heir == NULL || node->logs[0].batches > heir->logs[0].batches)

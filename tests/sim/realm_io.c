@@ -254,8 +254,10 @@ static void io_synced(void *arg, const struct hark_key *key, const struct hark_s
     node->unfit[peer][log] = node->unfit[peer][log] || said->code == HARK_E_PEER_CURSOR;
     if (node->caught[peer] == 0 && hark_err_exit(said->code) == 3)
         node->caught[peer] = said->code;
-    if (level && log == (node->was_home ? 0 : 1 + node->index))
+    if (level && log == 0)
         node->to_compare &= ~(UINT32_C(1) << peer);
+    if (level && log == 1 + node->index)
+        node->to_compare_intake &= ~(UINT32_C(1) << peer);
     if (log != 0)
         return;
     if (node->aside && level && incarnation_of(&said->ours) >= node->told_incarnation) {
@@ -307,11 +309,11 @@ void realm_node_start(struct realm_node *node)
     node->facing = REALM_NOBODY;
     node->asks = false;
     node->again_ms = node->join_ms = node->realm->now_ms;
-    node->was_home = realm_is_home(node);
-    node->take_ms = node->was_home ? node->realm->now_ms : REALM_NEVER;
+    node->take_ms = realm_is_home(node) ? node->realm->now_ms : REALM_NEVER;
     node->to_compare = 0;
     for (size_t i = 0; i < node->realm->named && node->named; i++) {
         if (i != node->index && node->realm->nodes[i] != NULL && node->realm->nodes[i]->honest)
             node->to_compare |= UINT32_C(1) << i;
     }
+    node->to_compare_intake = node->to_compare;
 }

@@ -98,8 +98,9 @@ bool realm_is_home(const struct realm_node *node)
 
 bool realm_may_sign(const struct realm_node *node)
 {
-    return node->core != NULL && node->named && node->to_compare == 0 && !node->aside &&
-           !node->goes_back && !node->moves && (realm_is_home(node) || !node->intake_dead);
+    bool compared = (realm_is_home(node) ? node->to_compare : node->to_compare_intake) == 0;
+    return node->core != NULL && node->named && compared && !node->aside && !node->goes_back &&
+           !node->moves && (realm_is_home(node) || !node->intake_dead);
 }
 
 /* ---- writing ---- */
@@ -419,7 +420,7 @@ static void go_back(struct realm_node *node)
         node->intake_dead || (node->named && node->logs[1 + node->index].batches > 0);
     memset(node->logs, 0, sizeof(node->logs));
     node->moves = false;
-    node->to_compare = 0;
+    node->to_compare = node->to_compare_intake = 0;
     node->again_ms = node->join_ms = node->realm->now_ms; /* what was logged may not be */
     realm_check_anew(node);
     hark_core_ask_now(node->core);

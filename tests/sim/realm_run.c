@@ -381,7 +381,7 @@ static void make_realm(struct realm *realm, uint64_t seed)
         realm_node_follow(realm->nodes[i]);
     }
     /* Nothing was ever signed that the founder could have forgotten. */
-    realm->nodes[0]->to_compare = 0;
+    realm->nodes[0]->to_compare = realm->nodes[0]->to_compare_intake = 0;
     for (size_t i = 0; i < realm->count; i++)
         realm_step(realm, realm->nodes[i]);
     realm->change_ms = realm->now_ms;
