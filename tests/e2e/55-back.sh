@@ -21,23 +21,7 @@ stop() {
     rm -f "$work/$1/sock"
 }
 
-# until SECONDS COMMAND...
-await() {
-    local most=$1 i
-    shift
-    for ((i = 0; i < most * 10; i++)); do
-        if "$@" >/dev/null 2>&1; then return 0; fi
-        sleep 0.1
-    done
-    fail "not within $most s: $*"
-}
-
 level() { [ "$(main_of "$1")" = "$(main_of "$2")" ]; }
-
-# logged_at NAME ID: does the log there hold it?
-logged_at() {
-    [ "$(hark "$1" show "$2" --json | field 'type(d["entry"]["position"]).__name__')" = int ]
-}
 
 # --- a home, two partners ------------------------------------------------------------
 recovery=()

@@ -31,17 +31,6 @@ go() {
     fail "$1's daemon did not start"
 }
 
-# await SECONDS COMMAND...
-await() {
-    local most=$1 i
-    shift
-    for ((i = 0; i < most * 10; i++)); do
-        if "$@" >/dev/null 2>&1; then return 0; fi
-        sleep 0.1
-    done
-    fail "not within $most s: $*"
-}
-logged() { [ "$(hark "$1" show "$2" --json | field 'd["entry"]["position"]')" != None ]; }
 peer_is() { hark "$1" status --json | grep -q "\"state\":\"$2\""; }
 says() { hark "$1" status | grep -q "$2"; }
 level() { [ "$(state home state_hash)" = "$(state member state_hash)" ]; }
@@ -63,16 +52,16 @@ await 20 peer_is member connecting
 shift_to member 0
 go home
 first=$(hark home idea "The clock is right again" --json | entry_id)
-await 20 logged member "$first"
+await 20 logged_at member "$first"
 await 20 peer_is member live
 second=$(hark member idea "Here, too" --json | entry_id)
-await 20 logged home "$second"
+await 20 logged_at home "$second"
 echo "ok: who was ahead does not wait until then"
 
 # --- a home whose clock goes back -------------------------------------------------------------
 shift_to home -$hour
 third=$(hark home idea "An hour earlier" --json | entry_id)
-await 20 logged member "$third"
+await 20 logged_at member "$third"
 hark member log --json | python3 -c '
 import json, sys
 rows = [json.loads(l) for l in sys.stdin]
@@ -97,9 +86,9 @@ echo "ok: what is ahead waits, and the status says so"
 shift_to member $((hour - 200000))
 shift_to home $((hour - 200000))
 hark member sync --wait --timeout 60 >/dev/null
-for entry in "$fourth" "$fifth"; do await 40 logged member "$entry"; done
+for entry in "$fourth" "$fifth"; do await 40 logged_at member "$entry"; done
 sixth=$(hark member idea "And on it goes" --json | entry_id)
-await 20 logged home "$sixth"
+await 20 logged_at home "$sixth"
 await 20 level
 for node in home member; do hark $node verify -q || fail "verify at $node"; done
 echo "ok: all agree"

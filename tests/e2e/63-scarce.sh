@@ -34,17 +34,6 @@ leave() {
     head -c $(((free - $1) * 1024)) /dev/zero >"$disk/filler"
 }
 
-# await SECONDS COMMAND...
-await() {
-    local most=$1 i
-    shift
-    for ((i = 0; i < most * 10; i++)); do
-        if "$@" >/dev/null 2>&1; then return 0; fi
-        sleep 0.1
-    done
-    fail "not within $most s: $*"
-}
-
 # tried COMMAND...: what it printed in $said, its exit code in $code; no crash, and only
 # what scarcity explains
 tried() {

@@ -79,6 +79,17 @@ start() {
     fail "$name's daemon did not start after $i tries"
 }
 
+# await SECONDS COMMAND...: tries again until it succeeds
+await() {
+    local most=$1 i
+    shift
+    for ((i = 0; i < most * 10; i++)); do
+        if "$@" >/dev/null 2>&1; then return 0; fi
+        sleep 0.1
+    done
+    fail "not within $most s: $*"
+}
+
 # field FILE-OR-- EXPRESSION: a value out of JSON on standard input, where the
 # document is called d
 field() {
@@ -88,4 +99,9 @@ field() {
 # entry_id: the id printed by a writing verb called with --json
 entry_id() {
     field 'd["id"]'
+}
+
+# logged_at NODE ID: does the log there hold it? By the test's own hark NODE VERB...
+logged_at() {
+    [ "$(hark "$1" show "$2" --json | field 'type(d["entry"]["position"]).__name__')" = int ]
 }
