@@ -19,6 +19,7 @@
 #define DATA_VERSION "hark data 1\n"
 /* Stands in a directory from before anything else is put there until all of it is. */
 #define UNFINISHED   "unfinished"
+#define PLACE_MAX    64u
 #define LOCK_WAIT_MS 5000
 #define LOCK_STEP_MS 20
 /* So that 0, which says never, was long ago even on a machine that has just started. */
@@ -260,22 +261,35 @@ static int take_lock(struct hark_node *node, struct hark_err *err)
 
 /* --- where the directory lies --------------------------------------------------- */
 
-/* A backup that is put back, or a copy, has files of other inodes: its home may have
- * signed more since, elsewhere (PROTOCOL.md 7.6). */
+/* Which file that is: its inode, and when it came to be, since a number that was freed
+ * is soon given out again. Where a file system does not know the latter, it says 0. */
+static bool place_of(char out[PLACE_MAX], int dir, const char *path)
+{
+    struct statx found;
+
+    if (statx(dir, path, AT_EMPTY_PATH, STATX_INO | STATX_BTIME, &found) != 0)
+        return false;
+    if ((found.stx_mask & STATX_BTIME) == 0)
+        memset(&found.stx_btime, 0, sizeof(found.stx_btime));
+    (void)snprintf(out, PLACE_MAX, "%llu %lld.%09u\n", (unsigned long long)found.stx_ino,
+                   (long long)found.stx_btime.tv_sec, found.stx_btime.tv_nsec);
+    return true;
+}
+
+/* A backup that is put back, or a copy, has other files: its home may have signed more
+ * since, elsewhere (PROTOCOL.md 7.6). */
 static void look_at_place(struct hark_node *node)
 {
     struct hark_buf text = hark_buf_init(64);
-    char path[HARK_PATH_MAX], here[32];
-    struct stat st;
+    char path[HARK_PATH_MAX], here[PLACE_MAX];
 
     if (hark_path_join(path, node->dir, "place", NULL) != 0)
         return;
-    if (stat(path, &st) != 0) {
+    if (!place_of(here, AT_FDCWD, path)) {
         if (errno == ENOENT)
             hark_node_settle(node);
         return;
     }
-    (void)snprintf(here, sizeof(here), "%llu\n", (unsigned long long)st.st_ino);
     node->moved = hark_file_read(path, &text, NULL) < 0 ||
                   !hark_span_equal(hark_buf_span(&text), hark_span_str(here));
     hark_buf_free(&text);
@@ -283,8 +297,7 @@ static void look_at_place(struct hark_node *node)
 
 void hark_node_settle(struct hark_node *node)
 {
-    char path[HARK_PATH_MAX], fresh[HARK_PATH_MAX];
-    struct stat st;
+    char path[HARK_PATH_MAX], fresh[HARK_PATH_MAX], here[PLACE_MAX];
     bool written;
     int fd;
 
@@ -295,8 +308,7 @@ void hark_node_settle(struct hark_node *node)
     fd = open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
         return;
-    written = fstat(fd, &st) == 0 && dprintf(fd, "%llu\n", (unsigned long long)st.st_ino) > 0 &&
-              fsync(fd) == 0;
+    written = place_of(here, fd, "") && dprintf(fd, "%s", here) > 0 && fsync(fd) == 0;
     (void)close(fd);
     if (written && rename(fresh, path) == 0)
         node->moved = false;

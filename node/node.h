@@ -5,7 +5,7 @@
  *     version               "hark data 1"; the last that is put there
  *     unfinished            while there is no version yet
  *     lock                  held (flock) by the process that writes
- *     place                 the inode of this very file: it tells a restored copy
+ *     place                 inode and birth of this very file: they tell a restored copy
  *     sock                  the daemon's local socket, mode 0600
  *     keys/device           the node's seed
  *     keys/people/<label>   seeds of people whose keys this node holds

@@ -3,6 +3,7 @@
  * is logged arrives verified and means the same, what may not be logged leaves
  * log and index as they were, and what a crash leaves undone is caught up.
  */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -301,6 +302,33 @@ static void test_space__makes_an_unfinished_node_anew(void **state)
     hark_node_free(node);
 }
 
+/* A backup that is put back often gets the very inodes that were just freed. */
+static void test_space__a_directory_put_back_is_noticed(void **state)
+{
+    struct fixture *f = *state;
+    struct hark_config config = {.name = "back", .accept_per_minute = 120};
+    struct hark_node *node = NULL;
+    struct statx born;
+    char dir[80];
+
+    (void)snprintf(dir, sizeof(dir), "%s/back", f->dir);
+    OK(hark_node_init(dir, &config, hark_span(NULL, 0), &err));
+    assert_int_equal(statx(AT_FDCWD, dir, 0, STATX_BTIME, &born), 0);
+    if ((born.stx_mask & STATX_BTIME) == 0)
+        skip(); /* this file system does not say when a file came to be */
+    for (int i = 0; i < 20; i++) {
+        OK(hark_node_open(&node, dir, true, &err));
+        assert_int_equal(node->moved, i > 0);
+        hark_node_settle(node);
+        assert_false(node->moved);
+        hark_node_free(node);
+        OK(hark_node_open(&node, dir, true, &err));
+        assert_false(node->moved);
+        hark_node_free(node);
+        assert_int_equal(run_tool(dir, "cp place kept && rm place && cp kept place"), 0);
+    }
+}
+
 /* A steward's key that cannot be read now is still the steward's: no other takes its
  * place, and it is not forgotten. */
 static void test_space__keeps_a_steward_it_cannot_read(void **state)
@@ -333,6 +361,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_space__reader_lets_go_of_packs_that_are_gone, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_space__makes_an_unfinished_node_anew, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_space__a_directory_put_back_is_noticed, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_space__keeps_a_steward_it_cannot_read, set_up,
                                         tear_down),
