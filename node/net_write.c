@@ -135,6 +135,17 @@ static int rewind_space(struct hark_net *net, struct hark_node *node, struct net
     return rc;
 }
 
+/* Is another named node at the other end of that link? A person's key held here may
+ * connect this node to itself, which knows nothing more. */
+static bool is_another(struct hark_net *net, const struct hark_node *node,
+                       const struct net_space *notes, const struct hark_key *link)
+{
+    const char *name = name_of(net, notes, link), *self = "";
+
+    (void)own_name(node, notes, &self);
+    return name[0] != '\0' && strcmp(name, self) != 0;
+}
+
 /* PROTOCOL.md 7.6, before the first signature: of this log a named node has no more. */
 static void note_compared(const struct hark_node *node, struct net_space *notes,
                           const struct hark_log_ref *log)
@@ -157,7 +168,7 @@ static int handle_synced(struct hark_net *net, struct hark_node *node,
 
     if (notes == NULL)
         return 0;
-    named = name_of(net, notes, &event->peer)[0] != '\0';
+    named = is_another(net, node, notes, &event->peer);
     if (level && named)
         note_compared(node, notes, &event->log);
     if (event->log.node[0] != '\0')
