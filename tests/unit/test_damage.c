@@ -8,7 +8,7 @@
  *
  * Everyday runs try a sample, spread over all files, which HARK_DAMAGE_SEED chooses and
  * HARK_DAMAGE_TRIALS sizes, of files whose path holds HARK_DAMAGE_ONLY; HARK_LONG=1 tries as many
- * as fit into two minutes.
+ * as fit into two minutes. HARK_DAMAGE_EVERY=n tries every nth byte in turn, both ways.
  */
 #include <setjmp.h>
 #include <signal.h>
@@ -692,6 +692,18 @@ static void try_sample(const struct folder *folder, uint64_t trials, time_t unti
     }
 }
 
+static void try_every(const struct folder *folder, uint64_t stride)
+{
+    for (size_t i = 0; i < folder->count; i++) {
+        if (!is_tried(folder, &folder->files[i]))
+            continue;
+        for (uint64_t at = 0; at < folder->files[i].size; at += stride) {
+            try_bit(folder, i, at, (unsigned)(at / stride % 8));
+            try_cut(folder, i, at);
+        }
+    }
+}
+
 static void print_counts(void)
 {
     static const char *const ways[] = {"a bit turned", "cut short"};
@@ -708,6 +720,7 @@ static void test_damage__is_told_or_mended_and_never_believed(void **state)
 {
     uint64_t seed = number_from("HARK_DAMAGE_SEED", 1);
     uint64_t trials = number_from("HARK_DAMAGE_TRIALS", TRIALS);
+    uint64_t every = number_from("HARK_DAMAGE_EVERY", 0);
     bool longer = getenv("HARK_LONG") != NULL;
     time_t until = seconds() + (longer ? LONG_SECONDS : 3600);
 
@@ -715,6 +728,13 @@ static void test_damage__is_told_or_mended_and_never_believed(void **state)
     chance = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
     print_message("HARK_DAMAGE_SEED=%llu\n", (unsigned long long)seed);
     assert_true(signal(SIGALRM, on_alarm) != SIG_ERR);
+    if (every > 0) {
+        try_every(&rest, every);
+        try_every(&torn, every);
+        try_every(&back, every);
+        print_counts();
+        return;
+    }
     do {
         try_sample(&rest, trials * 3 / 4, until);
         try_sample(&torn, trials / 8, until);
