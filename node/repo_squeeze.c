@@ -3,13 +3,11 @@
  * of its own, so that what a stream costs before its first byte counts for most:
  * libdeflate takes less than half of zlib's time for them and makes them no larger.
  * Its fastest level is as good as any on what is hex, base64 and a few words;
- * longer texts get a level that looks for more. Entries have codes ready, which takes
- * a third of the time again (node/deflate_entry.h); other commits look like them.
+ * longer texts get a level that looks for more.
  *
  * A compressor serves one thread at a time; those that are idle wait in the
  * repository for the next one.
  */
-#include "node/deflate_entry.h"
 #include "repo_internal.h"
 
 #include <libdeflate.h>
@@ -20,7 +18,6 @@
 #define LEVEL_LARGE 6
 
 struct hark_squeezer {
-    struct hark_entry_codes codes;
     struct libdeflate_compressor *small, *large; /* made on first use */
     struct hark_squeezer *next;
 };
@@ -33,10 +30,7 @@ static struct hark_squeezer *take(struct hark_repo *repo)
         repo->squeezers = squeezer->next;
     }
     pthread_mutex_unlock(&repo->squeezers_lock);
-    if (squeezer == NULL && (squeezer = calloc(1, sizeof(*squeezer))) != NULL) {
-        hark_entry_codes_make(&squeezer->codes);
-    }
-    return squeezer;
+    return squeezer != NULL ? squeezer : calloc(1, sizeof(*squeezer));
 }
 
 static void give_back(struct hark_repo *repo, struct hark_squeezer *squeezer)
@@ -75,48 +69,32 @@ size_t hark_squeeze_header(uint8_t out[HARK_SQUEEZE_HEADER_MAX], git_object_t ty
     return n;
 }
 
-/* What takes more than three quarters of an entry's room is none that the codes were
- * made for. */
-static size_t squeeze_entry(const struct hark_squeezer *squeezer, struct hark_span bytes,
-                            uint8_t *out)
-{
-    return hark_deflate_entry(&squeezer->codes, bytes, out, bytes.size / 4 * 3);
-}
-
-static int squeeze(struct hark_squeezer *squeezer, struct hark_span bytes, uint8_t *out,
-                   size_t room, size_t *size, struct hark_err *err)
-{
-    bool is_small = bytes.size <= SMALL;
-    struct libdeflate_compressor **compressor = is_small ? &squeezer->small : &squeezer->large;
-    if (*compressor == NULL) {
-        *compressor = libdeflate_alloc_compressor(is_small ? LEVEL_SMALL : LEVEL_LARGE);
-    }
-    if (*compressor == NULL) {
-        return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for deflating");
-    }
-    *size = libdeflate_zlib_compress(*compressor, bytes.size != 0 ? (const void *)bytes.data : "",
-                                     bytes.size, out, room);
-    return *size != 0
-               ? 0
-               : hark_err_set(err, HARK_E_INTERNAL, "deflating %zu bytes does not fit", bytes.size);
-}
-
 int hark_squeeze(struct hark_repo *repo, git_object_t type, struct hark_span bytes, uint8_t *out,
                  size_t *size, struct hark_err *err)
 {
+    size_t bound = hark_squeeze_bound(bytes.size);
+    bool is_small = bytes.size <= SMALL;
     struct hark_squeezer *squeezer = take(repo);
-    size_t header = hark_squeeze_header(out, type, bytes.size);
-    size_t made = 0;
+    struct libdeflate_compressor **compressor = NULL;
+    size_t header, made = 0;
     int rc = 0;
     if (squeezer == NULL) {
         return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for deflating");
     }
-    if (type == GIT_OBJECT_COMMIT) {
-        made = squeeze_entry(squeezer, bytes, out + header);
+    compressor = is_small ? &squeezer->small : &squeezer->large;
+    if (*compressor == NULL) {
+        *compressor = libdeflate_alloc_compressor(is_small ? LEVEL_SMALL : LEVEL_LARGE);
     }
-    if (made == 0) {
-        rc = squeeze(squeezer, bytes, out + header, hark_squeeze_bound(bytes.size) - header, &made,
-                     err);
+    header = hark_squeeze_header(out, type, bytes.size);
+    if (*compressor == NULL) {
+        rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for deflating");
+    } else {
+        made =
+            libdeflate_zlib_compress(*compressor, bytes.size != 0 ? (const void *)bytes.data : "",
+                                     bytes.size, out + header, bound - header);
+        if (made == 0) {
+            rc = hark_err_set(err, HARK_E_INTERNAL, "deflating %zu bytes does not fit", bytes.size);
+        }
     }
     *size = header + made;
     give_back(repo, squeezer);
