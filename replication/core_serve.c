@@ -155,16 +155,16 @@ static void compare(struct hark_core *core, struct hark_peer *peer, uint64_t via
     /* An intake that we have nothing of, or never heard of, is an empty one: `same`
      * to who has nothing of it either. */
     hark_cursor_log(asked, &log);
-    if (hark_core_cursor(core, &log, &ours) != 0) {
-        /* Ours cannot be read at the moment: as if we had nothing. */
-        hark_cursor_empty(&ours, &log);
+    /* One of ours that cannot be read now is refused, not told to be shorter: who is told
+     * that nobody has more of its log signs (7.6). */
+    if (hark_core_cursor(core, &log, &ours) != 0 ||
+        (ours.batches >= asked->batches && hark_core_fits(core, asked, &fits) != 0)) {
+        give_credit(peer, &log, via);
+        return;
     }
     told->cursor = ours;
     if (ours.batches < asked->batches) {
         told->status = HARK_TELL_BEHIND;
-    } else if (hark_core_fits(core, asked, &fits) != 0) {
-        told->status = HARK_TELL_BEHIND;
-        hark_cursor_empty(&told->cursor, &log);
     } else if (!fits) {
         told->status = HARK_TELL_UNFIT;
         return;

@@ -252,7 +252,9 @@ static void io_synced(void *arg, const struct hark_key *key, const struct hark_s
     node->report_peer = peer;
     node->report_log = (uint32_t)log;
     node->unfit[peer][log] = node->unfit[peer][log] || said->code == HARK_E_PEER_CURSOR;
-    if (node->caught[peer] == 0 && hark_err_exit(said->code) == 3)
+    /* All may have the space here: refused is what its peer cannot read just now. */
+    if (node->caught[peer] == 0 && hark_err_exit(said->code) == 3 &&
+        said->code != HARK_E_PEER_SPACE)
         node->caught[peer] = said->code;
     if (level && log == 0)
         node->to_compare &= ~(UINT32_C(1) << peer);

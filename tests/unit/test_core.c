@@ -674,6 +674,34 @@ static void test_core__own_log_that_cannot_be_read_is_not_empty(void **state)
     pair_free(pair);
 }
 
+/* "A log of its own that it cannot read now it refuses": who hears that nobody has more
+ * of its log signs. */
+static void test_core__a_log_that_cannot_be_read_is_not_told_to_be_shorter(void **state)
+{
+    struct pair *pair = pair_new();
+    struct hark_cursor cursor;
+
+    (void)state;
+    fake_log_grow(&pair->b->log, 3, 1);
+    cursor = fake_log_cursor(&pair->b->log);
+    fake_log_grow(&pair->b->log, 2, 1);
+    pair->b->cursor_fails = HARK_E_IO;
+    inject_ask(pair->b, pair->a, 1, &cursor);
+    struct hark_told told = told_by(pair->b);
+    assert_int_equal(told.status, HARK_TELL_REFUSED);
+    assert_true(hark_cursor_equal(&told.cursor, &cursor));
+    pair->b->cursor_fails = 0;
+    pair->b->fits_fails = HARK_E_IO;
+    inject_ask(pair->b, pair->a, 2, &cursor);
+    told = told_by(pair->b);
+    assert_int_equal(told.status, HARK_TELL_REFUSED);
+    assert_true(hark_cursor_equal(&told.cursor, &cursor));
+    pair->b->fits_fails = 0;
+    inject_ask(pair->b, pair->a, 3, &cursor);
+    assert_int_equal(told_by(pair->b).status, HARK_TELL_MORE);
+    pair_free(pair);
+}
+
 /* An intake log that is not here: `same` to who has nothing of it either, `behind`
  * to who has; and to who may not have the space, what a space that does not exist
  * is answered with. */
@@ -2553,6 +2581,7 @@ int main(void)
         cmocka_unit_test(test_core__behind_with_another_history_is_named),
         cmocka_unit_test(test_core__own_log_that_cannot_be_read_accuses_nobody),
         cmocka_unit_test(test_core__own_log_that_cannot_be_read_is_not_empty),
+        cmocka_unit_test(test_core__a_log_that_cannot_be_read_is_not_told_to_be_shorter),
         cmocka_unit_test(test_core__statuses),
         cmocka_unit_test(test_core__a_batch_without_entries_is_more),
         cmocka_unit_test(test_core__an_intake_that_is_not_here),
