@@ -125,19 +125,17 @@ static void shared_name(char out[HARK_REF_MAX], const char *log)
 }
 
 /* It says the same for ever, so that what is linked to it needs no sync of its own. */
-static int make_shared(struct hark_repo *repo, const char *log, struct hark_err *err)
+static int make_keep(int dir_fd, const char *name, const char *log, struct hark_err *err)
 {
-    char name[HARK_REF_MAX];
     char text[HARK_REF_MAX + 16];
-    shared_name(name, log);
     int size = snprintf(text, sizeof(text), "hark %s %s\n", log, ALL);
-    int rc = hark_repo_unlink(repo->stage_fd, name, err);
+    int rc = hark_repo_unlink(dir_fd, name, err);
     if (rc != 0) {
         return rc;
     }
-    int fd = openat(repo->stage_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    int fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0) {
-        return hark_err_errno(err, errno, "%s/%s/%s", repo->path, HARK_STAGE_DIR, name);
+        return hark_err_errno(err, errno, "%s", name);
     }
     rc = hark_repo_write_all(fd, text, (size_t)size, err);
     if (rc == 0) {
@@ -156,7 +154,7 @@ int hark_keep_share(struct hark_repo *repo, const char *log, const char *pack, s
     snprintf(file, sizeof(file), "%s.keep", pack);
     for (unsigned attempt = 0;; attempt++) {
         /* What another process left may have been lost half-way: made anew once. */
-        int rc = strcmp(known, log) == 0 ? 0 : make_shared(repo, log, err);
+        int rc = strcmp(known, log) == 0 ? 0 : make_keep(repo->stage_fd, name, log, err);
         if (rc != 0) {
             return rc;
         }
@@ -165,6 +163,9 @@ int hark_keep_share(struct hark_repo *repo, const char *log, const char *pack, s
             return 0;
         }
         int why = errno;
+        if (why == EPERM || why == EOPNOTSUPP || why == ENOSYS) {
+            return make_keep(repo->pack_fd, file, log, err); /* no links on such a disk */
+        }
         rc = why == EEXIST ? hark_pack_unkeep(repo, pack, err) : 0;
         if (rc != 0 || attempt == 2 || (why != EEXIST && why != ENOENT && why != EMLINK)) {
             return rc != 0 ? rc : hark_err_errno(err, why, "%s/objects/pack/%s", repo->path, file);

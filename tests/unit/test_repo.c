@@ -92,6 +92,17 @@ int renameat(int from_fd, const char *from, int to_fd, const char *to)
     return faulty() ? -1 : (int)syscall(SYS_renameat2, from_fd, from, to_fd, to, 0);
 }
 
+/* Some file systems have no links. */
+static bool linkless;
+int linkat(int from_fd, const char *from, int to_fd, const char *to, int flags)
+{
+    if (linkless) {
+        errno = EPERM;
+        return -1;
+    }
+    return faulty() ? -1 : (int)syscall(SYS_linkat, from_fd, from, to_fd, to, flags);
+}
+
 int unlinkat(int fd, const char *name, int flags)
 {
     return faulty() ? -1 : (int)syscall(SYS_unlinkat, fd, name, flags);
@@ -916,6 +927,13 @@ static void test_repo__packs_a_lone_batch_at_once(void **state)
     check_git(log, script);
     erase(log, positions, 2, &err);
     check_erased(log, positions, 2);
+    linkless = true;
+    log_grow(log, 1);
+    linkless = false;
+    check_git(log, "git gc -q --prune=now");
+    log_cover(log);
+    check_all(log, positions, 2);
+    assert_int_equal(count_files(log, "objects/pack", ".keep"), 0);
     log_free(log);
 }
 
