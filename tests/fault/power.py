@@ -249,11 +249,12 @@ def show(disk, path, dice):
 
     where = {}
     build(disk.root, names, path, dice, where)
-    # `place` names its own inode, which here is another one.
+    # `place` names its own inode and birth, which here are others.
     for at, node in where.items():
         if os.path.basename(at) == 'place' and bytes(node.now()) == open(at, 'rb').read():
             with open(at, 'w', encoding='ascii') as out:
-                out.write(f'{os.stat(at).st_ino}\n')
+                out.write(subprocess.run(['stat', '-c', '%i %.9W', at], check=True,
+                                         stdout=subprocess.PIPE, text=True).stdout)
     return way
 
 
