@@ -114,6 +114,17 @@ static bool is_torn(const struct realm *realm, const struct realm_node *node)
     return realm->second_history && realm->liar > 0 && conflict(&node->logs[log], &home->logs[log]);
 }
 
+/* And whoever asks none but such nodes and the liar hears nothing more. */
+static bool is_stuck(const struct realm *realm, const struct realm_node *node)
+{
+    bool hears = false;
+    for (size_t i = 0; i < realm->count; i++) {
+        const struct realm_node *peer = realm->nodes[i];
+        hears = hears || (realm->follows[node->index][i] && peer->honest && !is_torn(realm, peer));
+    }
+    return is_torn(realm, node) || (realm->second_history && !hears);
+}
+
 /* A partner whose intake hangs on what a lost home had alone takes nothing more (7.6),
  * and a member may know no other node. */
 static bool somebody_takes(const struct realm *realm, const struct realm_node *node)
@@ -165,7 +176,7 @@ bool realm_is_equal(const struct realm *realm)
     const struct realm_node *model = NULL;
     for (size_t i = 0; i < realm->count; i++) {
         const struct realm_node *node = realm->nodes[i];
-        if (!node->honest || is_torn(realm, node))
+        if (!node->honest || is_stuck(realm, node))
             continue;
         if (node->core == NULL || node->goes_back || node->aside || node->moves)
             return false;
@@ -220,7 +231,7 @@ void realm_check_end(struct realm *realm)
             if (blameless && realm->nodes[j]->honest && node->caught[j] != 0)
                 broken_between(realm, hark_err_name(node->caught[j]), i, j);
         }
-        if (!node->honest || is_split(realm) || is_torn(realm, node))
+        if (!node->honest || is_split(realm) || is_stuck(realm, node))
             continue;
         struct hark_hash hash = realm_state_hash(&node->logs[0]);
         if (have && !hark_hash_equal(&hash, &state))
