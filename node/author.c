@@ -11,9 +11,8 @@
 
 #include "node/outbox.h"
 
-#define SEEN_AGE_MS    UINT64_C(3600000) /* PROTOCOL.md 3: Seen when the last is an hour old */
-#define RATE_WINDOW_MS UINT64_C(60000)
-#define SEEN_LOOKBACK  64u /* entries looked at for it */
+#define SEEN_AGE_MS   UINT64_C(3600000) /* PROTOCOL.md 3: Seen when the last is an hour old */
+#define SEEN_LOOKBACK 64u               /* entries looked at for it */
 
 /* --- where it goes -------------------------------------------------------------- */
 
@@ -185,8 +184,8 @@ int hark_author_recent(struct hark_space *space, const struct hark_key *key, uin
     uint64_t now = hark_now_ms();
 
     return hark_index_count_recent(hark_space_index(space), key,
-                                   now > RATE_WINDOW_MS ? now - RATE_WINDOW_MS : 0, max, count,
-                                   err);
+                                   now > HARK_ACCEPT_WINDOW_MS ? now - HARK_ACCEPT_WINDOW_MS : 0,
+                                   max, count, err);
 }
 
 int hark_author_rate(const struct hark_node *node, struct hark_space *space,

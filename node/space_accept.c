@@ -10,8 +10,7 @@
 
 #include "node/space_flight.h"
 
-#define RATE_WINDOW_MS UINT64_C(60000)
-#define RECENT_MAX     65536u /* beyond, the oldest are forgotten early */
+#define RECENT_MAX 65536u /* beyond, the oldest are forgotten early */
 
 /* --- how often ----------------------------------------------------------------- */
 
@@ -59,7 +58,7 @@ static int add_recent(struct hark_space *space, const struct hark_key *author, u
 static int bring_recent(struct hark_space *space, const struct space_flight *flight,
                         uint64_t now_ms, struct hark_err *err)
 {
-    uint64_t since = now_ms > RATE_WINDOW_MS ? now_ms - RATE_WINDOW_MS : 0;
+    uint64_t since = now_ms > HARK_ACCEPT_WINDOW_MS ? now_ms - HARK_ACCEPT_WINDOW_MS : 0;
     bool first = space->recent == NULL;
     struct space_recent *recent;
     size_t old = 0;

@@ -28,6 +28,7 @@
 #define HARK_LABEL_MAX        64u
 /* Entries of one key that are taken a minute, where a configuration says nothing. */
 #define HARK_ACCEPT_PER_MINUTE 120u
+#define HARK_ACCEPT_WINDOW_MS  UINT64_C(60000)
 
 struct hark_config_peer {
     char name[HARK_NODE_NAME_MAX + 1];
