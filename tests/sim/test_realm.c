@@ -15,17 +15,9 @@
  * named peer-cursor by whoever could see both.
  */
 #include "realm.h"
+#include "tests/support/number.h"
 
 #define SEEDS 1000u
-
-static uint64_t number_from(const char *name, uint64_t otherwise)
-{
-    const char *text = getenv(name);
-    uint64_t value = otherwise;
-    if (text != NULL && hark_decimal_decode(&value, hark_span_str(text), UINT64_MAX, NULL) != 0)
-        fail_msg("%s is no number: %s", name, text);
-    return value;
-}
 
 static void test_realm__honest_logs_agree_and_lies_are_named(void **state)
 {

@@ -25,6 +25,7 @@
 #include <cmocka.h>
 
 #include "fake.h"
+#include "tests/support/number.h"
 
 #define NODES_MAX    6u
 #define LOGS         3u /* main, and the intakes of nodes 1 and 2 */
@@ -739,15 +740,6 @@ static void run_seed(struct sim *sim, uint64_t seed)
     check_quiet(sim);
     check_prompt(sim);
     end_world(sim);
-}
-
-static uint64_t number_from(const char *name, uint64_t otherwise)
-{
-    const char *text = getenv(name);
-    uint64_t value = otherwise;
-    if (text != NULL && hark_decimal_decode(&value, hark_span_str(text), UINT64_MAX, NULL) != 0)
-        fail_msg("%s is no number: %s", name, text);
-    return value;
 }
 
 static void test_sim__all_logs_become_equal(void **state)

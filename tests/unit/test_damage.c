@@ -25,6 +25,7 @@
 
 #include "node/sqlite.h"
 #include "replication/messages.h"
+#include "tests/support/number.h"
 #include "tests/unit/flight_stage.h"
 
 #define FILES_MAX    256u
@@ -625,16 +626,6 @@ static uint64_t random_below(uint64_t below)
     chance ^= chance >> 7;
     chance ^= chance << 17;
     return chance % below;
-}
-
-static uint64_t number_from(const char *variable, uint64_t otherwise)
-{
-    const char *text = getenv(variable);
-    uint64_t number = otherwise;
-
-    if (text != NULL)
-        OK(hark_decimal_decode(&number, hark_span_str(text), UINT32_MAX, &err));
-    return number;
 }
 
 static time_t seconds(void)
