@@ -195,14 +195,6 @@ void hark_space_ahead_finish(struct hark_space *space);
 void hark_space_ahead_end(struct space_ahead *ahead); /* a finished one */
 void hark_space_fill_items(const struct hark_raw_batch *raw, struct space_item *items);
 
-/* Judges a finished one over the space's own state, then index and, when it is to be
- * stored, git, in the order that a crash cannot break. */
-HARK_CHECK int hark_space_adopt(struct hark_space *space, const struct space_ahead *ahead,
-                                uint64_t now_ms, struct hark_err *err);
-/* All that `next` gives, in turn; each is prepared while the one before is adopted. */
-HARK_CHECK int hark_space_adopt_each(struct hark_space *space, hark_next_batch_fn *next, void *arg,
-                                     uint64_t now_ms, bool store, struct hark_err *err);
-
 /* Brings index and state up to the log in git. */
 HARK_CHECK int hark_space_catch_up(struct hark_space *space, struct hark_err *err);
 
@@ -251,7 +243,7 @@ HARK_CHECK int hark_space_intake_fits(struct hark_space *space, const char *node
                                       struct hark_err *err);
 HARK_CHECK int hark_space_intake_read(struct hark_space *space, const char *node, uint64_t number,
                                       struct hark_space_batch *out, struct hark_err *err);
-/* As hark_space_adopt. */
+/* As hark_space_take, of an intake. */
 HARK_CHECK int hark_space_adopt_intake(struct hark_space *space, const char *node,
                                        const struct hark_raw_batch *raw, uint64_t now_ms,
                                        bool store, struct hark_err *err);

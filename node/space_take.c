@@ -426,6 +426,12 @@ static int adopt_index(struct hark_space *space, const struct space_item *items,
     return rc;
 }
 
+/* For what is tried again, and reported already. */
+static void ignore(int rc)
+{
+    (void)rc;
+}
+
 void hark_space_undo(struct hark_space *space)
 {
     hark_index_rollback(space->index);
@@ -455,31 +461,50 @@ static int judge_and_index(struct hark_space *space, const struct hark_raw_batch
     return rc;
 }
 
-int hark_space_adopt(struct hark_space *space, const struct space_ahead *ahead, uint64_t now_ms,
-                     struct hark_err *err)
+/* Where a transaction began, in what no transaction rolls back. */
+struct mark {
+    struct hark_log_head head;
+    uint64_t batches;
+};
+
+static int begin_adopting(struct hark_space *space, struct mark *mark, struct hark_err *err)
+{
+    space->flight_stale = true;
+    *mark = (struct mark){.head = space->head, .batches = space->batches};
+    return hark_index_begin(space->index, err);
+}
+
+static void undo_adopting(struct hark_space *space, const struct mark *mark)
+{
+    space->head = mark->head;
+    space->batches = mark->batches;
+    hark_space_undo(space);
+}
+
+static int end_adopting(struct hark_space *space, const struct mark *mark, struct hark_err *err)
+{
+    int rc = hark_index_commit(space->index, err);
+
+    if (rc < 0) {
+        space->damaged = true;
+        undo_adopting(space, mark);
+    }
+    return rc;
+}
+
+/* Within a transaction. */
+static int adopt(struct hark_space *space, const struct space_ahead *ahead, uint64_t now_ms,
+                 struct hark_err *err)
 {
     struct hark_log_head next;
     struct hark_git_id id;
-    int rc;
+    int rc = judge_and_index(space, ahead->raw, ahead->items, now_ms, &next, err);
 
-    space->flight_stale = true;
-    rc = hark_index_begin(space->index, err);
-    if (rc < 0)
-        return rc;
-    rc = judge_and_index(space, ahead->raw, ahead->items, now_ms, &next, err);
     if (rc == 0 && ahead->packed != NULL)
         rc = hark_repo_store_packed(space->repo, "main", ahead->raw, ahead->packed,
                                     space->head.has_batch ? &space->head.batch_id : NULL, &id, err);
-    if (rc < 0) {
-        hark_space_undo(space);
+    if (rc < 0)
         return rc;
-    }
-    rc = hark_index_commit(space->index, err);
-    if (rc < 0) {
-        space->damaged = true;
-        hark_space_undo(space);
-        return rc;
-    }
     space->head = next;
     space->batches++;
     return 0;
@@ -489,11 +514,19 @@ static int adopt_alone(struct hark_space *space, const struct hark_raw_batch *ra
                        struct hark_err *err)
 {
     struct space_ahead ahead = {.raw = NULL};
+    struct mark mark;
     int rc = hark_space_ahead_start(space, raw, true, &ahead, err);
 
     if (rc == 0) {
         hark_space_ahead_finish(space);
-        rc = hark_space_adopt(space, &ahead, now_ms, err);
+        rc = begin_adopting(space, &mark, err);
+    }
+    if (rc == 0) {
+        rc = adopt(space, &ahead, now_ms, err);
+        if (rc < 0)
+            undo_adopting(space, &mark);
+        else
+            rc = end_adopting(space, &mark, err);
     }
     hark_space_ahead_end(&ahead);
     return rc;
@@ -547,6 +580,10 @@ int hark_space_take(struct hark_space *space, const char *node, const struct har
 
 /* --- one after the other ----------------------------------------------------- */
 
+/* Batches in one transaction of the index: its keys are hashes, so that a batch of a
+ * thousand entries changes most of its pages, and several hardly more. */
+#define TOGETHER 8u
+
 /* A batch that has been started is finished, and the one after it started, before it is
  * adopted: signatures of the one are verified while the other is judged and written. */
 struct taking {
@@ -557,6 +594,9 @@ struct taking {
     bool store;
     struct hark_raw_batch raw[2];
     struct space_ahead ahead[2];
+    unsigned together; /* batches in a transaction, at most */
+    unsigned open;     /* in git, and not committed in the index */
+    struct mark mark;
 };
 
 static int read_nth(struct taking *t, unsigned i, bool *there, struct hark_err *err)
@@ -577,35 +617,59 @@ static int start_nth(struct taking *t, unsigned i, struct hark_err *err)
                : hark_space_ahead_start(t->space, raw, t->store, &t->ahead[i % 2], err);
 }
 
-static int adopt_nth(struct taking *t, unsigned i, struct hark_err *err)
+static int commit_open(struct taking *t, struct hark_err *err)
 {
-    struct space_ahead *ahead = &t->ahead[i % 2];
-
-    return ahead->raw != NULL ? hark_space_adopt(t->space, ahead, t->now_ms, err)
-                              : take_filled(t->space, &t->raw[i % 2], t->now_ms, err);
+    if (t->open == 0)
+        return 0;
+    t->open = 0;
+    return end_adopting(t->space, &t->mark, err);
 }
 
-int hark_space_adopt_each(struct hark_space *space, hark_next_batch_fn *next, void *arg,
-                          uint64_t now_ms, bool store, struct hark_err *err)
+/* *lost: batches that git has went out of the index with this one. */
+static int adopt_nth(struct taking *t, unsigned i, bool *lost, struct hark_err *err)
 {
-    struct taking t = {.space = space, .next = next, .arg = arg, .now_ms = now_ms, .store = store};
+    struct space_ahead *ahead = &t->ahead[i % 2];
+    int rc = 0;
+
+    if (ahead->raw == NULL) {
+        rc = commit_open(t, err);
+        return rc < 0 ? rc : take_filled(t->space, &t->raw[i % 2], t->now_ms, err);
+    }
+    if (t->open == 0)
+        rc = begin_adopting(t->space, &t->mark, err);
+    if (rc < 0)
+        return rc;
+    rc = adopt(t->space, ahead, t->now_ms, err);
+    if (rc < 0) {
+        *lost = t->open > 0;
+        t->open = 0;
+        undo_adopting(t->space, &t->mark);
+        return rc;
+    }
+    return ++t->open < t->together ? 0 : commit_open(t, err);
+}
+
+static int adopt_row(struct taking *t, bool *lost, struct hark_err *err)
+{
     struct hark_err later = {0};
     bool there = false, more = false;
     int after = 0;
-    int rc = read_nth(&t, 0, &there, err);
+    int rc = read_nth(t, 0, &there, err);
 
     if (rc == 0 && there)
-        rc = start_nth(&t, 0, err);
+        rc = start_nth(t, 0, err);
     for (unsigned i = 0; rc == 0 && there; i++) {
         /* What is wrong with the next one is said when this one is in. */
-        after = read_nth(&t, i + 1, &more, &later);
-        hark_space_ahead_finish(space);
+        after = read_nth(t, i + 1, &more, &later);
+        hark_space_ahead_finish(t->space);
         if (after == 0 && more)
-            after = start_nth(&t, i + 1, &later);
-        rc = adopt_nth(&t, i, err);
+            after = start_nth(t, i + 1, &later);
+        rc = adopt_nth(t, i, lost, err);
+        if (rc == 0 && (after < 0 || !more))
+            rc = commit_open(t, err);
         if (rc < 0) /* nothing works on it any more */
-            hark_space_ahead_finish(space);
-        hark_space_ahead_end(&t.ahead[i % 2]);
+            hark_space_ahead_finish(t->space);
+        hark_space_ahead_end(&t->ahead[i % 2]);
         there = more;
         if (rc == 0 && after < 0) {
             rc = after;
@@ -613,29 +677,9 @@ int hark_space_adopt_each(struct hark_space *space, hark_next_batch_fn *next, vo
                 *err = later;
         }
     }
-    hark_space_ahead_finish(space);
-    hark_space_ahead_end(&t.ahead[0]);
-    hark_space_ahead_end(&t.ahead[1]);
-    return rc;
-}
-
-int hark_space_take_each(struct hark_space *space, const char *node, hark_next_batch_fn *next,
-                         void *arg, uint64_t now_ms, struct hark_err *err)
-{
-    int rc = hark_space_mend(space, err);
-    bool there = true;
-
-    if (rc < 0)
-        return rc;
-    if (node[0] == '\0')
-        return hark_space_adopt_each(space, next, arg, now_ms, true, err);
-    while (rc == 0 && there) {
-        struct hark_raw_batch raw;
-
-        rc = next(arg, &raw, &there, err);
-        if (rc == 0 && there)
-            rc = hark_space_take(space, node, &raw, now_ms, err);
-    }
+    hark_space_ahead_finish(t->space);
+    hark_space_ahead_end(&t->ahead[0]);
+    hark_space_ahead_end(&t->ahead[1]);
     return rc;
 }
 
@@ -668,20 +712,67 @@ static int load_next(void *arg, struct hark_raw_batch *out, bool *there, struct 
     return rc;
 }
 
-int hark_space_catch_up(struct hark_space *space, struct hark_err *err)
+static int catch_up_main(struct hark_space *space, unsigned together, struct hark_err *err)
 {
     struct catching_up c = {.blobs = {.space = space}};
+    struct taking t = {.space = space,
+                       .next = load_next,
+                       .arg = &c,
+                       .now_ms = UINT64_MAX / 2, /* one's own past is never ahead of one's clock */
+                       .together = together};
+    bool lost = false;
     int rc;
 
     rc = hark_space_batches_after(
         space, "main", space->head.has_batch ? &space->head.batch_id : NULL, &c.ids, &c.count, err);
     if (rc < 0)
         return rc;
-    /* One's own past is never ahead of one's clock. */
-    rc = hark_space_adopt_each(space, load_next, &c, UINT64_MAX / 2, false, err);
+    rc = adopt_row(&t, &lost, err);
     hark_space_batch_free(&c.batches[0]);
     hark_space_batch_free(&c.batches[1]);
     hark_space_blobs_free(&c.blobs);
     free(c.ids);
+    /* One at a time, all comes in again up to what is wrong. */
+    if (lost && !space->damaged)
+        ignore(catch_up_main(space, 1, NULL));
+    return rc;
+}
+
+int hark_space_catch_up(struct hark_space *space, struct hark_err *err)
+{
+    int rc = catch_up_main(space, TOGETHER, err);
+
     return rc < 0 ? rc : hark_space_catch_up_intakes(space, err);
+}
+
+/* --- taking all that comes ------------------------------------------------------- */
+
+int hark_space_take_each(struct hark_space *space, const char *node, hark_next_batch_fn *next,
+                         void *arg, uint64_t now_ms, struct hark_err *err)
+{
+    struct taking t = {.space = space,
+                       .next = next,
+                       .arg = arg,
+                       .now_ms = now_ms,
+                       .store = true,
+                       .together = TOGETHER};
+    int rc = hark_space_mend(space, err);
+    bool there = true, lost = false;
+
+    if (rc < 0)
+        return rc;
+    if (node[0] == '\0') {
+        rc = adopt_row(&t, &lost, err);
+        if (lost && !space->damaged && catch_up_main(space, 1, NULL) < 0)
+            space->damaged = true;
+        return rc;
+    }
+    while (rc == 0 && there) {
+        struct hark_raw_batch raw;
+
+        rc = next(arg, &raw, &there, err);
+        if (rc == 0 && there)
+            rc = hark_space_take(space, node, &raw, now_ms, err);
+    }
+    return rc;
 }
