@@ -491,7 +491,8 @@ static void told_behind(struct hark_core *core, struct hark_peer *peer, struct h
     if (code == 0) {
         (void)have_all(core, &ours, &follow->theirs, &code);
     }
-    hark_follow_idle(follow, hark_core_now(core) + HARK_CORE_SLOWLY);
+    /* News that came on the way is of what it has got since. */
+    hark_follow_idle(follow, hark_core_now(core) + (follow->again ? 0 : HARK_CORE_SLOWLY));
     report_code(core, peer, follow, code);
 }
 

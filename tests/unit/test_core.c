@@ -611,6 +611,28 @@ static void test_core__behind_with_another_history_is_named(void **state)
     pair_free(pair);
 }
 
+/* Its news may overtake the answer in which it was still behind. */
+static void test_core__news_of_who_was_behind(void **state)
+{
+    struct pair *pair = pair_new();
+    struct hark_buf body = hark_buf_init(HARK_BODY_MAX);
+    struct hark_cursor before, after;
+
+    (void)state;
+    fake_log_grow(&pair->a->log, 2, 1);
+    before = fake_log_cursor(&pair->a->log);
+    fake_log_grow(&pair->a->log, 2, 100);
+    after = fake_log_cursor(&pair->a->log);
+    uint64_t id = ask_id_of(pair);
+    assert_int_equal(hark_news_encode(&body, &after, NULL), 0);
+    inject(pair->a, pair->b, HARK_MESSAGE_NEWS, 0, &body, NULL);
+    inject_tell(pair->a, pair->b, id, HARK_TELL_BEHIND, &before);
+    (void)hark_core_tick(pair->a->core);
+    drop(pair->a, HARK_MESSAGE_ASK);
+    hark_buf_free(&body);
+    pair_free(pair);
+}
+
 /* A disk of ours that fails is nothing to say of the peer. */
 static void test_core__own_log_that_cannot_be_read_accuses_nobody(void **state)
 {
@@ -2579,6 +2601,7 @@ int main(void)
         cmocka_unit_test(test_core__another_history_does_not_fit),
         cmocka_unit_test(test_core__behind_is_no_fault),
         cmocka_unit_test(test_core__behind_with_another_history_is_named),
+        cmocka_unit_test(test_core__news_of_who_was_behind),
         cmocka_unit_test(test_core__own_log_that_cannot_be_read_accuses_nobody),
         cmocka_unit_test(test_core__own_log_that_cannot_be_read_is_not_empty),
         cmocka_unit_test(test_core__a_log_that_cannot_be_read_is_not_told_to_be_shorter),
