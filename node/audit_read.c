@@ -335,6 +335,8 @@ static void work(void *arg, size_t thread)
     int rc = hark_repo_view(&repo, r->log->audit->path, &err);
 
     (void)thread;
+    if (rc == 0)
+        hark_repo_near(repo, true);
     pthread_mutex_lock(&r->lock);
     fail(r, rc, &err);
     while (r->rc == 0 && r->next_judged < r->log->count) {

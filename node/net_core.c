@@ -220,6 +220,10 @@ static int io_load(void *arg, const struct hark_log_ref *log, uint64_t from, siz
     *count = 0;
     if (rc == 0)
         rc = hark_space_log(at, log->node, &head, &batches, err);
+    if (rc < 0)
+        return rc;
+    if (from < batches && batches - from > 1)
+        hark_space_near(at, true);
     for (uint64_t number = from; rc == 0 && number < batches; number++) {
         struct hark_space_batch batch;
         struct hark_buf wire = hark_buf_init(HARK_UNPACKED_MAX);
@@ -240,6 +244,7 @@ static int io_load(void *arg, const struct hark_log_ref *log, uint64_t from, siz
         if (rc == 0)
             (*count)++;
     }
+    hark_space_near(at, false);
     return rc;
 }
 

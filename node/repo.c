@@ -298,6 +298,7 @@ int hark_repo_create(struct hark_repo **out, const char *path, struct hark_err *
 
 int hark_repo_reopen(struct hark_repo *repo, struct hark_err *err)
 {
+    hark_repo_near(repo, false);
     git_odb_free(repo->odb);
     git_repository_free(repo->git);
     repo->odb = NULL;
@@ -375,6 +376,7 @@ void hark_repo_free(struct hark_repo *repo)
         deflateEnd(&repo->deflate);
     }
     hark_squeezers_free(repo);
+    hark_repo_near(repo, false);
     pthread_mutex_destroy(&repo->squeezers_lock);
     free(repo->leaf);
     free(repo->path);
@@ -771,6 +773,9 @@ int hark_repo_read(struct hark_repo *repo, enum hark_git_type type, const struct
     size_t size = 0;
     git_odb_object *object = NULL;
     char hex[2 * HARK_GIT_ID_SIZE + 1];
+    if (repo->near != NULL && hark_near_read(repo, type, id, out)) {
+        return 0;
+    }
     hark_git_id_hex(hex, id);
     /* Size and type first, so that nothing large is made of something small. */
     int answer = git_odb_read_header(&size, &there, repo->odb, &oid);

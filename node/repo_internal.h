@@ -54,6 +54,7 @@ struct hark_repo {
     bool deflating; /* `deflate` is set up */
     pthread_mutex_t squeezers_lock;
     struct hark_squeezer *squeezers; /* repo_squeeze.c: those that are idle */
+    struct hark_near *near;          /* repo_near.c; NULL: nothing is read in order */
     struct hark_payload_leaf *leaf;  /* repo_payloads.c: the last one read; NULL: none */
     /* Of which logs the shared keep file is as it must be: main, and one intake. */
     char shared_keeps[2][HARK_REF_MAX];
@@ -225,9 +226,14 @@ struct hark_pack {
 };
 HARK_CHECK int hark_pack_open(struct hark_pack *out, struct hark_repo *repo, const char *name,
                               struct hark_err *err);
+/* The index alone: no data, no places. For hark_pack_has and hark_pack_find. */
+HARK_CHECK int hark_pack_open_index(struct hark_pack *out, struct hark_repo *repo, const char *name,
+                                    struct hark_err *err);
 void hark_pack_close(struct hark_pack *pack);
 struct hark_git_id hark_pack_id(const struct hark_pack *pack, uint32_t index);
 bool hark_pack_has(const struct hark_pack *pack, const struct hark_git_id *id);
+/* Where it begins, as the index says; not that it is there. */
+bool hark_pack_find(const struct hark_pack *pack, const struct hark_git_id *id, uint64_t *offset);
 
 struct hark_pack_object {
     struct hark_git_id id;
@@ -269,6 +275,13 @@ HARK_CHECK int hark_packs_have(struct hark_repo *repo, const struct hark_git_id 
 /* Unlinks a pack unless it is one of the names in `spare`. */
 HARK_CHECK int hark_packs_remove(struct hark_repo *repo, const char *name,
                                  const struct hark_pack_copy *spare, struct hark_err *err);
+
+/* ---- repo_near.c: objects read in about the order in which they were written ---- */
+
+/* Between hark_repo_near and its end: appends the object if it is found, whole and what its
+ * id says, without libgit2. False says nothing about it. */
+bool hark_near_read(struct hark_repo *repo, enum hark_git_type type, const struct hark_git_id *id,
+                    struct hark_buf *out);
 
 /* ---- repo_payloads.c ---- */
 

@@ -169,11 +169,12 @@ int hark_packs_have(struct hark_repo *repo, const struct hark_git_id *id, bool *
 static int map_file(struct hark_repo *repo, const char *name, const char *extension,
                     const uint8_t **data, size_t *size, struct hark_err *err)
 {
-    char file[96];
+    char file[112];
     struct stat st;
     int rc = 0;
-    snprintf(file, sizeof(file), "%s%s", name, extension);
-    int fd = openat(repo->pack_fd, file, O_RDONLY | O_CLOEXEC);
+    /* A view has no folder of packs open. */
+    snprintf(file, sizeof(file), "objects/pack/%s%s", name, extension);
+    int fd = openat(repo->top_fd, file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0 || fstat(fd, &st) != 0) {
         rc = hark_err_errno(err, errno, "%s", file);
     } else if (st.st_size < (off_t)(PACK_HEADER + HARK_SHA1_SIZE)) {
@@ -211,8 +212,13 @@ static bool check_index(struct hark_pack *pack)
     }
     pack->count = last;
     size_t least = IDX_IDS + (size_t)last * 28 + 2 * HARK_SHA1_SIZE;
-    return pack->idx_size >= least && (pack->idx_size - least) % 8 == 0 &&
-           memcmp(pack->data, "PACK", 4) == 0 && hark_get_u32(pack->data + 8) == last;
+    return pack->idx_size >= least && (pack->idx_size - least) % 8 == 0;
+}
+
+static bool check_pack(struct hark_pack *pack)
+{
+    return check_index(pack) && memcmp(pack->data, "PACK", 4) == 0 &&
+           hark_get_u32(pack->data + 8) == pack->count;
 }
 
 static bool read_offset(const struct hark_pack *pack, uint32_t index, uint64_t *offset)
@@ -251,7 +257,7 @@ int hark_pack_open(struct hark_pack *out, struct hark_repo *repo, const char *na
     if (rc != 0) {
         goto out;
     }
-    if (!check_index(out)) {
+    if (!check_pack(out)) {
         rc = damaged(err, name);
         goto out;
     }
@@ -270,6 +276,21 @@ int hark_pack_open(struct hark_pack *out, struct hark_repo *repo, const char *na
     qsort(out->places, out->count, sizeof(*out->places), compare_places);
     out->places[out->count].offset = out->size - HARK_SHA1_SIZE;
 out:
+    if (rc != 0) {
+        hark_pack_close(out);
+    }
+    return rc;
+}
+
+int hark_pack_open_index(struct hark_pack *out, struct hark_repo *repo, const char *name,
+                         struct hark_err *err)
+{
+    *out = (struct hark_pack){0};
+    (void)snprintf(out->name, sizeof(out->name), "%s", name);
+    int rc = map_file(repo, name, ".idx", &out->idx, &out->idx_size, err);
+    if (rc == 0 && !check_index(out)) {
+        rc = damaged(err, name);
+    }
     if (rc != 0) {
         hark_pack_close(out);
     }
@@ -295,7 +316,7 @@ struct hark_git_id hark_pack_id(const struct hark_pack *pack, uint32_t index)
     return id;
 }
 
-bool hark_pack_has(const struct hark_pack *pack, const struct hark_git_id *id)
+static bool find_id(const struct hark_pack *pack, const struct hark_git_id *id, uint32_t *index)
 {
     unsigned first = id->bytes[0];
     const uint8_t *fanout = pack->idx + IDX_FANOUT;
@@ -306,6 +327,7 @@ bool hark_pack_has(const struct hark_pack *pack, const struct hark_git_id *id)
         struct hark_git_id there = hark_pack_id(pack, middle);
         int order = memcmp(there.bytes, id->bytes, HARK_GIT_ID_SIZE);
         if (order == 0) {
+            *index = middle;
             return true;
         }
         if (order < 0) {
@@ -315,6 +337,18 @@ bool hark_pack_has(const struct hark_pack *pack, const struct hark_git_id *id)
         }
     }
     return false;
+}
+
+bool hark_pack_has(const struct hark_pack *pack, const struct hark_git_id *id)
+{
+    uint32_t index = 0;
+    return find_id(pack, id, &index);
+}
+
+bool hark_pack_find(const struct hark_pack *pack, const struct hark_git_id *id, uint64_t *offset)
+{
+    uint32_t index = 0;
+    return find_id(pack, id, &index) && read_offset(pack, index, offset);
 }
 
 int hark_pack_object(struct hark_pack_object *out, const struct hark_pack *pack, uint32_t n,

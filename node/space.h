@@ -274,6 +274,9 @@ struct hark_space_batch {
 HARK_CHECK int hark_space_read_batch(struct hark_space *space, const char *node, uint64_t number,
                                      struct hark_space_batch *out, struct hark_err *err);
 void hark_space_batch_free(struct hark_space_batch *batch);
+/* Batches are read in their order from now on: faster, for some memory until it is said
+ * to be over (repo.h). */
+void hark_space_near(struct hark_space *space, bool begins);
 
 /* The bytes of an entry, of its payload (HARK_E_PAYLOAD_ERASED, not-found). */
 HARK_CHECK int hark_space_entry(struct hark_space *space, const struct hark_row *row,

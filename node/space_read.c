@@ -303,6 +303,11 @@ static int find_blob_in_index(void *arg, uint64_t position, const struct hark_ha
     return 0;
 }
 
+void hark_space_near(struct hark_space *space, bool begins)
+{
+    hark_repo_near(space->repo, begins);
+}
+
 int hark_space_read_batch(struct hark_space *space, const char *node, uint64_t number,
                           struct hark_space_batch *out, struct hark_err *err)
 {
