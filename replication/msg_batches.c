@@ -6,6 +6,7 @@
  * ever written: a stream with more in it is refused, so that a small load cannot
  * become a large one that nobody announced.
  */
+#include <libdeflate.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
@@ -49,33 +50,36 @@ static int zlib_failed(struct hark_err *err, int status)
                : hark_err_set(err, HARK_E_INTERNAL, "zlib does not start (%d)", status);
 }
 
+/* Half of a load is signatures, which nothing makes smaller: the fastest level gets nearly
+ * all of the rest. libdeflate takes half of zlib's time for it and leaves a tenth less; what
+ * comes from a peer is unpacked by zlib, which does it piece by piece. */
+#define LEVEL 1
+
 int hark_batches_pack(struct hark_buf *out, struct hark_span plain, struct hark_err *err)
 {
     if (plain.size == 0 || plain.size > HARK_UNPACKED_MAX) {
         return hark_err_set(err, HARK_E_LIMIT, "a load is 1 to %u bytes when unpacked",
                             HARK_UNPACKED_MAX);
     }
-    uLong room = compressBound((uLong)plain.size);
+    struct libdeflate_compressor *compressor = libdeflate_alloc_compressor(LEVEL);
+    if (compressor == NULL) {
+        return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a load");
+    }
+    size_t room = libdeflate_zlib_compress_bound(compressor, plain.size);
     if (room > HARK_LOAD_MAX) {
         room = HARK_LOAD_MAX;
     }
     int rc = hark_buf_reserve(out, room, err);
-    if (rc != 0) {
-        return rc;
+    if (rc == 0) {
+        size_t size = libdeflate_zlib_compress(compressor, plain.data, plain.size,
+                                               out->data + out->size, room);
+        if (size == 0) {
+            rc = hark_err_set(err, HARK_E_LIMIT, "a load of more than %u bytes", HARK_LOAD_MAX);
+        }
+        out->size += size;
     }
-    /* Half of a load is signatures, which nothing makes smaller: the fastest
-     * level gets nearly all of the rest. */
-    uLongf size = room;
-    int status =
-        compress2(out->data + out->size, &size, plain.data, (uLong)plain.size, Z_BEST_SPEED);
-    if (status == Z_BUF_ERROR) {
-        return hark_err_set(err, HARK_E_LIMIT, "a load of more than %u bytes", HARK_LOAD_MAX);
-    }
-    if (status != Z_OK) {
-        return zlib_failed(err, status);
-    }
-    out->size += size;
-    return 0;
+    libdeflate_free_compressor(compressor);
+    return rc;
 }
 
 /* Inflates until the stream ends or `wanted` bytes are there; says by *ended

@@ -36,7 +36,7 @@ LIBRARIES = {
     r"jansson(_config)?\.h": {"schemas"},
     r"zmq(_.*)?\.h": {"replication"},
     r"zlib\.h": {"replication", "node"},
-    r"libdeflate\.h": {"node"},
+    r"libdeflate\.h": {"replication", "node"},
     r"git2(/.*)?\.h": {"node"},
     r"sqlite3(ext)?\.h": {"node"},
     r"roaring/.*": {"node"},
