@@ -23,13 +23,10 @@ invite() { at brand invite -q "$@"; }
 
 # until_holds WHAT COMMAND...: it succeeds within 20 seconds
 until_holds() {
-    local what=$1 i
+    local what=$1
     shift
-    for i in $(seq 100); do
-        if "$@" >/dev/null 2>&1; then echo "ok: $what"; return 0; fi
-        sleep 0.2
-    done
-    fail "$what: not after $i tries"
+    await 20 "$@"
+    echo "ok: $what"
 }
 named() { at "$1" member ls --json | grep -q "\"name\":\"$2\""; }
 admits() { at brand log --kind admit --json | wc -l; }

@@ -124,11 +124,11 @@ during() {
     "$@" >"$work/hostile.out" 2>&1 &
     hostile=$!
     daemons+=("$hostile")
-    for i in $(seq 100); do
+    for i in $(seq $((100 * patience))); do
         grep -q ready "$work/hostile.out" && break
         sleep 0.05
     done
-    [ "$i" -lt 100 ] || fail "$what: $(cat "$work/hostile.out")"
+    [ "$i" -lt $((100 * patience)) ] || fail "$what: $(cat "$work/hostile.out")"
     synced "$what"
     wait "$hostile" || fail "$what: $(cat "$work/hostile.out")"
     [ "$(most)" -lt 500 ] || fail "$what: the home came to $(most) MiB"
@@ -237,7 +237,7 @@ served home-origin batch-origin
 served home-entry entry-signature
 # A daemon says it in its status, and goes on.
 start follower
-for _ in $(seq 100); do
+for _ in $(seq $((100 * patience))); do
     rule=$(follower status --json | field '(d["peers"][0]["error"] or {}).get("name")')
     [ "$rule" = None ] || break
     sleep 0.1

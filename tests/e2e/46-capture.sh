@@ -82,7 +82,7 @@ space=$(home status --json | field 'd["spaces"][0]["id"]')
 python3 "$work/sniff.py" "$port" "$work/capture" >"$work/sniffed" 2>"$work/sniff.log" &
 sniffer=$!
 daemons+=("$sniffer")
-for _ in $(seq 100); do
+for _ in $(seq $((100 * patience))); do
     grep -q ready "$work/sniffed" && break
     kill -0 "$sniffer" 2>/dev/null || break
     sleep 0.05

@@ -33,7 +33,8 @@ HARK, HARKD = os.environ['HARK'], os.environ['HARKD']
 SEED = int(os.environ.get('HARK_KILL_SEED', int(time.time())))
 PAUSE = 0.15    # seconds at most between two verbs of one person: a log that two cores can
                 # verify again after every kill
-PATIENCE = 60   # seconds for one command, or for replication
+# Seconds for one command, or for replication.
+PATIENCE = 60 * int(os.environ.get('HARK_PATIENCE', 1))
 chance = random.Random(SEED)
 began = time.monotonic()
 seen = collections.Counter()

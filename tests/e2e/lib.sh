@@ -7,6 +7,7 @@
 
 # Short, because a local socket's path may have 107 bytes only.
 work=${HARK_E2E_WORK:-$(mktemp -d /tmp/hark-e2e.XXXXXX)}
+patience=${HARK_PATIENCE:-1} # times as long: tests/CMakeLists.txt
 daemons=()
 
 stop_daemons() {
@@ -71,7 +72,7 @@ start() {
     local name=$1 i
     "$HARKD" -d -C "$work/$name" 2>>"$work/$name.log" &
     daemons+=($!)
-    for i in $(seq 200); do
+    for i in $(seq $((200 * patience))); do
         [ -S "$work/$name/sock" ] && return 0
         kill -0 "${daemons[-1]}" 2>/dev/null || fail "$name's daemon ended: $(cat "$work/$name.log")"
         sleep 0.05
@@ -79,9 +80,10 @@ start() {
     fail "$name's daemon did not start after $i tries"
 }
 
-# await SECONDS COMMAND...: tries again until it succeeds
+# await SECONDS COMMAND...: tries again until it succeeds; more of them where a sanitizer
+# makes everything slow
 await() {
-    local most=$1 i
+    local most=$(($1 * patience)) i
     shift
     for ((i = 0; i < most * 10; i++)); do
         if "$@" >/dev/null 2>&1; then return 0; fi
