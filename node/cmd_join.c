@@ -97,25 +97,6 @@ static int prepare(struct hark_cmd *cmd, struct hark_joining *join, struct hark_
 
 /* --- terms (PROTOCOL.md 8.2, 14) --------------------------------------------------- */
 
-int hark_joining_read_terms(const struct hark_hash *space, struct hark_span body,
-                            struct hark_terms *out, struct hark_err *err)
-{
-    struct hark_terms_entry entries[HARK_SHOWN_MAX];
-    struct hark_submitted *items = NULL;
-    struct hark_hash id;
-    size_t count = 0;
-    int rc = hark_shown_decode(&id, &items, &count, body, err);
-
-    if (rc == 0 && (!hark_hash_equal(&id, space) || count > HARK_SHOWN_MAX))
-        rc = hark_err_set(err, HARK_E_PEER_FORM, "the terms shown are of another space");
-    for (size_t i = 0; i < count && rc == 0; i++)
-        entries[i] = (struct hark_terms_entry){items[i].entry, items[i].payload};
-    if (rc == 0)
-        rc = hark_terms_read(out, space, entries, count, err);
-    free(items);
-    return rc;
-}
-
 static void show_field(FILE *out, const char *label, const char *text)
 {
     (void)fprintf(out, "  %-12s ", label);
@@ -280,7 +261,7 @@ static int own_terms(struct hark_space *space, struct hark_terms *out, struct ha
     int rc = hark_join_terms(space, &body, err);
 
     if (rc == 0)
-        rc = hark_joining_read_terms(hark_space_id(space), hark_buf_span(&body), out, err);
+        rc = hark_join_read_terms(hark_space_id(space), hark_buf_span(&body), out, err);
     hark_buf_free(&body);
     return rc;
 }

@@ -22,9 +22,6 @@ struct hark_joining {
 
 /* T7 by the ticket's own word. */
 HARK_CHECK int hark_joining_expired(const struct hark_joining *join, struct hark_err *err);
-/* From the body of `shown`. Errors: peer-form, those of hark_terms_read. */
-HARK_CHECK int hark_joining_read_terms(const struct hark_hash *space, struct hark_span body,
-                                       struct hark_terms *out, struct hark_err *err);
 /* Shows the terms to the person who joins (not with -q). */
 void hark_joining_show_terms(struct hark_cmd *cmd, const struct hark_terms *terms);
 /* A new key, or with --as that of a person who is here: fills label and joiner. */

@@ -293,8 +293,8 @@ static int on_terms(struct session *s, struct asked *asked, const struct hark_ne
 
     (void)err;
     if (rc == 0 && event->answer == HARK_MESSAGE_SHOWN)
-        rc = hark_joining_read_terms(&s->join->ticket.spaces[0], hark_buf_span(&event->load),
-                                     &s->join->terms, &why);
+        rc = hark_join_read_terms(&s->join->ticket.spaces[0], hark_buf_span(&event->load),
+                                  &s->join->terms, &why);
     else if (rc == 0)
         return 0;
     if (rc == 0)

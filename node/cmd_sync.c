@@ -55,7 +55,8 @@ static bool is_done(const struct hark_net_progress *at, uint64_t since_ms)
 {
     bool waited = at->level > 0 && hark_timer_ms() >= since_ms + AWAY_MS;
 
-    return at->unsent == 0 && at->level + at->failed + (waited ? at->away : 0) >= at->followed;
+    return at->unsent == 0 && !at->proving &&
+           at->level + at->failed + (waited ? at->away : 0) >= at->followed;
 }
 
 int hark_cmd_net_wait(struct hark_cmd *cmd, struct hark_net *net, uint64_t patience_ms,

@@ -17,6 +17,7 @@ struct pick {
     size_t count;
     uint64_t positions[HARK_SHOWN_MAX];
     uint64_t title, objective; /* the last policies that said something of them */
+    uint64_t home;             /* the last move; 0: none */
 };
 
 static int pick(struct pick *p, uint64_t position, struct hark_err *err)
@@ -52,6 +53,16 @@ static int note_policy(void *arg, const struct hark_row *row, struct hark_err *e
     return rc;
 }
 
+static int note_home(void *arg, const struct hark_row *row, struct hark_err *err)
+{
+    struct pick *p = arg;
+
+    (void)err;
+    if (row->verdict == 0)
+        p->home = row->position;
+    return 0;
+}
+
 /* Nodes now named; and the end of the first home, which the first entry names. */
 static int pick_nodes(struct pick *p, struct hark_err *err)
 {
@@ -74,6 +85,7 @@ static int pick_all(struct pick *p, struct hark_err *err)
 {
     const struct hark_log_query stewards = {
         .kind = "handover,recover", .after = HARK_NONE, .re = HARK_NONE};
+    const struct hark_log_query homes = {.kind = "home", .after = HARK_NONE, .re = HARK_NONE};
     const struct hark_log_query policies = {.kind = "policy", .after = HARK_NONE, .re = HARK_NONE};
     struct hark_index *index = hark_space_index(p->space);
     int rc = pick(p, 0, err);
@@ -90,6 +102,10 @@ static int pick_all(struct pick *p, struct hark_err *err)
         rc = pick(p, p->title, err);
     if (rc == 0)
         rc = pick(p, p->objective, err);
+    if (rc == 0)
+        rc = hark_index_log(index, &homes, note_home, p, err);
+    if (rc == 0)
+        rc = pick(p, p->home, err);
     return rc;
 }
 
@@ -146,6 +162,25 @@ int hark_join_terms(struct hark_space *space, struct hark_buf *body, struct hark
     if (rc == 0)
         rc = hark_shown_encode(body, hark_space_id(space), items, p.count, err);
     hark_buf_free(&bytes);
+    return rc;
+}
+
+int hark_join_read_terms(const struct hark_hash *space, struct hark_span body,
+                         struct hark_terms *out, struct hark_err *err)
+{
+    struct hark_terms_entry entries[HARK_SHOWN_MAX];
+    struct hark_submitted *items = NULL;
+    struct hark_hash id;
+    size_t count = 0;
+    int rc = hark_shown_decode(&id, &items, &count, body, err);
+
+    if (rc == 0 && (!hark_hash_equal(&id, space) || count > HARK_SHOWN_MAX))
+        rc = hark_err_set(err, HARK_E_PEER_FORM, "the terms shown are of another space");
+    for (size_t i = 0; i < count && rc == 0; i++)
+        entries[i] = (struct hark_terms_entry){items[i].entry, items[i].payload};
+    if (rc == 0)
+        rc = hark_terms_read(out, space, entries, count, err);
+    free(items);
     return rc;
 }
 

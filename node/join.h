@@ -15,6 +15,11 @@
 HARK_CHECK int hark_join_terms(struct hark_space *space, struct hark_buf *body,
                                struct hark_err *err);
 
+/* Reads what hark_join_terms made, wherever it comes from. *out is large (keep it off the
+ * stack). Errors: peer-form, and those of hark_terms_read. */
+HARK_CHECK int hark_join_read_terms(const struct hark_hash *space, struct hark_span body,
+                                    struct hark_terms *out, struct hark_err *err);
+
 /* T5 to T8: is this a ticket of the space that can be used now? *out (may be NULL) is
  * its object. Errors: ticket-unknown, ticket-revoked, ticket-expired, ticket-used. */
 HARK_CHECK int hark_join_check_ticket(struct hark_space *space, const struct hark_key *ticket,

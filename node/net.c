@@ -219,6 +219,7 @@ void hark_net_progress(struct hark_net *net, struct hark_net_progress *out)
             out->away += row->counted - told;
     }
     out->unsent = net->unsent;
+    out->proving = hark_timer_ms() < net->proof_until_ms;
     pthread_mutex_unlock(&net->lock);
 }
 

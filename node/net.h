@@ -86,6 +86,7 @@ struct hark_net_progress {
     size_t failed; /* they do not go on: a code */
     size_t away;   /* at peers that are not live */
     size_t unsent; /* spaces with entries that were not handed in since */
+    bool proving;  /* somebody tells of a later home, and is asked for the proof */
 };
 void hark_net_progress(struct hark_net *net, struct hark_net_progress *out);
 /* Copies up to max peers; returns how many there are. */

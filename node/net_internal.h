@@ -105,7 +105,7 @@ struct net_space {
     struct hark_hash submit_hash; /* of the last body */
     /* what we may sign, with another named node, since the start */
     bool main_compared, intake_compared;
-    bool level;                   /* nothing is to be had of its main log where we asked last */
+    bool level; /* nothing is to be had of its main log where we asked last */
     /* joining: one request at a time is handed on to the home */
     bool relay_busy;
     struct hark_hash relaying;
@@ -135,7 +135,8 @@ struct hark_net {
     struct net_access *access; /* sorted by key */
     struct net_plan *plan;     /* new, not taken yet; NULL: none */
     bool ask_now, reopen, grown;
-    size_t unsent; /* spaces with something to hand in, of the plan in force */
+    size_t unsent;           /* spaces with something to hand in, of the plan in force */
+    uint64_t proof_until_ms; /* until then a later home may still be proved; 0: none is */
     size_t row_count, row_room;
     struct net_row *rows;
 

@@ -11,6 +11,7 @@
 #include "node/outbox.h"
 
 #define RELAY_PATIENCE_MS 15000u
+#define PROOF_PATIENCE_MS 10000u
 #define RETRY_MS          5000u
 
 /* The name by which this node is named in the space; false: it is not. */
@@ -120,7 +121,27 @@ static uint64_t incarnation_of(const struct hark_cursor *cursor)
                : 0;
 }
 
-/* PROTOCOL.md 7.6, rewinding: the space goes on elsewhere from before our log's end. */
+/* PROTOCOL.md 7.6: that a space goes on elsewhere is believed for the steward's `home`
+ * entry, which is among what is shown of its terms, and for nobody's word. */
+static int ask_for_proof(struct hark_net *net, const struct hark_key *peer,
+                         const struct hark_hash *space, struct hark_err *err)
+{
+    struct hark_buf body = hark_buf_init(HARK_HASH_SIZE);
+    int rc = hark_terms_encode(&body, space, err);
+
+    if (rc == 0)
+        rc = hark_net_request(net, peer, HARK_MESSAGE_TERMS, hark_buf_span(&body),
+                              PROOF_PATIENCE_MS, err);
+    hark_buf_free(&body);
+    if (rc == 0) {
+        pthread_mutex_lock(&net->lock);
+        net->proof_until_ms = hark_timer_ms() + PROOF_PATIENCE_MS;
+        pthread_mutex_unlock(&net->lock);
+    }
+    return rc;
+}
+
+/* Rewinding: the space goes on elsewhere from before our log's end. */
 static int rewind_space(struct hark_net *net, struct hark_node *node, struct net_space *notes,
                         struct hark_err *err)
 {
@@ -133,6 +154,26 @@ static int rewind_space(struct hark_net *net, struct hark_node *node, struct net
     hark_net_reopen(net);
     hark_net_ask_now(net);
     return rc;
+}
+
+/* What was shown is not of a later home than ours: nothing is to be done. */
+static int handle_proof(struct hark_net *net, struct hark_node *node, struct net_space *notes,
+                        const struct hark_net_event *event, struct hark_err *err)
+{
+    struct hark_terms *terms = malloc(sizeof(*terms));
+    struct hark_space *space = NULL;
+    bool later = false;
+
+    pthread_mutex_lock(&net->lock);
+    net->proof_until_ms = 0;
+    pthread_mutex_unlock(&net->lock);
+    if (terms == NULL)
+        return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for terms");
+    if (event->code == 0 && hark_node_space(node, &notes->id, &space, NULL) == 0 &&
+        hark_join_read_terms(&notes->id, hark_buf_span(&event->load), terms, NULL) == 0)
+        later = terms->incarnation > hark_state_space_object(hark_space_state(space))->incarnation;
+    free(terms);
+    return later ? rewind_space(net, node, notes, err) : 0;
 }
 
 /* Is another named node at the other end of that link? A person's key held here may
@@ -175,7 +216,7 @@ static int handle_synced(struct hark_net *net, struct hark_node *node,
         return 0;
     if (named && said->code == HARK_E_PEER_CURSOR &&
         incarnation_of(&said->theirs) > incarnation_of(&said->ours))
-        return rewind_space(net, node, notes, err);
+        return ask_for_proof(net, &event->peer, &notes->id, err);
     if (level)
         notes->level = said->ours.batches > 0;
     return 0;
@@ -507,16 +548,15 @@ static int handle_join(struct hark_net *net, struct hark_node *node, struct hark
 }
 
 /* The home's answer to what we relayed. */
-static int handle_answered(struct hark_net *net, struct hark_node *node,
-                           const struct hark_net_event *event, struct hark_err *err)
+static int handle_joined(struct hark_net *net, struct hark_node *node, struct net_space *notes,
+                         const struct hark_net_event *event, struct hark_err *err)
 {
-    struct net_space *notes = hark_net_notes(net, &event->log.space);
     struct hark_outbox *outbox = NULL;
     struct hark_space *space = NULL;
     struct hark_joined joined;
     int rc;
 
-    if (notes == NULL || !notes->relay_busy || event->answer != HARK_MESSAGE_JOINED)
+    if (!notes->relay_busy)
         return 0;
     notes->relay_busy = false;
     if (event->code != 0 || hark_joined_decode(&joined, hark_buf_span(&event->load), NULL) != 0 ||
@@ -529,6 +569,17 @@ static int handle_answered(struct hark_net *net, struct hark_node *node,
         rc = hark_outbox_relayed(outbox, &notes->relaying, joined.status, joined.code,
                                  joined.message, err);
     return rc < 0 ? rc : relay_next(net, space, notes, err);
+}
+
+static int handle_answered(struct hark_net *net, struct hark_node *node,
+                           const struct hark_net_event *event, struct hark_err *err)
+{
+    struct net_space *notes = hark_net_notes(net, &event->log.space);
+
+    if (notes == NULL)
+        return 0;
+    return event->answer == HARK_MESSAGE_SHOWN ? handle_proof(net, node, notes, event, err)
+                                               : handle_joined(net, node, notes, event, err);
 }
 
 int hark_net_handle(struct hark_net *net, struct hark_node *node, struct hark_net_event *event,

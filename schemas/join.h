@@ -76,15 +76,16 @@ struct hark_terms {
     char title[201], question[1001], owner[201];
     char until[11];                       /* YYYY-MM-DD */
     struct hark_key steward, steward_box; /* in office */
+    uint32_t incarnation;                 /* of the last `home` shown; 1: none was */
     size_t node_count;                    /* now named, in order */
     struct hark_terms_node nodes[HARK_TERMS_NODES_MAX];
 };
 
 /* Verifies what was shown of a space and reads the terms from it. The entries are in
  * the order of the log: the first one (whose id is the space's); then `policy`, `node`,
- * `handover` and `recover` entries, each by who was in office by then. What may be left
- * out: policies that a later one shown replaces in all it says, nodes that are named no
- * more (but not the end of the first home). Nothing here proves that nothing newer
+ * `handover`, `recover` and `home` entries, each by who was in office by then. What may be
+ * left out: policies that a later one shown replaces in all it says, nodes that are named
+ * no more (but not the end of the first home), homes. Nothing here proves that nothing newer
  * exists: the joiner's own copy of the log does. *out is large (keep it off the stack).
  * Errors: those of PROTOCOL.md 3 and 4, entry-first, entry-space, kind-unknown (another
  * kind), void-steward, void-payload, void-name-used, void-target, entry-previous (out of

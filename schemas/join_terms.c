@@ -174,6 +174,16 @@ static int read_steward(struct reading *r, const struct hark_entry *entry, const
     return 0;
 }
 
+static int read_home(struct reading *r, const json_t *json, struct hark_err *err)
+{
+    uint64_t incarnation;
+
+    if (!hark_json_u64(json, "incarnation", UINT32_MAX, &incarnation))
+        return hark_err_set(err, HARK_E_INTERNAL, "kind home and the program disagree");
+    r->terms->incarnation = (uint32_t)incarnation;
+    return 0;
+}
+
 /* ---- Entries -------------------------------------------------------------- */
 
 /* Parsed, signed, of this space, with its payload. */
@@ -215,6 +225,7 @@ static int read_first(struct reading *r, const struct hark_terms_entry *shown, s
         return rc;
     put_in_office(r, &entry.author, &r->founding.box);
     terms->mode = r->founding.space.mode;
+    terms->incarnation = 1;
     r->policy = entry.id;
     read_charter(terms, json);
     json_decref(json);
@@ -238,7 +249,8 @@ static int may_write(const struct reading *r, const struct hark_entry *entry, bo
 
 static int read_later(struct reading *r, const struct hark_terms_entry *shown, struct hark_err *err)
 {
-    static const char *const KINDS[] = {"policy", "node", "handover", "recover"};
+    static const char *const KINDS[] = {"policy", "node", "home", "handover", "recover"};
+    static const size_t count = sizeof(KINDS) / sizeof(KINDS[0]);
     struct hark_entry entry;
     const struct hark_kind *kind;
     json_t *json = NULL;
@@ -247,12 +259,12 @@ static int read_later(struct reading *r, const struct hark_terms_entry *shown, s
 
     if (rc < 0)
         return rc;
-    while (which < 4 && strcmp(KINDS[which], entry.kind) != 0)
+    while (which < count && strcmp(KINDS[which], entry.kind) != 0)
         which++;
-    if (which == 4 || !entry.has_space)
+    if (which == count || !entry.has_space)
         return hark_err_set(err, HARK_E_KIND_UNKNOWN, "%s is no part of a space's terms",
                             entry.kind);
-    rc = may_write(r, &entry, which == 3, err);
+    rc = may_write(r, &entry, which == 4, err);
     if (rc == 0)
         rc = check_order(r, &entry, err);
     if (rc < 0)
@@ -266,8 +278,10 @@ static int read_later(struct reading *r, const struct hark_terms_entry *shown, s
         read_charter(r->terms, json);
     } else if (rc == 0 && which == 1) {
         rc = read_node(r, &entry, json, err);
+    } else if (rc == 0 && which == 2) {
+        rc = read_home(r, json, err);
     } else if (rc == 0) {
-        rc = read_steward(r, &entry, json, which == 3, err);
+        rc = read_steward(r, &entry, json, which == 4, err);
     }
     json_decref(json);
     return rc;

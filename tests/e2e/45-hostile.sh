@@ -235,7 +235,10 @@ served home-arrival batch-arrival
 served home-root batch-root
 served home-origin batch-origin
 served home-entry entry-signature
+# Who tells of another home after ours has the steward's word for it, or is not believed.
+served later-home peer-cursor
 # A daemon says it in its status, and goes on.
+echo home-entry >"$work/what"
 start follower
 for _ in $(seq $((100 * patience))); do
     rule=$(follower status --json | field '(d["peers"][0]["error"] or {}).get("name")')

@@ -355,6 +355,8 @@ static void on_ask(const struct home *home, struct hark_span to, uint64_t id, st
     struct hark_cursor *asked = NULL;
     struct hark_buf out = hostile_buf();
     size_t count = 0;
+    char what[64];
+    read_what(home, what, sizeof(what));
     hostile_require(hark_ask_decode(&asked, &count, body, NULL) == 0, "an ask");
     struct hark_told *told = calloc(count, sizeof(*told));
     hostile_require(told != NULL, "no memory");
@@ -366,6 +368,11 @@ static void on_ask(const struct home *home, struct hark_span to, uint64_t id, st
             asked[i].batches < home->record->end.batches) {
             told[i].cursor = home->record->end;
             told[i].status = HARK_TELL_MORE;
+        }
+        if (log.node[0] == '\0' && strcmp(what, "later-home") == 0) {
+            told[i].cursor = home->record->end;
+            told[i].cursor.origin[strlen(told[i].cursor.origin) - 1]++;
+            told[i].status = HARK_TELL_UNFIT;
         }
     }
     hostile_require(hark_tell_encode(&out, told, count, NULL) == 0, "a tell");

@@ -220,6 +220,7 @@ static void test_join__terms_of_a_new_space_come_from_its_first_entry(void **sta
     assert_string_equal(terms->owner, "The testers");
     assert_string_equal(terms->until, "2027-12-31");
     assert_int_equal(terms->mode, HARK_MODE_OPEN);
+    assert_int_equal(terms->incarnation, 1);
     assert_int_equal(terms->node_count, 1);
     assert_string_equal(terms->nodes[0].name, WORLD_HOME);
     assert_memory_equal(&terms->steward, world_key(WORLD_STEWARD), HARK_KEY_SIZE);
@@ -251,7 +252,9 @@ static void test_join__terms_follow_policies_nodes_and_stewards(void **state)
     at[5] = world_say(world, WORLD_RECOVERY + 2, "recover",
                       world_fields_new_key(world, third, WORLD_NO_KEY), HARK_NONE);
     at[6] = world_say(world, third, "policy", policy(NULL), HARK_NONE);
-    expect_terms(world, at, 7, terms);
+    at[7] = world_say(world, third, "home", world_fields_home(world, "a.example"), HARK_NONE);
+    expect_terms(world, at, 8, terms);
+    assert_int_equal(terms->incarnation, 2);
     assert_string_equal(terms->title, "Another title");
     assert_int_equal(terms->node_count, 2);
     assert_string_equal(terms->nodes[1].name, "a.example");
@@ -275,10 +278,13 @@ static void test_join__terms_by_others_are_refused(void **state)
     uint64_t node = add_node(elsewhere, "a.example");
     struct world_draft draft = {.by = WORLD_STEWARD, .kind = "policy", .fields = policy("Void")};
     uint64_t after = world_log(world, &draft, HARK_E_VOID_STEWARD);
+    struct world_draft moves = {
+        .by = WORLD_STEWARD, .kind = "home", .fields = world_fields_home(world, WORLD_HOME)};
+    uint64_t moved = world_log(world, &moves, HARK_E_VOID_STEWARD);
     struct hark_terms_entry foreign[] = {shown(world, 0), shown(elsewhere, node)};
     const uint64_t nobody[] = {early}, unsaid[] = {0, late}, old[] = {0, handover, after},
-                   backwards[] = {0, handover, early}, good[] = {0, early, handover, late},
-                   twice[] = {0, early, early};
+                   backwards[] = {0, handover, early}, away[] = {0, handover, moved},
+                   good[] = {0, early, handover, late}, twice[] = {0, early, early};
 
     assert_non_null(terms);
     assert_int_equal(read_terms(world, good, 4, terms), 0);
@@ -287,6 +293,7 @@ static void test_join__terms_by_others_are_refused(void **state)
     assert_int_equal(read_terms(world, unsaid, 2, terms), HARK_E_VOID_STEWARD);
     assert_int_equal(read_terms(world, old, 3, terms), HARK_E_VOID_STEWARD);
     assert_int_equal(read_terms(world, backwards, 3, terms), HARK_E_VOID_STEWARD);
+    assert_int_equal(read_terms(world, away, 3, terms), HARK_E_VOID_STEWARD);
     assert_int_equal(read_terms(world, twice, 3, terms), HARK_E_ENTRY_PREVIOUS);
     assert_int_equal(hark_terms_read(terms, &world->space, foreign, 2, NULL), HARK_E_ENTRY_SPACE);
     assert_int_equal(hark_terms_read(terms, &elsewhere->space, foreign, 1, NULL),
