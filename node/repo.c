@@ -155,7 +155,7 @@ struct hark_git_id hark_git_hash(enum hark_git_type type, struct hark_span bytes
     char header[32];
     int size = snprintf(header, sizeof(header), "%s %zu", names[type], bytes.size);
     struct hark_sha1 h;
-    struct hark_git_id id;
+    struct hark_git_id id = {{0}};
     hark_sha1_init(&h);
     hark_sha1_update(&h, header, (size_t)size + 1); /* with its NUL */
     hark_sha1_update(&h, bytes.data, bytes.size);

@@ -361,11 +361,11 @@ static int put_head(struct hark_buf *out, const struct hark_commit *commit, stru
         rc = hark_buf_append_span(out, commit->parents, err);
     }
     if (rc == 0) {
-        rc = put_texts(out, TEXTS("author ", key, " <", key, MAIL_END " ", seconds, " +0000\n"),
+        rc = put_texts(out, TEXTS("author ", key, " <", key, MAIL_END, " ", seconds, " +0000\n"),
                        err);
     }
     if (rc == 0) {
-        rc = put_texts(out, TEXTS("committer ", key, " <", key, MAIL_END " ", seconds, " +0000\n"),
+        rc = put_texts(out, TEXTS("committer ", key, " <", key, MAIL_END, " ", seconds, " +0000\n"),
                        err);
     }
     return rc;

@@ -170,7 +170,9 @@ echo "ok: what was logged elsewhere is handed in again"
 
 # --- repair --------------------------------------------------------------------------------------
 stop one
-pack=$(find "$work/one/spaces/$space.git/objects/pack" -name '*.pack' -size +0 | sort | head -n 1)
+# the largest: of small ones some hold only trees that nothing needs any more
+pack=$(find "$work/one/spaces/$space.git/objects/pack" -name '*.pack' -printf '%s %p\n' |
+    sort -rn | sed -n '1s/^[0-9]* //p')
 chmod u+w "$pack"
 printf 'garbage' | dd of="$pack" bs=1 seek=40 conv=notrunc status=none
 hark one repair --timeout 60 >"$work/repaired" || fail "repair: $(cat "$work/repaired")"

@@ -436,9 +436,10 @@ static bool open_fails(const char *path)
     return fails(CLASS_OPEN);
 }
 
-#define MODE(flags, mode)                                                                          \
+/* The argument of an open after its `flags`, if there is one. */
+#define MODE()                                                                                     \
     mode_t mode = 0;                                                                               \
-    if (((flags)&O_CREAT) != 0 || ((flags)&O_TMPFILE) == O_TMPFILE) {                              \
+    if ((flags & O_CREAT) != 0 || (flags & O_TMPFILE) == O_TMPFILE) {                              \
         va_list args;                                                                              \
         va_start(args, flags);                                                                     \
         mode = va_arg(args, mode_t);                                                               \
@@ -449,14 +450,14 @@ typedef int (*open_fn)(const char *, int, ...);
 int open(const char *path, int flags, ...)
 {
     REAL(open_fn, open)
-    MODE(flags, mode)
+    MODE()
     return open_fails(path) ? -1 : real(path, flags, mode);
 }
 
 int open64(const char *path, int flags, ...)
 {
     REAL(open_fn, open64)
-    MODE(flags, mode)
+    MODE()
     return open_fails(path) ? -1 : real(path, flags, mode);
 }
 
@@ -480,14 +481,14 @@ typedef int (*open_at_fn)(int, const char *, int, ...);
 int openat(int fd, const char *path, int flags, ...)
 {
     REAL(open_at_fn, openat)
-    MODE(flags, mode)
+    MODE()
     return open_fails(path) ? -1 : real(fd, path, flags, mode);
 }
 
 int openat64(int fd, const char *path, int flags, ...)
 {
     REAL(open_at_fn, openat64)
-    MODE(flags, mode)
+    MODE()
     return open_fails(path) ? -1 : real(fd, path, flags, mode);
 }
 
