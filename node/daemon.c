@@ -113,9 +113,8 @@ static void wait_until_compared(struct daemon *d)
 
 /* --- the local socket ------------------------------------------------------------ */
 
-/* *changed: the network is to be told. */
 static int run_request(struct daemon *d, const struct hark_local_request *request, FILE *out,
-                       FILE *errs, bool *changed)
+                       FILE *errs)
 {
     const char *rest[HARK_ARGS_MAX + 1] = {0};
     struct hark_cmd cmd = {.argv = rest,
@@ -139,7 +138,10 @@ static int run_request(struct daemon *d, const struct hark_local_request *reques
     }
     wait_until_compared(d);
     exit_code = hark_cmd_run(&cmd, verb);
-    *changed = cmd.changed;
+    if (cmd.changed) {
+        tend_later(d);
+        update_net(d);
+    }
     return exit_code;
 }
 
@@ -149,7 +151,6 @@ static void serve_connection(struct daemon *d, int fd)
     struct hark_err err = {0};
     FILE *out, *errs;
     int exit_code = hark_err_exit(HARK_E_NO_MEMORY);
-    bool changed = false;
 
     if (hark_local_read(fd, &request, &err) < 0) {
         complain("the local socket", &err);
@@ -158,7 +159,7 @@ static void serve_connection(struct daemon *d, int fd)
     out = hark_local_stream(fd, 'O');
     errs = hark_local_stream(fd, 'E');
     if (out != NULL && errs != NULL)
-        exit_code = run_request(d, &request, out, errs, &changed);
+        exit_code = run_request(d, &request, out, errs);
     /* What could not be delivered, nobody is there to hear. */
     if (out != NULL)
         (void)fclose(out);
@@ -166,11 +167,6 @@ static void serve_connection(struct daemon *d, int fd)
         (void)fclose(errs);
     hark_local_exit(fd, exit_code);
     hark_local_request_free(&request);
-    /* Who waits has the answer; whoever asks next is served after this. */
-    if (changed) {
-        tend_later(d);
-        update_net(d);
-    }
 }
 
 static void serve_local(struct daemon *d)
