@@ -415,6 +415,13 @@ static void on_message(void *arg, const struct hark_key *peer, uint64_t via,
     hark_core_message(net->core, peer, via, frames, count);
 }
 
+static void on_lost(void *arg, const struct hark_key *peer)
+{
+    struct hark_net *net = arg;
+
+    hark_core_lost(net->core, peer);
+}
+
 static void on_writable(void *arg, const struct hark_key *peer)
 {
     struct hark_net *net = arg;
@@ -643,6 +650,7 @@ void hark_net_io(struct hark_net *net, struct hark_core_io *io, struct hark_edge
                                             .allow = on_allow,
                                             .message = on_message,
                                             .woken = on_woken,
+                                            .lost = on_lost,
                                             .writable = on_writable,
                                             .tick = on_tick};
 }

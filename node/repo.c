@@ -709,13 +709,13 @@ static int store(struct storing *s, const struct hark_git_id *previous, struct h
         return hark_err_set(err, HARK_E_BUSY, "%s has moved on in %s", s->log, s->repo->path);
     }
     s->first = previous == NULL;
-    if (s->raw->count <= HARK_LONE_ENTRIES_MAX) {
-        rc = write_lone(s, err);
-        return rc != 0 ? rc : hark_repo_ref_move(s->repo, ref, previous, &s->batch_id, err);
+    bool lone = s->raw->count <= HARK_LONE_ENTRIES_MAX;
+    rc = lone ? write_lone(s, err) : write_packs(s, err);
+    if (rc != 0) {
+        return rc;
     }
-    rc = write_packs(s, err);
-    if (rc == 0) {
-        rc = hark_repo_ref_move(s->repo, ref, previous, &s->batch_id, err);
+    rc = hark_repo_ref_move(s->repo, ref, previous, &s->batch_id, err);
+    if (!lone) {
         /* The batch is in, or it is garbage. A keep file that will not go costs a
          * merge, and goes with the next cover. */
         int left = hark_pack_unkeep(s->repo, s->log_pack, NULL);

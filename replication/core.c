@@ -520,6 +520,14 @@ void hark_core_grown(struct hark_core *core, const struct hark_log_ref *log)
     }
 }
 
+void hark_core_lost(struct hark_core *core, const struct hark_key *key)
+{
+    struct hark_peer *peer = hark_core_find(core, key);
+    if (peer != NULL) {
+        hark_follow_lost(core, peer);
+    }
+}
+
 void hark_core_writable(struct hark_core *core, const struct hark_key *key)
 {
     struct hark_peer *peer = hark_core_find(core, key);

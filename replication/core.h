@@ -141,6 +141,9 @@ HARK_CHECK int hark_core_request(struct hark_core *core, const struct hark_key *
                                  struct hark_span body, uint64_t patience_ms, struct hark_err *err);
 /* io.join's outcome (the space is filled in). Due within two minutes. */
 void hark_core_joined(struct hark_core *core, uint64_t token, const struct hark_joined *joined);
+/* What was asked of this peer will not be answered (hark_edge_handlers.lost): it is asked
+ * again soon rather than when an answer would be overdue. */
+void hark_core_lost(struct hark_core *core, const struct hark_key *peer);
 /* What could not be sent to this peer would go out now (hark_edge_handlers.writable): it
  * is tried at once rather than when its time comes. Any other peer is left as it is. */
 void hark_core_writable(struct hark_core *core, const struct hark_key *peer);

@@ -198,6 +198,23 @@ static void unanswered(struct hark_core *core, struct hark_peer *peer, uint64_t 
     retry_later(core, peer, HARK_CORE_BACKOFF_LAST);
 }
 
+static bool awaits_anything(const struct hark_peer *peer)
+{
+    bool any = peer->hello_id != 0 || peer->ask_id != 0;
+    for (size_t i = 0; i < peer->follow_count; i++) {
+        any = any || peer->follows[i].phase == HARK_PHASE_FETCHED || peer->follows[i].ahead.id != 0;
+    }
+    return any;
+}
+
+void hark_follow_lost(struct hark_core *core, struct hark_peer *peer)
+{
+    if (awaits_anything(peer)) {
+        hark_follow_cancel(core, peer);
+        retry_later(core, peer, HARK_CORE_BACKOFF_LAST);
+    }
+}
+
 /* A large answer on its way holds up the small ones behind it. */
 static uint64_t answer_ms(const struct hark_peer *peer)
 {

@@ -234,6 +234,8 @@ void hark_follow_idle(struct hark_follow *follow, uint64_t due_ms);
 struct hark_follow *hark_follow_main(struct hark_peer *peer, const struct hark_hash *space);
 /* Nothing could be sent to it. */
 void hark_follow_unsent(struct hark_core *core, struct hark_peer *peer);
+/* The connection has broken: nothing asked over it is answered. */
+void hark_follow_lost(struct hark_core *core, struct hark_peer *peer);
 /* Our main log of the space has grown: what was behind may go on. */
 void hark_follow_grown(struct hark_core *core, struct hark_peer *peer,
                        const struct hark_hash *space);

@@ -79,6 +79,7 @@ struct link {
     void *monitor; /* tells its descriptors */
     int fd;        /* -1: not connected */
     bool draining; /* in the midst of a message with too many frames */
+    bool lost;     /* it has broken, and that is still to be told */
     bool unsent;   /* something did not go out: when it would is to be told */
     bool writable; /* it would now, and that is still to be told */
     uint64_t heard_ms, made_ms;
@@ -841,6 +842,7 @@ static void link_events(struct hark_edge *edge, struct link *link)
             link->fd = fd;
         } else {
             hark_guard_closed(edge->guard, fd);
+            link->lost = true;
             link->fd = link->fd == fd ? -1 : link->fd;
         }
     }
@@ -1009,26 +1011,23 @@ static enum took take_from_link(struct hark_edge *edge, struct link *link)
 
 /* ---- sending ---- */
 
-/* Sends the frames as one message or, if it cannot take the first, nothing. Once
- * begun it goes on to the last: a socket left in the midst of a message would
+/* Sends the frames as one message: 0, or the errno of the one that *sent counts up to.
+ * Where that is not the first the socket is left in the midst of a message, and would
  * take the next one's frames for the rest of it. */
-static int send_frames(void *socket, const struct hark_span *frames, size_t count)
+static int send_frames(void *socket, const struct hark_span *frames, size_t count, size_t *sent)
 {
-    int failed = 0;
-    for (size_t i = 0; i < count; i++) {
-        int flags = ZMQ_DONTWAIT | (i + 1 < count ? ZMQ_SNDMORE : 0);
+    for (*sent = 0; *sent < count; (*sent)++) {
+        const struct hark_span *frame = &frames[*sent];
+        int flags = ZMQ_DONTWAIT | (*sent + 1 < count ? ZMQ_SNDMORE : 0);
         int rc = 0;
         do {
-            rc = zmq_send(socket, frames[i].data, frames[i].size, flags);
+            rc = zmq_send(socket, frame->data, frame->size, flags);
         } while (rc < 0 && errno == EINTR);
         if (rc < 0) {
-            failed = errno;
-            if (i == 0) {
-                break;
-            }
+            return errno;
         }
     }
-    return failed;
+    return 0;
 }
 
 static size_t sum_of(const struct hark_span *frames, size_t count)
@@ -1048,16 +1047,22 @@ static int too_much_unread(struct hark_err *err)
 static int send_by_link(struct hark_edge *edge, struct link *link, const struct hark_span *frames,
                         size_t count, struct hark_err *err)
 {
-    size_t size = sum_of(frames, count);
+    size_t size = sum_of(frames, count), sent = 0;
     if (link == NULL) {
         return hark_err_set(err, HARK_E_PEER_UNREACHABLE, "no connection to it");
     }
     if (link->socket != NULL && !hark_guard_may_send(edge->guard, link->fd, size)) {
         return too_much_unread(err);
     }
-    if (link->socket == NULL || send_frames(link->socket, frames, count) != 0) {
+    if (link->socket == NULL || send_frames(link->socket, frames, count, &sent) != 0) {
         link->unsent = true;
-        remake_if_silent(edge, link);
+        if (sent > 0) { /* what has begun is not sent */
+            link->lost = true;
+            rest(edge, link);
+            (void)make_dealer(edge, link, NULL);
+        } else {
+            remake_if_silent(edge, link);
+        }
         return hark_err_set(err, HARK_E_PEER_UNREACHABLE, "%s does not take it", link->address);
     }
     hark_guard_sent(edge->guard, link->fd, size);
@@ -1068,7 +1073,7 @@ static int send_by_route(struct hark_edge *edge, struct route *route,
                          const struct hark_span *frames, size_t count, struct hark_err *err)
 {
     struct hark_span all[1 + FRAMES_MAX];
-    size_t size = sum_of(frames, count);
+    size_t size = sum_of(frames, count), sent = 0;
     if (route == NULL || edge->router == NULL || !still_allowed(edge, route)) {
         return hark_err_set(err, HARK_E_PEER_UNREACHABLE, "its connection is gone");
     }
@@ -1077,7 +1082,10 @@ static int send_by_route(struct hark_edge *edge, struct route *route,
     }
     all[0] = hark_span(route->id, route->size);
     memcpy(all + 1, frames, count * sizeof(*frames));
-    int failed = send_frames(edge->router, all, 1 + count);
+    int failed = send_frames(edge->router, all, 1 + count, &sent);
+    if (failed != 0 && sent > 0) { /* ends what has begun, which is no message then */
+        (void)zmq_send(edge->router, "", 0, ZMQ_DONTWAIT);
+    }
     if (failed == EAGAIN) {
         return hark_err_set(err, HARK_E_BUSY, "its queue is full");
     }
@@ -1259,17 +1267,21 @@ static size_t fill_items(const struct hark_edge *edge, zmq_pollitem_t *items)
 }
 
 /* From the beginning after each: its handler may have changed the list. */
-static void tell_writable(struct hark_edge *edge)
+static void tell_links(struct hark_edge *edge)
 {
     for (size_t i = 0; i < edge->link_count;) {
-        struct hark_key peer = edge->links[i]->peer;
-        if (!edge->links[i]->writable) {
+        struct link *link = edge->links[i];
+        struct hark_key peer = link->peer;
+        bool *what = link->lost ? &link->lost : &link->writable;
+        void (*handler)(void *, const struct hark_key *) =
+            link->lost ? edge->handlers.lost : edge->handlers.writable;
+        if (!*what) {
             i++;
             continue;
         }
-        edge->links[i]->writable = false;
-        if (edge->handlers.writable != NULL) {
-            edge->handlers.writable(edge->handlers.arg, &peer);
+        *what = false;
+        if (handler != NULL) {
+            handler(edge->handlers.arg, &peer);
         }
         i = 0;
     }
@@ -1295,7 +1307,6 @@ static void read_ready(struct hark_edge *edge, const zmq_pollitem_t *items, size
     for (size_t i = 0; i < n; i++) {
         read_link(edge, &ready[i]);
     }
-    tell_writable(edge);
     if (items[0].revents & ZMQ_POLLIN) {
         on_wake(edge);
     }
@@ -1323,6 +1334,7 @@ int hark_edge_run(struct hark_edge *edge, struct hark_err *err)
             read_ready(edge, items, count);
         }
         watch(edge);
+        tell_links(edge);
     }
     free(items);
     return rc;

@@ -47,6 +47,9 @@ struct hark_edge_handlers {
                     const struct hark_span *frames, size_t count);
     /* hark_edge_wake was called (once or more). May be NULL. */
     void (*woken)(void *arg);
+    /* The connection that we opened to this peer has broken: what is not here yet of the
+     * answers to what was sent over it does not come any more. May be NULL. */
+    void (*lost)(void *arg, const struct hark_key *peer);
     /* Over the connection that we opened to this peer something was not sent, since it
      * was not there yet or its queue was full: now it would be. May be NULL. */
     void (*writable)(void *arg, const struct hark_key *peer);

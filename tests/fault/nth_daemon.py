@@ -36,9 +36,7 @@ SHARES = {'home': {'sync': 2, 'write': 2, 'short': 1, 'rename': 1, 'open': 2, 's
           'client': {'send': 1, 'recv': 1, 'malloc': 1}}
 COUNT = 5000 if nth.LONG else 12
 SECONDS = 80 if nth.LONG else 120
-# More than the minute after which batches that were asked for are asked for again: who loses
-# the connection in between waits so long.
-PATIENCE = 75 * int(os.environ.get('HARK_PATIENCE', 1))
+PATIENCE = 30 * int(os.environ.get('HARK_PATIENCE', 1))
 
 
 def free_port():

@@ -840,6 +840,33 @@ static void test_core__a_lost_load_is_fetched_again(void **state)
     pair_free(pair);
 }
 
+/* Where the connection has broken, an answer is not waited for until it is overdue: of a
+ * hello, an ask, a fetch, a fetch ahead. What is here already is none the worse. */
+static void test_core__a_broken_connection_is_no_wait(void **state)
+{
+    static const uint8_t types[] = {HARK_MESSAGE_HELLO, HARK_MESSAGE_ASK, HARK_MESSAGE_FETCH};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(types); i++) {
+        struct pair *pair = pair_new();
+
+        fake_log_grow(&pair->b->log, 2, 1);
+        follow(pair->a, pair->b);
+        (void)hark_core_tick(pair->a->core);
+        while (type_of(pair->a->out[0]) != types[i])
+            assert_true(pass_one(pair, pair->a, pair->b) && pass_one(pair, pair->b, pair->a));
+        drop(pair->a, types[i]);
+        hark_core_lost(pair->a->core, &pair->b->key);
+        pass_time(pair, 1500);
+        assert_equal_logs(pair);
+        hark_core_lost(pair->a->core, &pair->b->key);
+        hark_core_lost(pair->b->core, &pair->a->key);
+        pass_time(pair, 1500);
+        assert_int_equal(pair->a->state, HARK_PEER_LIVE);
+        pair_free(pair);
+    }
+}
+
 /* What could not be sent is tried again, and never waited for. */
 static void test_core__unsent_is_tried_again(void **state)
 {
@@ -1087,6 +1114,20 @@ static void test_core__a_lost_load_ahead_is_fetched_again(void **state)
     pass_time(pair, 59000);
     assert_int_equal(pair->a->log.size, 700);
     pass_time(pair, 4000);
+    assert_equal_logs(pair);
+    pair_free(pair);
+}
+
+static void test_core__a_broken_connection_while_appending(void **state)
+{
+    struct pair *pair = pair_new();
+
+    (void)state;
+    until_appending(pair);
+    drop(pair->a, HARK_MESSAGE_FETCH);
+    hark_core_lost(pair->a->core, &pair->b->key);
+    assert_true(fake_node_append_one(pair->a));
+    pass_time(pair, 3000);
     assert_equal_logs(pair);
     pair_free(pair);
 }
@@ -2610,6 +2651,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_core__backs_off_from_who_is_silent),
     cmocka_unit_test(test_core__a_lost_answer_is_asked_for_again),
     cmocka_unit_test(test_core__a_lost_load_is_fetched_again),
+    cmocka_unit_test(test_core__a_broken_connection_is_no_wait),
+    cmocka_unit_test(test_core__a_broken_connection_while_appending),
     cmocka_unit_test(test_core__unsent_is_tried_again),
     cmocka_unit_test(test_core__writable_is_tried_at_once),
     cmocka_unit_test(test_core__ask_now),

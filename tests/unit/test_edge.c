@@ -54,7 +54,7 @@ struct host {
     /* under the lock */
     size_t allowed_count, asked;
     struct hark_key allowed[ALLOWED_MAX];
-    size_t kept_count, woken, writable;
+    size_t kept_count, woken, writable, lost;
     struct kept kept[KEPT_MAX];
     bool echoes;   /* answers each hello with a hello, the way it came */
     uint64_t work; /* ms that a message takes */
@@ -105,6 +105,16 @@ static void host_message(void *arg, const struct hark_key *peer, uint64_t via,
         int rc = hark_edge_send(host->edge, peer, via, &answer, NULL);
         (void)rc;
     }
+}
+
+static void host_lost(void *arg, const struct hark_key *peer)
+{
+    struct host *host = arg;
+    (void)peer;
+    (void)pthread_mutex_lock(&host->lock);
+    host->lost++;
+    (void)pthread_cond_broadcast(&host->changed);
+    (void)pthread_mutex_unlock(&host->lock);
 }
 
 static void host_writable(void *arg, const struct hark_key *peer)
@@ -172,6 +182,7 @@ static struct host *host_new(uint8_t seed)
                                           .allow = host_allow,
                                           .message = host_message,
                                           .woken = host_woken,
+                                          .lost = host_lost,
                                           .writable = host_writable,
                                           .tick = host_tick};
     memset(bytes, seed, sizeof(bytes));
@@ -455,7 +466,7 @@ static void listen_again(struct host *a, const char *address)
     assert_int_equal(rc, 0);
 }
 
-/* Somebody who restarts is connected to again without our doing. */
+/* Somebody who restarts is connected to again without our doing, and we are told. */
 static void test_edge__peer_comes_back(void **state)
 {
     struct host *a = NULL, *b = NULL;
@@ -466,7 +477,9 @@ static void test_edge__peer_comes_back(void **state)
     assert_true(send_within(b, key_of(a), HARK_VIA_ANY, 1, 0, PATIENCE_MS));
     (void)wait_message(a, 0);
     memcpy(address, a->address, sizeof(address));
+    assert_int_equal(b->lost, 0);
     host_free(a);
+    assert_true(wait_for(b, &b->lost, 1, PATIENCE_MS) >= 1);
     a = host_new(1);
     host_let_in(a, key_of(b));
     listen_again(a, address);
