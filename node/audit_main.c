@@ -146,12 +146,25 @@ static uint64_t policy_number(const json_t *policy, const char *name, uint64_t o
     return json_is_integer(value) ? (uint64_t)json_integer_value(value) : otherwise;
 }
 
-static void take_policy(struct audit *audit, const json_t *payload)
+/* Of an entry that stands: its payload has been found to be one of its kind. */
+static int take_policy(struct audit *audit, const struct space_item *item, struct hark_err *err)
 {
-    const json_t *policy = json_object_get(payload, "policy");
+    const struct hark_kinds *kinds = hark_state_kinds(audit->state);
+    int number = hark_kinds_find(kinds, item->entry.kind);
+    const json_t *policy;
+    json_t *json = NULL;
+    int rc;
 
+    if (number < 0)
+        return hark_err_set(err, HARK_E_INTERNAL, "the kind %s is not built in", item->entry.kind);
+    rc = hark_payload_check(hark_kinds_get(kinds, (size_t)number), item->payload, &json, err);
+    if (rc < 0)
+        return rc;
+    policy = json_object_get(json, "policy");
     audit->merge_delay_s = policy_number(policy, "merge_delay_s", MERGE_DELAY_S);
     audit->quorum = policy_number(policy, "quorum", 0);
+    json_decref(json);
+    return 0;
 }
 
 /* An entry that stands, and that the audit wants to remember. */
@@ -162,7 +175,7 @@ static int remember(struct audit *audit, const struct space_item *item, struct h
     int rc = 0;
 
     if (strcmp(kind, "space") == 0 || strcmp(kind, "policy") == 0) {
-        take_policy(audit, item->json);
+        rc = take_policy(audit, item, err);
     } else if (strcmp(kind, "kind") == 0) {
         rc = hark_audit_push(&audit->own_kinds, &effect->position, sizeof(effect->position), err);
     } else if (strcmp(kind, "erase") == 0) {

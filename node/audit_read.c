@@ -204,6 +204,7 @@ static void settle(struct audit_batch *b)
     for (size_t i = 0; i < b->raw.count; i++) {
         struct space_item *item = &b->items[i];
 
+        item->mute = true;
         item->object = part_of(b, PARTS_FIXED + 2 * i);
         if (item->payload_state == 1)
             item->payload = part_of(b, PARTS_FIXED + 2 * i + 1);
@@ -298,8 +299,6 @@ static void judge_next(struct reading *r)
     r->judging = true;
     pthread_mutex_unlock(&r->lock);
     rc = r->judge(r->arg, &slot->batch, &err);
-    for (size_t i = 0; i < slot->batch.raw.count; i++)
-        hark_space_item_clear(&slot->batch.items[i]);
     pthread_mutex_lock(&r->lock);
     fail(r, rc, &err);
     slot->state = SLOT_FREE;

@@ -108,6 +108,8 @@ int hark_space_item_apply(struct hark_state *state, struct space_item *item, str
         return rc;
     if (kind == NULL) /* may_log refuses what has no kind; applying was our own bug */
         return hark_err_set(err, HARK_E_INTERNAL, "an entry of no kind was applied");
+    if (item->mute)
+        return 0;
     /* A `kind` entry may have moved the set. */
     number = hark_kinds_find(hark_state_kinds(state), item->entry.kind);
     kind = hark_kinds_get(hark_state_kinds(state), (size_t)number);
