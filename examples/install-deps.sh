@@ -11,7 +11,7 @@ set -eu
 
 build='gcc libc6-dev cmake ninja-build pkgconf git openssh-client
     libsodium-dev nettle-dev libyaml-dev libjansson-dev libzmq3-dev zlib1g-dev libdeflate-dev
-    libgit2-dev libsqlite3-dev libroaring-dev libcsv-dev'
+    libisal-dev libgit2-dev libsqlite3-dev libroaring-dev libcsv-dev'
 test='libcmocka-dev binutils python3 openssl iproute2 util-linux
     clang libclang-rt-dev golang-go golang-golang-x-mod-dev shellcheck'
 ci='clang-format clang-tidy cppcheck'

@@ -37,6 +37,7 @@ LIBRARIES = {
     r"zmq(_.*)?\.h": {"replication"},
     r"zlib\.h": {"replication", "node"},
     r"libdeflate\.h": {"replication", "node"},
+    r"isa-l/": {"node"},
     r"git2(/.*)?\.h": {"node"},
     r"sqlite3(ext)?\.h": {"node"},
     r"roaring/.*": {"node"},

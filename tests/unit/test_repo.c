@@ -1492,6 +1492,90 @@ static void test_repo__compares_bytes_with_names(void **state)
     log_free(log);
 }
 
+/* ---- deflating ---- */
+
+/* Fills `out` with what the codes for entries and payloads fit, and with what they do
+ * not: text in Latin and other scripts, hex, noise, one byte again and again. */
+static void fill_bytes(uint8_t *out, size_t size, int sort)
+{
+    static const char latin[] = "{\"salt\":\"72c2df45a95855b9\",\"body\":\"where birds rest\"}   ";
+    static const char other[] = "\xe7\xa7\x81\xe3\x81\x9f\xe3\x81\xa1\xd0\xb6\xd1\x8f\xc3\xbc";
+    static const char digits[] = "0123456789abcdef";
+    uint32_t chance = 12345;
+    for (size_t i = 0; i < size; i++) {
+        chance = chance * 1664525u + 1013904223u;
+        const uint8_t sorts[] = {(uint8_t)latin[i % (sizeof(latin) - 1)],
+                                 (uint8_t)other[(chance >> 16) % (sizeof(other) - 1)],
+                                 (uint8_t)digits[chance >> 28], (uint8_t)(chance >> 24), 0};
+        out[i] = sorts[sort];
+    }
+}
+
+/* Whatever an object says, its stream says the same to zlib, and is hardly ever longer
+ * than what it says. */
+static void test_repo__deflates_any_bytes(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {1, 2, 64, 191, 1000, 2048, 2049, 65536};
+    static const enum hark_git_type types[] = {HARK_GIT_COMMIT, HARK_GIT_BLOB, HARK_GIT_TREE};
+    static uint8_t bytes[65536], back[65536 + 1];
+    struct hark_err err;
+    struct log *log = log_new();
+    const struct hark_git_id id = {{0}};
+    for (size_t n = 0; n < 3 * 8 * 5; n++) {
+        struct hark_packed packed;
+        size_t size = sizes[n / 3 % 8], header = 1;
+        uLongf said = sizeof(back);
+        fill_bytes(bytes, size, (int)(n / 24));
+        well(hark_repo_pack(log->repo, types[n % 3], &id, hark_span(bytes, size), &packed, &err),
+             &err);
+        while ((packed.bytes[header - 1] & 0x80) != 0) {
+            header++;
+        }
+        assert_int_equal(uncompress(back, &said, packed.bytes + header, packed.size - header),
+                         Z_OK);
+        assert_int_equal(said, size);
+        assert_memory_equal(back, bytes, size);
+        assert_true(packed.size - header <= size + 5 * (1 + size / 30000) + 6);
+        hark_packed_free(&packed);
+    }
+    log_free(log);
+}
+
+/* Codes that are made once may cost a little, and only where they fit. */
+static void test_repo__deflates_what_is_alike_nearly_as_small(void **state)
+{
+    (void)state;
+    struct hark_err err;
+    struct log *log = log_new();
+    struct hark_line line;
+    struct batch *b = calloc(1, sizeof(*b));
+    const struct hark_git_id id = {{0}};
+    static uint8_t room[4096], other[1200];
+    uLongf best = sizeof(room);
+    struct hark_packed packed;
+    assert_non_null(b);
+    make_entry(log, b, 0, 0, true, &line);
+    assert_int_equal(compress2(room, &best, b->objects[0].data, b->objects[0].size, 6), Z_OK);
+    well(hark_repo_pack(log->repo, HARK_GIT_COMMIT, &id, hark_buf_span(&b->objects[0]), &packed,
+                        &err),
+         &err);
+    assert_in_range(packed.size, best / 2, best + best / 10);
+    hark_packed_free(&packed);
+    fill_bytes(other, sizeof(other), 1);
+    best = sizeof(room);
+    assert_int_equal(compress2(room, &best, other, sizeof(other), 6), Z_OK);
+    well(hark_repo_pack(log->repo, HARK_GIT_BLOB, &id, hark_span(other, sizeof(other)), &packed,
+                        &err),
+         &err);
+    assert_in_range(packed.size, best / 2, best + best / 10);
+    hark_packed_free(&packed);
+    hark_buf_free(&b->objects[0]);
+    hark_buf_free(&b->payloads[0]);
+    free(b);
+    log_free(log);
+}
+
 /* ---- time ---- */
 
 static double now_s(void)
@@ -1570,6 +1654,8 @@ int main(void)
         cmocka_unit_test(test_repo__notices_damage),
         cmocka_unit_test(test_repo__tells_unreadable_from_absent),
         cmocka_unit_test(test_repo__compares_bytes_with_names),
+        cmocka_unit_test(test_repo__deflates_any_bytes),
+        cmocka_unit_test(test_repo__deflates_what_is_alike_nearly_as_small),
         cmocka_unit_test(test_repo__tells_its_speed),
     };
     if (hark_crypto_init(NULL) != 0 || hark_git_init(NULL) != 0) {
