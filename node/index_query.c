@@ -276,19 +276,21 @@ static int append_kinds(struct hark_index *index, struct hark_buf *sql, const ch
     return rc;
 }
 
-/* One kind goes by its index; for several the log itself is the order in which
- * they are wanted (the + keeps the index out). */
-static int where_kinds(struct hark_index *index, struct hark_buf *sql, const char *kinds,
-                       struct hark_err *err)
+/* One kind goes by its index; for several the log itself is the order in which they
+ * are wanted, and what one person wrote is less than what was written of a kind (the +
+ * keeps the index out). */
+static int where_kinds(struct hark_index *index, struct hark_buf *sql,
+                       const struct hark_log_query *query, struct hark_err *err)
 {
+    bool of_one = query->has_member || query->author != NULL;
     struct hark_buf list = hark_buf_init(8192);
     size_t count = 0;
-    int rc = append_kinds(index, &list, kinds, &count, err);
+    int rc = append_kinds(index, &list, query->kind, &count, err);
 
     if (rc == 0)
         rc = hark_buf_append_byte(&list, '\0', err);
     if (rc == 0)
-        rc = hark_buf_printf(sql, err, count == 1 ? " AND e.kind IN (%s)" : " AND +e.kind IN (%s)",
+        rc = hark_buf_printf(sql, err, " AND %se.kind IN (%s)", count == 1 && !of_one ? "" : "+",
                              (const char *)list.data);
     hark_buf_free(&list);
     return rc;
@@ -341,7 +343,7 @@ static int log_sql(struct hark_index *index, struct hark_buf *sql,
     if (rc == 0 && query->has_member)
         rc = hark_buf_append_str(sql, " AND e.owner = ?6", err);
     if (rc == 0 && query->kind != NULL)
-        rc = where_kinds(index, sql, query->kind, err);
+        rc = where_kinds(index, sql, query, err);
     if (rc == 0)
         rc = hark_buf_printf(sql, err, " ORDER BY %s.position %s LIMIT ?5",
                              query->re != HARK_NONE ? "r" : "e", query->backwards ? "DESC" : "ASC");
