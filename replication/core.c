@@ -46,28 +46,34 @@ void hark_core_send_error(struct hark_core *core, struct hark_peer *peer, uint64
     hark_buf_free(&body);
 }
 
+/* Of what may be sent HARK_CORE_SEND_MAX comes back each second, little by little: who
+ * has used it up waits for the next few milliseconds, not for the next second. */
+#define SPENT_ONE UINT64_C(1000)
+
+static uint64_t spent_by(const struct hark_peer *peer, uint64_t now)
+{
+    uint64_t back = (now - peer->spent_ms) * HARK_CORE_SEND_MAX;
+    return peer->spent > back ? peer->spent - back : 0;
+}
+
 bool hark_core_may_send(struct hark_core *core, struct hark_peer *peer, unsigned cost)
 {
     uint64_t now = hark_core_now(core);
-    if (now - peer->sent_window_ms >= HARK_CORE_WINDOW) {
-        peer->sent_window_ms = now;
-        peer->sent = 0;
-    }
-    if (peer->sent + cost > HARK_CORE_SEND_MAX) {
+    if (hark_core_send_due(core, peer, cost) > now) {
         return false;
     }
-    peer->sent += cost;
+    peer->spent = spent_by(peer, now) + cost * SPENT_ONE;
+    peer->spent_ms = now;
     return true;
 }
 
-uint64_t hark_core_send_due(const struct hark_core *core, const struct hark_peer *peer)
+uint64_t hark_core_send_due(const struct hark_core *core, const struct hark_peer *peer,
+                            unsigned cost)
 {
     uint64_t now = hark_core_now(core);
-    uint64_t next = peer->sent_window_ms + HARK_CORE_WINDOW;
-    /* An ask for all spaces is the dearest thing that goes out. */
-    return peer->sent + hark_core_ask_cost(peer->follow_count) > HARK_CORE_SEND_MAX && next > now
-               ? next
-               : now;
+    uint64_t most = HARK_CORE_SEND_MAX * SPENT_ONE;
+    uint64_t after = spent_by(peer, now) + cost * SPENT_ONE;
+    return after > most ? now + (after - most + HARK_CORE_SEND_MAX - 1) / HARK_CORE_SEND_MAX : now;
 }
 
 unsigned hark_core_ask_cost(size_t cursors)

@@ -746,9 +746,12 @@ static void fetch_wanted(struct hark_core *core, struct hark_peer *peer)
         if (follow->phase != HARK_PHASE_WANTED || now < follow->due_ms || now < peer->retry_ms) {
             continue;
         }
-        if (comes_from_elsewhere(core, follow) || waits_for_main(core, follow) ||
-            !hark_core_may_send(core, peer, 1)) {
+        if (comes_from_elsewhere(core, follow) || waits_for_main(core, follow)) {
             follow->due_ms = now + TURN_MS;
+            continue;
+        }
+        if (!hark_core_may_send(core, peer, 1)) {
+            follow->due_ms = hark_core_send_due(core, peer, 1);
             continue;
         }
         send_fetch(core, peer, follow);
@@ -1132,7 +1135,7 @@ static uint64_t follow_due(const struct hark_peer *peer, const struct hark_follo
 
 uint64_t hark_follow_due(const struct hark_core *core, const struct hark_peer *peer)
 {
-    uint64_t may_send = hark_core_send_due(core, peer);
+    uint64_t may_send = hark_core_send_due(core, peer, hark_core_ask_cost(peer->follow_count));
     bool full = count_fetches(peer) >= HARK_CORE_FETCHES_MAX;
     uint64_t due = HARK_CORE_NEVER;
     if (peer->hello_id != 0) {

@@ -39,10 +39,11 @@
 #define HARK_CORE_REPLY         15000u  /* how long somebody may take to judge what was sent */
 #define HARK_CORE_OWED          120000u /* and how long our own node may */
 
-/* A peer may cost this much a second; we cost it half of that, so that two
- * windows that do not begin together cannot add up to more. */
-#define HARK_CORE_COST_MAX    200u
-#define HARK_CORE_SEND_MAX    100u
+/* A peer may cost this much a second; we cost it half of that at once, and half of that
+ * a second, which together is not more in any second. An entry that comes alone costs
+ * four (ask, fetch, and the news of it going back). */
+#define HARK_CORE_COST_MAX    1000u
+#define HARK_CORE_SEND_MAX    500u
 #define HARK_CORE_SERVED_MAX  (64u * 1024u * 1024u) /* unpacked bytes a second and peer */
 #define HARK_CORE_FETCHES_MAX 4u                    /* under way at one peer */
 #define HARK_CORE_WANT        (4u * 1024u * 1024u)
@@ -156,9 +157,10 @@ struct hark_peer {
     char message[HARK_TEXT_MAX + 1];
 
     /* how much of the current second is used up */
-    uint64_t window_ms, sent_window_ms;
-    unsigned cost, sent;
+    uint64_t window_ms;
+    unsigned cost;
     size_t served;
+    uint64_t spent, spent_ms; /* of what we may send, in thousandths, and as of when */
 
     /* what we ask it */
     bool followed;
@@ -213,7 +215,8 @@ void hark_core_send_error(struct hark_core *core, struct hark_peer *peer, uint64
 /* May `cost` more go out to the peer in this second? Counts it if so. */
 bool hark_core_may_send(struct hark_core *core, struct hark_peer *peer, unsigned cost);
 /* The same question without counting: when may something go out? */
-uint64_t hark_core_send_due(const struct hark_core *core, const struct hark_peer *peer);
+uint64_t hark_core_send_due(const struct hark_core *core, const struct hark_peer *peer,
+                            unsigned cost);
 unsigned hark_core_ask_cost(size_t cursors);
 bool hark_log_equal(const struct hark_log_ref *a, const struct hark_log_ref *b);
 /* Our cursor of a log; the empty one when we have nothing of it. */

@@ -129,10 +129,9 @@ void hark_serve_drive(struct hark_core *core, struct hark_peer *peer)
 
 uint64_t hark_serve_due(const struct hark_core *core, const struct hark_peer *peer)
 {
-    (void)core;
     for (size_t i = 0; i < peer->credit_count; i++) {
         if (peer->credits[i].grown) {
-            return peer->sent_window_ms + HARK_CORE_WINDOW;
+            return hark_core_send_due(core, peer, 1);
         }
     }
     return HARK_CORE_NEVER;

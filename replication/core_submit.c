@@ -287,7 +287,7 @@ static uint64_t drive_one(struct hark_core *core, struct hark_submission *submis
             hand_in(core, submission, peer);
             due = now + TURN_MS; /* unless it went out: perhaps to another */
         } else if (peer != NULL) {
-            due = peer->sent_window_ms + HARK_CORE_WINDOW;
+            due = hark_core_send_due(core, peer, 1);
         }
     }
     if (submission->id != 0) {
