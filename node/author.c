@@ -178,14 +178,14 @@ static int maybe_seen(const struct hark_node *node, struct hark_space *space,
 
 /* --- how often -------------------------------------------------------------------- */
 
-int hark_author_recent(struct hark_space *space, const struct hark_key *key, uint64_t max,
-                       uint64_t *count, struct hark_err *err)
+int hark_author_recent(struct hark_space *space, const struct hark_key *key, uint64_t *count,
+                       struct hark_err *err)
 {
     uint64_t now = hark_now_ms();
 
     return hark_index_count_recent(hark_space_index(space), key,
                                    now > HARK_ACCEPT_WINDOW_MS ? now - HARK_ACCEPT_WINDOW_MS : 0,
-                                   max, count, err);
+                                   count, err);
 }
 
 int hark_author_rate(const struct hark_node *node, struct hark_space *space,
@@ -197,7 +197,8 @@ int hark_author_rate(const struct hark_node *node, struct hark_space *space,
     /* Elsewhere it is asked by the node that takes the entry in. */
     if (!hark_node_is_home(node, space))
         return 0;
-    rc = hark_author_recent(space, hark_signer_key(author->sign), limit, &count, err);
+    rc = hark_author_recent(space, hark_signer_key(author->sign), &count, err);
+    count += hark_space_pending_by(space, hark_signer_key(author->sign));
     if (rc < 0 || limit == 0 || count < limit)
         return rc;
     rc = hark_err_set(err, HARK_E_ACCEPT_RATE, "%llu entries of this key within a minute",

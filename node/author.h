@@ -62,9 +62,9 @@ HARK_CHECK int hark_author_rate(const struct hark_node *node, struct hark_space 
                                 const struct hark_author *author, struct hark_err *err);
 
 /* How many entries of a key were logged within the last minute, counted in the log
- * itself, so that a restart forgets nothing; at most `max` are counted. */
+ * itself, so that a restart forgets nothing. */
 HARK_CHECK int hark_author_recent(struct hark_space *space, const struct hark_key *key,
-                                  uint64_t max, uint64_t *count, struct hark_err *err);
+                                  uint64_t *count, struct hark_err *err);
 
 /* hark_author_add by itself: begin, add, commit. */
 HARK_CHECK int hark_author_write(struct hark_node *node, struct hark_space *space,

@@ -28,16 +28,25 @@ struct hark_globals {
     bool json, quiet, verbose;
 };
 
+/* Several verbs' entries as one batch of a home's log: begun for the first of them,
+ * committed by who runs them when the last has written; until then nobody is answered. */
+struct hark_together {
+    struct hark_space *space; /* whose batch it is; NULL: none was begun */
+    bool undone;              /* a failure has undone the batch, all entries in it */
+    struct hark_err err;      /* which */
+};
+
 struct hark_cmd {
     struct hark_globals globals;
     int argc; /* what follows the globals: argv[0] is the verb */
     const char **argv;
-    const char *cwd;        /* of the caller, for relative paths */
-    struct hark_span input; /* the caller's standard input, when a "-" stands in argv */
-    bool progress;          /* err is a terminal: progress may be shown there with \r */
-    FILE *out, *err;        /* the caller's */
-    struct hark_node *node; /* NULL for verbs that make one */
-    struct hark_net *net;   /* NULL when no daemon runs this */
+    const char *cwd;                /* of the caller, for relative paths */
+    struct hark_span input;         /* the caller's standard input, when a "-" stands in argv */
+    bool progress;                  /* err is a terminal: progress may be shown there with \r */
+    FILE *out, *err;                /* the caller's */
+    struct hark_node *node;         /* NULL for verbs that make one */
+    struct hark_net *net;           /* NULL when no daemon runs this */
+    struct hark_together *together; /* of an HARK_VERB_ENTRY; NULL: it commits by itself */
     /* The verb changed peers, nodes or a log: the daemon tells its network. */
     bool changed;
     int exit_code; /* of a verb that ends well and has codes of its own (audit) */
@@ -51,6 +60,7 @@ struct hark_verb {
     enum {
         HARK_VERB_NO_NODE, /* makes or needs none (init, version) */
         HARK_VERB_NODE,    /* runs over an open node */
+        HARK_VERB_ENTRY,   /* the same; writes one entry by hark_cmd_write and nothing else */
         HARK_VERB_NETWORK, /* needs the network: the daemon's, or one of its own (sync) */
         HARK_VERB_MAKES,   /* the same; makes a node where there is none (cmd->node NULL) */
     } needs;

@@ -56,18 +56,43 @@ int hark_cmd_print_logged(struct hark_cmd *cmd, struct hark_space *space, const 
     return hark_print_json(cmd->out, json, err);
 }
 
+/* An entry that is refused leaves the batch as it was; other failures undo it. */
+static int write_together(struct hark_cmd *cmd, struct hark_space *space,
+                          const struct hark_author *author, const struct hark_draft *draft,
+                          struct hark_logged *logged, struct hark_err *err)
+{
+    struct hark_together *together = cmd->together;
+    int rc = together->space == NULL ? hark_author_begin(cmd->node, space, err) : 0;
+
+    if (rc < 0)
+        return rc;
+    together->space = space;
+    rc = hark_author_add(cmd->node, space, author, draft, logged, err);
+    cmd->changed = rc == 0;
+    if (rc < 0 && !hark_space_in_batch(space)) {
+        together->undone = true;
+        together->err = *err;
+    }
+    return rc;
+}
+
 int hark_cmd_write(struct hark_cmd *cmd, struct hark_space *space, const struct hark_author *author,
                    const struct hark_draft *draft, struct hark_err *err)
 {
     struct hark_logged logged;
     int rc = hark_author_rate(cmd->node, space, author, err);
 
-    if (rc == 0)
-        rc = hark_author_begin(cmd->node, space, err);
     if (rc < 0)
         return rc;
-    rc = hark_author_add(cmd->node, space, author, draft, &logged, err);
-    rc = hark_cmd_commit(cmd, space, rc, strcmp(draft->kind, "erase") == 0, err);
+    if (cmd->together != NULL && hark_node_is_home(cmd->node, space)) {
+        rc = write_together(cmd, space, author, draft, &logged, err);
+    } else {
+        rc = hark_author_begin(cmd->node, space, err);
+        if (rc < 0)
+            return rc;
+        rc = hark_author_add(cmd->node, space, author, draft, &logged, err);
+        rc = hark_cmd_commit(cmd, space, rc, strcmp(draft->kind, "erase") == 0, err);
+    }
     if (rc < 0)
         return rc;
     return hark_cmd_print_logged(cmd, space, draft->kind, &logged, NULL, err);

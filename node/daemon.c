@@ -1,12 +1,14 @@
 /*
  * See daemon.h. Verbs run one at a time in the writer's thread; while one runs,
- * batches from peers wait in the network's bounded queue.
+ * batches from peers wait in the network's bounded queue. Entries that several people
+ * have written by then share a batch.
  */
 #include "node/daemon.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
@@ -24,6 +26,9 @@
 #define UPDATE_RETRY_MS 3000u /* until then who has just started may not sign */
 #define COMPARE_STEP_MS 50
 #define EVENTS_A_ROUND  64u
+#define TOGETHER_MAX    32u /* entries of one batch that people wait for */
+
+struct caller;
 
 struct daemon {
     struct hark_node *node;
@@ -31,6 +36,7 @@ struct daemon {
     int listen_fd, signal_fd;
     uint64_t tend_at_ms;   /* 0: nothing to tend */
     uint64_t update_at_ms; /* 0: the network need not be told anything by itself */
+    struct caller *next;   /* has come, and is served next; NULL: nobody has */
     bool stop;
 };
 
@@ -113,74 +119,187 @@ static void wait_until_compared(struct daemon *d)
 
 /* --- the local socket ------------------------------------------------------------ */
 
-static int run_request(struct daemon *d, const struct hark_local_request *request, FILE *out,
-                       FILE *errs)
-{
-    const char *rest[HARK_ARGS_MAX + 1] = {0};
-    struct hark_cmd cmd = {.argv = rest,
-                           .out = out,
-                           .err = errs,
-                           .cwd = request->cwd,
-                           .input = hark_buf_span(&request->input),
-                           .progress = request->progress,
-                           .node = d->node,
-                           .net = d->net};
-    const struct hark_verb *verb;
-    struct hark_err err = {0};
-    int exit_code;
-
-    if (hark_args_parse(request->argc, request->argv, &cmd.globals, rest, &cmd.argc, &err) < 0)
-        return hark_cmd_fail(errs, cmd.globals.json, &err);
-    verb = cmd.argc > 0 ? hark_verb_find(rest[0]) : NULL;
-    if (verb == NULL || verb->needs == HARK_VERB_NO_NODE) {
-        (void)hark_err_set(&err, HARK_E_USAGE, "not a verb for a daemon");
-        return hark_cmd_fail(errs, cmd.globals.json, &err);
-    }
-    wait_until_compared(d);
-    exit_code = hark_cmd_run(&cmd, verb);
-    if (cmd.changed) {
-        tend_later(d);
-        update_net(d);
-    }
-    return exit_code;
-}
-
-static void serve_connection(struct daemon *d, int fd)
-{
+/* Who is connected to the local socket, and what becomes of it. */
+struct caller {
+    int fd;
+    bool read; /* the request is here */
     struct hark_local_request request;
-    struct hark_err err = {0};
-    FILE *out, *errs;
-    int exit_code = hark_err_exit(HARK_E_NO_MEMORY);
+    const char *rest[HARK_ARGS_MAX + 1];
+    struct hark_cmd cmd;
+    const struct hark_verb *verb; /* NULL: only to be answered */
+    FILE *out, *err;
+    int exit_code;
+};
 
-    if (hark_local_read(fd, &request, &err) < 0) {
-        complain("the local socket", &err);
-        return;
+/* Answers, and ends it. What could not be delivered, nobody is there to hear. */
+static void answer(struct caller *caller)
+{
+    if (caller->out != NULL)
+        (void)fclose(caller->out);
+    if (caller->err != NULL)
+        (void)fclose(caller->err);
+    if (caller->read) {
+        hark_local_exit(caller->fd, caller->exit_code);
+        hark_local_request_free(&caller->request);
     }
-    out = hark_local_stream(fd, 'O');
-    errs = hark_local_stream(fd, 'E');
-    if (out != NULL && errs != NULL)
-        exit_code = run_request(d, &request, out, errs);
-    /* What could not be delivered, nobody is there to hear. */
-    if (out != NULL)
-        (void)fclose(out);
-    if (errs != NULL)
-        (void)fclose(errs);
-    hark_local_exit(fd, exit_code);
-    hark_local_request_free(&request);
+    (void)close(caller->fd);
+    free(caller);
 }
 
-static void serve_local(struct daemon *d)
+/* Somebody who waits at the socket; NULL when nobody does. */
+static struct caller *next_caller(struct daemon *d)
 {
     int fd = accept4(d->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+    struct caller *caller;
 
     if (fd < 0) {
         /* Out of descriptors: poll would say at once that somebody waits. Or gone again. */
         if (errno == EMFILE || errno == ENFILE)
             (void)poll(NULL, 0, FULL_STEP_MS);
+        return NULL;
+    }
+    caller = calloc(1, sizeof(*caller));
+    if (caller == NULL)
+        (void)close(fd);
+    else
+        caller->fd = fd;
+    return caller;
+}
+
+/* Waits for the request, a few seconds at most, and understands it. */
+static void read_request(struct daemon *d, struct caller *caller)
+{
+    const struct hark_local_request *request = &caller->request;
+    struct hark_cmd *cmd = &caller->cmd;
+    struct hark_err err = {0};
+
+    if (hark_local_read(caller->fd, &caller->request, &err) < 0) {
+        complain("the local socket", &err);
         return;
     }
-    serve_connection(d, fd);
-    (void)close(fd);
+    caller->read = true;
+    caller->exit_code = hark_err_exit(HARK_E_NO_MEMORY);
+    caller->out = hark_local_stream(caller->fd, 'O');
+    caller->err = hark_local_stream(caller->fd, 'E');
+    if (caller->out == NULL || caller->err == NULL)
+        return;
+    *cmd = (struct hark_cmd){.argv = caller->rest,
+                             .out = caller->out,
+                             .err = caller->err,
+                             .cwd = request->cwd,
+                             .input = hark_buf_span(&request->input),
+                             .progress = request->progress,
+                             .node = d->node,
+                             .net = d->net};
+    if (hark_args_parse(request->argc, request->argv, &cmd->globals, caller->rest, &cmd->argc,
+                        &err) < 0) {
+        caller->exit_code = hark_cmd_fail(caller->err, cmd->globals.json, &err);
+        return;
+    }
+    caller->verb = cmd->argc > 0 ? hark_verb_find(caller->rest[0]) : NULL;
+    if (caller->verb == NULL || caller->verb->needs == HARK_VERB_NO_NODE) {
+        caller->verb = NULL;
+        (void)hark_err_set(&err, HARK_E_USAGE, "not a verb for a daemon");
+        caller->exit_code = hark_cmd_fail(caller->err, cmd->globals.json, &err);
+    }
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+/* May the one's entry go into the other's batch? Nobody is waited for. */
+static bool joins(struct daemon *d, const struct caller *first, struct caller *caller)
+{
+    struct pollfd fd = {.fd = caller->fd, .events = POLLIN};
+
+    if (poll(&fd, 1, 0) != 1)
+        return false;
+    read_request(d, caller);
+    return caller->verb != NULL && caller->verb->needs == HARK_VERB_ENTRY &&
+           same_text(caller->cmd.globals.space, first->cmd.globals.space);
+}
+
+/* Commits, and answers all. */
+static void end_together(struct daemon *d, struct hark_together *together, struct caller **callers,
+                         size_t count)
+{
+    struct hark_err err = together->err;
+    int rc = together->undone ? err.code : 0;
+    bool changed = false;
+
+    if (rc == 0 && together->space != NULL)
+        rc = hark_author_commit(d->node, together->space, &err);
+    for (size_t i = 0; i < count; i++)
+        changed = changed || callers[i]->cmd.changed;
+    if (rc == 0 && changed) {
+        tend_later(d);
+        update_net(d);
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct caller *caller = callers[i];
+
+        /* What it was to be told, another's failure or the commit's has made untrue. */
+        if (rc < 0 && caller->exit_code == 0) {
+            __fpurge(caller->out);
+            caller->exit_code = hark_cmd_fail(caller->err, caller->cmd.globals.json, &err);
+        }
+        answer(caller);
+    }
+}
+
+/* Runs the first, and with it those who have come meanwhile to write an entry, too: one
+ * batch is written for all, as for one. */
+static void run_together(struct daemon *d, struct caller *first)
+{
+    struct caller *callers[TOGETHER_MAX] = {first};
+    struct hark_together together = {.space = NULL};
+    size_t count = 0;
+
+    while (count < TOGETHER_MAX && callers[count] != NULL) {
+        struct caller *caller = callers[count++], *next;
+
+        caller->cmd.together = &together;
+        caller->exit_code = hark_cmd_run(&caller->cmd, caller->verb);
+        if (together.undone || count == TOGETHER_MAX)
+            break;
+        next = next_caller(d);
+        if (next == NULL)
+            break;
+        if (joins(d, first, next)) {
+            callers[count] = next;
+        } else {
+            d->next = next;
+            break;
+        }
+    }
+    end_together(d, &together, callers, count);
+}
+
+static void serve_local(struct daemon *d)
+{
+    struct caller *caller = d->next != NULL ? d->next : next_caller(d);
+
+    d->next = NULL;
+    if (caller == NULL)
+        return;
+    if (!caller->read)
+        read_request(d, caller);
+    if (caller->verb != NULL)
+        wait_until_compared(d);
+    if (caller->verb != NULL && caller->verb->needs == HARK_VERB_ENTRY) {
+        run_together(d, caller);
+        return;
+    }
+    if (caller->verb != NULL) {
+        caller->exit_code = hark_cmd_run(&caller->cmd, caller->verb);
+        if (caller->cmd.changed) {
+            tend_later(d);
+            update_net(d);
+        }
+    }
+    answer(caller);
 }
 
 static void serve_signal(struct daemon *d)
@@ -206,13 +325,15 @@ static int loop(struct daemon *d, struct hark_err *err)
             wait = d->tend_at_ms > now ? d->tend_at_ms - now : 0;
         if (d->update_at_ms != 0 && d->update_at_ms < now + wait)
             wait = d->update_at_ms > now ? d->update_at_ms - now : 0;
+        if (d->next != NULL)
+            wait = 0;
         if (poll(fds, 3, (int)wait) < 0 && errno != EINTR)
             return hark_err_errno(err, errno, "poll");
         if (fds[0].revents != 0)
             serve_signal(d);
         if (fds[1].revents != 0)
             serve_net(d);
-        if (fds[2].revents != 0)
+        if (fds[2].revents != 0 || d->next != NULL)
             serve_local(d);
         if (d->update_at_ms != 0 && hark_timer_ms() >= d->update_at_ms)
             update_net(d);
@@ -285,6 +406,8 @@ int hark_daemon_run(struct hark_node *node, const struct hark_daemon_options *op
         rc = loop(&d, err);
         remove_socket(node);
     }
+    if (d.next != NULL)
+        answer(d.next);
     hark_net_stop(d.net);
     for (size_t i = 0; i < node->space_count && rc == 0; i++)
         rc = hark_space_tend(node->spaces[i], err);

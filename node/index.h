@@ -264,10 +264,9 @@ struct hark_log_query {
 HARK_CHECK int hark_index_log(struct hark_index *index, const struct hark_log_query *query,
                               hark_row_fn *fn, void *arg, struct hark_err *err);
 
-/* How many entries of that key arrived at or after since_ms, counted up to `most`. */
+/* How many entries of that key arrived at or after since_ms. */
 HARK_CHECK int hark_index_count_recent(struct hark_index *index, const struct hark_key *author,
-                                       uint64_t since_ms, uint64_t most, uint64_t *count,
-                                       struct hark_err *err);
+                                       uint64_t since_ms, uint64_t *count, struct hark_err *err);
 
 /* Full-text search over what stands and says something; what is hidden comes after
  * the rest (row->hidden_by tells). The query is words (all must occur) or "a phrase"; never

@@ -398,26 +398,27 @@ int hark_index_log(struct hark_index *index, const struct hark_log_query *query,
     return rc;
 }
 
-/* Backwards, as far as it needs: this is asked for every entry that is written. */
-int hark_index_count_recent(struct hark_index *index, const struct hark_key *author,
-                            uint64_t since_ms, uint64_t most, uint64_t *count, struct hark_err *err)
-{
-    sqlite3_stmt *statement = NULL;
-    bool row = false;
-    int rc = hark_index_select(index, err, &statement, &row,
-                               "SELECT e.arrival FROM author a CROSS JOIN entry e"
-                               " ON e.owner = a.owner WHERE a.key = ?1 AND e.author = a.number"
-                               " ORDER BY e.position DESC",
-                               V_ARGS(V_BLOB(author->bytes, HARK_KEY_SIZE)));
+#define OF_AUTHOR_SINCE                                                                            \
+    "SELECT e.seq FROM author a CROSS JOIN entry e ON e.owner = a.owner WHERE a.key = ?1"          \
+    " AND e.author = a.number AND e.position >= ?2 ORDER BY e.position "
 
-    *count = 0;
-    while (rc == 0 && row && *count < most &&
-           (uint64_t)sqlite3_column_int64(statement, 0) >= since_ms) {
-        (*count)++;
-        rc = hark_index_step(index, statement, &row, err);
-    }
-    if (statement != NULL)
-        (void)sqlite3_reset(statement);
+/* A feed's numbers have no gaps in the log, so that its first and its last entry since
+ * then tell how many there are, however many: this is asked for every entry that is
+ * written. */
+int hark_index_count_recent(struct hark_index *index, const struct hark_key *author,
+                            uint64_t since_ms, uint64_t *count, struct hark_err *err)
+{
+    int64_t seqs[2] = {0};
+    uint64_t first = 0;
+    bool found = true;
+    int rc = first_since(index, since_ms, &first, err);
+
+    for (int last = 0; rc == 0 && found && last < 2; last++)
+        rc = hark_index_number(index, err, &found, &seqs[last],
+                               last == 0 ? OF_AUTHOR_SINCE "ASC LIMIT 1"
+                                         : OF_AUTHOR_SINCE "DESC LIMIT 1",
+                               V_ARGS(V_BLOB(author->bytes, HARK_KEY_SIZE), V_INT(first)));
+    *count = rc == 0 && found ? (uint64_t)(seqs[1] - seqs[0]) + 1 : 0;
     return rc;
 }
 

@@ -153,6 +153,8 @@ struct hark_net {
     struct net_own *owns; /* boxes live as long as the net */
     size_t ticket_own_count;
     struct hark_box **ticket_owns;
+    bool access_told;
+    struct hark_hash peers_told; /* of the operator's peers that `access` holds */
     uint64_t started_ms;
 };
 

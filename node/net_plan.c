@@ -142,9 +142,8 @@ static struct net_space *make_notes(struct hark_net *net, const struct hark_hash
     return notes;
 }
 
-/* *changed: rights are others than before. */
 static int note_space(struct hark_net *net, const struct hark_node *node, struct hark_space *space,
-                      bool *changed, struct hark_err *err)
+                      struct hark_err *err)
 {
     struct hark_state *state = hark_space_state(space);
     struct net_space *notes = make_notes(net, hark_space_id(space));
@@ -165,7 +164,7 @@ static int note_space(struct hark_net *net, const struct hark_node *node, struct
         rc = note_tickets(state, counts[HARK_SECTION_TICKET], notes, err);
     notes->stamp = hark_space_rights(space);
     notes->noted = rc == 0;
-    *changed = true;
+    net->access_told = false;
     return rc;
 }
 
@@ -175,14 +174,30 @@ int hark_net_compare_access(const void *a, const void *b)
                   ((const struct net_access *)b)->curve.bytes, HARK_KEY_SIZE);
 }
 
+static struct hark_hash hash_peers(const struct hark_config *config)
+{
+    struct hark_sha256 hash;
+
+    hark_sha256_init(&hash);
+    for (size_t i = 0; i < config->peer_count; i++) {
+        if (!config->peers[i].paused)
+            hark_sha256_update(&hash, config->peers[i].curve.bytes, HARK_KEY_SIZE);
+    }
+    return hark_sha256_final(&hash);
+}
+
 /* All spaces' rights in one table, and the operator's peers, who are let in and have
- * no rights by that. */
+ * no rights by that. Those may be others at any time. */
 static int tell_access(struct hark_net *net, const struct hark_node *node, struct hark_err *err)
 {
     const struct hark_config *config = node->config;
+    struct hark_hash peers = hash_peers(config);
     struct net_access *all, *old;
     size_t count = config->peer_count, at = 0;
 
+    if (net->access_told && hark_hash_equal(&peers, &net->peers_told))
+        return 0;
+    net->access_told = false;
     for (size_t i = 0; i < net->space_count; i++)
         count += net->spaces[i].access_count;
     all = malloc((count + 1) * sizeof(*all));
@@ -206,6 +221,8 @@ static int tell_access(struct hark_net *net, const struct hark_node *node, struc
     net->access_count = at;
     pthread_mutex_unlock(&net->lock);
     free(old);
+    net->access_told = true;
+    net->peers_told = peers;
     return 0;
 }
 
@@ -521,7 +538,7 @@ static void hold_spaces(struct hark_net *net, struct hark_node *node, uint64_t *
 
 /* --- telling ------------------------------------------------------------------------------- */
 
-static int gather(struct hark_net *net, struct hark_node *node, bool *changed, struct hark_err *err)
+static int gather(struct hark_net *net, struct hark_node *node, struct hark_err *err)
 {
     struct hark_hash *ids = NULL;
     size_t count = 0;
@@ -535,7 +552,7 @@ static int gather(struct hark_net *net, struct hark_node *node, bool *changed, s
         if (hark_err_exit(rc) == 5)
             rc = 0;
         else if (rc == 0)
-            rc = note_space(net, node, space, changed, err);
+            rc = note_space(net, node, space, err);
     }
     free(ids);
     return rc;
@@ -545,10 +562,9 @@ int hark_net_update(struct hark_net *net, struct hark_node *node, uint64_t *next
                     struct hark_err *err)
 {
     struct net_plan *plan = calloc(1, sizeof(*plan)), *unused;
-    bool changed = false;
     uint64_t next = 0;
     int rc = plan == NULL ? hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a plan")
-                          : gather(net, node, &changed, err);
+                          : gather(net, node, err);
 
     if (rc == 0) {
         hold_spaces(net, node, &next);
@@ -556,8 +572,7 @@ int hark_net_update(struct hark_net *net, struct hark_node *node, uint64_t *next
     }
     /* Taking over may have changed them once more. */
     if (rc == 0)
-        rc = gather(net, node, &changed, err);
-    /* The operator's peers may have changed in any case. */
+        rc = gather(net, node, err);
     if (rc == 0)
         rc = tell_access(net, node, err);
     if (rc == 0)

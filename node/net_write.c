@@ -315,8 +315,7 @@ static int rate_of(const struct hark_node *node, struct hark_space *space, struc
     if (rc == 0 && rate == NULL) {
         rate = &rates->keys[rates->used++];
         *rate = (struct key_rate){.key = entry->author};
-        rc = hark_author_recent(space, &rate->key, node->config->accept_per_minute, &rate->count,
-                                err);
+        rc = hark_author_recent(space, &rate->key, &rate->count, err);
     }
     free(entry);
     if (rc == 0 && node->config->accept_per_minute > 0 &&

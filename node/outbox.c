@@ -42,6 +42,10 @@ struct hark_outbox {
     char *path;
     bool in_transaction;
     uint64_t changes;
+    /* The states that no entry had when the database's own count of changes stood there:
+     * every entry written at a home asks several times after what is under way. */
+    unsigned none;
+    sqlite3_int64 none_as_of;
 };
 
 /* --- SQLite ------------------------------------------------------------------ */
@@ -399,13 +403,35 @@ int hark_outbox_each(struct hark_outbox *outbox, unsigned states, hark_out_fn *f
     return hark_outbox_each_after(outbox, 0, states, fn, arg, err);
 }
 
+/* What is done in a transaction may be undone, and is not counted then. */
+static bool knows_none(struct hark_outbox *outbox, unsigned states)
+{
+    return sqlite3_get_autocommit(outbox->db) != 0 &&
+           sqlite3_total_changes64(outbox->db) == outbox->none_as_of &&
+           (outbox->none & states) == states;
+}
+
+static void note_none(struct hark_outbox *outbox, unsigned states)
+{
+    sqlite3_int64 now = sqlite3_total_changes64(outbox->db);
+
+    if (sqlite3_get_autocommit(outbox->db) == 0)
+        return;
+    outbox->none = now == outbox->none_as_of ? outbox->none | states : states;
+    outbox->none_as_of = now;
+}
+
 int hark_outbox_each_after(struct hark_outbox *outbox, uint64_t number, unsigned states,
                            hark_out_fn *fn, void *arg, struct hark_err *err)
 {
     sqlite3_stmt *statement = NULL;
     int bound = SQLITE_OK;
     bool more = false;
-    int rc = prepare(
+    int rc;
+
+    if (knows_none(outbox, states))
+        return 0;
+    rc = prepare(
         outbox, &statement,
         "SELECT number, id, state, as_void, since, node, position, error, message,"
         " object, payload FROM entry WHERE (1 << state) & ?1 AND number > ?2 ORDER BY number",
@@ -416,6 +442,8 @@ int hark_outbox_each_after(struct hark_outbox *outbox, uint64_t number, unsigned
     bind_number(statement, 1, states & STATE_BITS, &bound);
     bind_number(statement, 2, number, &bound);
     rc = bound == SQLITE_OK ? step(outbox, statement, &more, err) : fail(outbox, bound, err);
+    if (rc == 0 && !more && number == 0)
+        note_none(outbox, states);
     while (rc == 0 && more) {
         struct hark_out_row row = {0};
 

@@ -77,6 +77,10 @@ bool hark_space_is_refusal(int code);
 HARK_CHECK int hark_space_commit(struct hark_space *space, const struct hark_signer *log_key,
                                  uint64_t now_ms, struct hark_err *err);
 void hark_space_rollback(struct hark_space *space);
+/* Is a batch begun, and neither committed nor undone? */
+bool hark_space_in_batch(const struct hark_space *space);
+/* How many entries of that key are in it. */
+uint64_t hark_space_pending_by(const struct hark_space *space, const struct hark_key *author);
 
 /* --- copying logs ---------------------------------------------------------- */
 /* `node` names a log of the space: "" the main log, else the intake log of the node

@@ -71,6 +71,20 @@ void hark_space_rollback(struct hark_space *space)
         space->damaged = true;
 }
 
+bool hark_space_in_batch(const struct hark_space *space)
+{
+    return space->pending.open;
+}
+
+uint64_t hark_space_pending_by(const struct hark_space *space, const struct hark_key *author)
+{
+    uint64_t count = 0;
+
+    for (size_t i = 0; i < space->pending.count; i++)
+        count += hark_key_equal(&space->pending.items[i].entry.author, author);
+    return count;
+}
+
 static int copy_span(struct hark_span *span, struct hark_err *err)
 {
     uint8_t *copy;

@@ -83,7 +83,25 @@ partner sync --wait >/dev/null
 leave 0
 refused disk-full 4 home idea "No room" --re "$topic"
 refused disk-full 4 home post "No room either" --re "$topic"
+# Those who wait for one batch are all told that it could not be written.
+before=$(size_of home)
+kill -STOP "${daemons[0]}"
+waiting=()
+for i in 1 2 3 4; do
+    home post "Together $i" --re "$topic" --json >"$work/out.$i" 2>"$work/err.$i" &
+    waiting+=($!)
+done
+sleep 1
+kill -CONT "${daemons[0]}"
+for i in 1 2 3 4; do
+    code=0
+    wait "${waiting[i - 1]}" || code=$?
+    if [ $code != 4 ] || ! grep -q disk-full "$work/err.$i" || [ -s "$work/out.$i" ]; then
+        fail "together $i ended with $code: $(cat "$work/err.$i" "$work/out.$i")"
+    fi
+done
 rm "$disk/filler"
+same "nothing of them is logged" "$before" "$(size_of home)"
 post=$(home post "$(head -c 16000 /dev/zero | tr '\0' x)" --re "$topic" --json | entry_id)
 await 20 partner show "$post"
 echo "ok: the next write works"

@@ -18,6 +18,7 @@
 
 #include "node/index.h"
 
+#define WORLD_FEEDS 8u
 struct world {
     char dir[64], path[96];
     struct hark_hash space;
@@ -25,8 +26,9 @@ struct world {
     struct hark_err err;
     uint64_t size;
     uint32_t members;
-    uint64_t salt;   /* makes payloads differ */
-    uint64_t random; /* of a seeded generator */
+    uint64_t salt;               /* makes payloads differ */
+    uint64_t random;             /* of a seeded generator */
+    uint64_t feeds[WORLD_FEEDS]; /* how long they are, by author; feeds of others share one */
 };
 
 /* Prints the index's own message when it fails. */
@@ -173,11 +175,12 @@ static inline void world_state(struct world *w, const struct saying *s,
     }
 }
 
-static inline struct hark_entry world_entry(const struct world *w, const struct saying *s)
+static inline struct hark_entry world_entry(struct world *w, const struct saying *s)
 {
     struct hark_hash author =
         world_hash("author", (uint64_t)s->author_of << 32 | (uint64_t)s->author);
-    struct hark_entry entry = {.has_space = true, .space = w->space, .seq = w->size + 1};
+    struct hark_entry entry = {
+        .has_space = true, .space = w->space, .seq = ++w->feeds[s->author % WORLD_FEEDS]};
 
     memcpy(entry.author.bytes, author.bytes, HARK_KEY_SIZE);
     entry.time_ms = 1000 + w->size;
