@@ -639,6 +639,18 @@ void hark_random(void *out, size_t size)
     randombytes_buf(out, size);
 }
 
+uint64_t hark_keyed_hash(const uint8_t hash_key[HARK_HASH_KEY_SIZE], struct hark_span data)
+{
+    static const uint8_t nothing[1] = {0};
+    uint8_t bytes[crypto_shorthash_BYTES];
+    uint64_t hash = 0;
+    _Static_assert(HARK_HASH_KEY_SIZE == crypto_shorthash_KEYBYTES, "SipHash has a key of 16");
+    _Static_assert(sizeof(hash) == crypto_shorthash_BYTES, "SipHash has 8 bytes");
+    (void)crypto_shorthash(bytes, data.size == 0 ? nothing : data.data, data.size, hash_key);
+    memcpy(&hash, bytes, sizeof(hash));
+    return hash;
+}
+
 void hark_wipe(void *data, size_t size)
 {
     if (size > 0) {

@@ -123,6 +123,10 @@ HARK_CHECK int hark_time_decode(uint64_t *time_ms, struct hark_span text, struct
 /* From the system's secure source. */
 void hark_random(void *out, size_t size);
 void hark_wipe(void *data, size_t size);
+/* For hash tables whose keys somebody else chooses (SipHash-2-4): who does not know
+ * hash_key, which is random, finds no keys that fall together. */
+#define HARK_HASH_KEY_SIZE 16
+uint64_t hark_keyed_hash(const uint8_t hash_key[HARK_HASH_KEY_SIZE], struct hark_span data);
 /* Constant time. */
 bool hark_equal(const void *a, const void *b, size_t size);
 

@@ -146,6 +146,69 @@ static void test_memstore__lookups_bind_replace_and_forget(void **arg)
         HARK_E_INTERNAL);
 }
 
+static void assert_many(const struct hark_store *store, uint64_t count, uint64_t step)
+{
+    for (uint64_t i = 0; i < count + 10; i++) {
+        struct hark_span key = hark_span(&i, i % 2 == 0 ? 8 : 3);
+        bool found = false, want = i < count && i % 3 != 0;
+        uint64_t number = 0;
+
+        assert_int_equal(store->find(store->arg, HARK_LOOKUP_OTHER, key, &found, &number, NULL), 0);
+        assert_int_equal(found, want);
+        if (want)
+            assert_int_equal(number, i * step);
+    }
+}
+
+/* However many there are, none is lost and none is taken for another; what was unbound
+ * stays so while others come, in a copy as well, and can be bound again. */
+static void test_memstore__many_lookups(void **arg)
+{
+    struct hark_store store = hark_memstore_store(*arg);
+    struct hark_memstore *copied = NULL;
+    const uint64_t count = 20000;
+    struct hark_store copy;
+
+    for (uint64_t step = 1; step <= 2; step++) {
+        for (uint64_t i = 0; i < count; i++) {
+            struct hark_span key = hark_span(&i, i % 2 == 0 ? 8 : 3);
+
+            assert_int_equal(store.bind(store.arg, HARK_LOOKUP_OTHER, key, i * step, NULL), 0);
+            if (i % 3 == 0)
+                assert_int_equal(store.unbind(store.arg, HARK_LOOKUP_OTHER, key, NULL), 0);
+        }
+        assert_many(&store, count, step);
+    }
+    assert_int_equal(hark_memstore_copy(&copied, *arg, NULL), 0);
+    copy = hark_memstore_store(copied);
+    assert_many(&copy, count, 2);
+    hark_memstore_free(copied);
+}
+
+/* An object may become larger than any before it, and smaller again; its neighbours
+ * stay as they are. */
+static void test_memstore__objects_change_their_size(void **arg)
+{
+    struct hark_store store = hark_memstore_store(*arg);
+    uint8_t bytes[HARK_OBJECT_MAX], out[HARK_OBJECT_MAX];
+    const size_t sizes[] = {0, 3, 40, 7, HARK_OBJECT_MAX, 1};
+    size_t size = 0;
+
+    memset(bytes, 0x5a, sizeof(bytes));
+    for (uint64_t i = 0; i < 40; i++)
+        assert_int_equal(store.put(store.arg, HARK_SECTION_MEMBER, i, (const uint8_t *)&i, 1, NULL),
+                         0);
+    for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
+        assert_int_equal(store.put(store.arg, HARK_SECTION_MEMBER, 17, bytes, sizes[s], NULL), 0);
+        for (uint64_t i = 0; i < 40; i++) {
+            assert_int_equal(store.get(store.arg, HARK_SECTION_MEMBER, i, out, &size, NULL), 0);
+            assert_int_equal(size, i == 17 ? sizes[s] : 1);
+            if (size > 0)
+                assert_memory_equal(out, i == 17 ? bytes : (const uint8_t *)&i, size);
+        }
+    }
+}
+
 static void test_memstore__a_copy_goes_its_own_way(void **arg)
 {
     struct hark_store store = hark_memstore_store(*arg);
@@ -178,6 +241,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_memstore__roots_are_those_of_the_plain_tree, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_memstore__hashed_sections_are_dense, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_memstore__many_lookups, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_memstore__objects_change_their_size, setup, teardown),
         cmocka_unit_test_setup_teardown(test_memstore__lookups_bind_replace_and_forget, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_memstore__a_copy_goes_its_own_way, setup, teardown),
