@@ -193,6 +193,8 @@ static int read_entry(const struct audit_log *log, struct hark_repo *repo, struc
         return rc;
     }
     item->object = part_of(b, PARTS_FIXED + 2 * i);
+    item->audited = true;
+    item->git_id = b->ids[i]; /* hark_repo_read has hashed the bytes */
     hark_space_item_read(item, false);
     return item->code == 0 && item->entry.has_payload ? read_payload(log, repo, b, i, err) : 0;
 }
@@ -204,7 +206,6 @@ static void settle(struct audit_batch *b)
     for (size_t i = 0; i < b->raw.count; i++) {
         struct space_item *item = &b->items[i];
 
-        item->mute = true;
         item->object = part_of(b, PARTS_FIXED + 2 * i);
         if (item->payload_state == 1)
             item->payload = part_of(b, PARTS_FIXED + 2 * i + 1);

@@ -19,7 +19,9 @@ struct space_item {
     struct hark_git_id blob; /* of the payload, when it is at hand */
     struct hark_effect effect;
     struct hark_arrival arrival;
-    bool mute; /* what it says is not asked for: an audit is about what stands */
+    /* For an audit, which is about what stands: what it says is not asked for, and
+     * git_id is set, whose the bytes are. */
+    bool audited;
     enum hark_says says;
     json_t *json; /* owned; the payload when it says something */
     int code;     /* outcome of preparing, with its message */
@@ -110,9 +112,9 @@ void hark_space_item_prepare(struct space_item *item, bool trusted);
 void hark_space_item_read(struct space_item *item, bool trusted);
 void hark_space_item_match(struct space_item *item);
 
-/* Judges and applies a prepared item over a state; fills effect and, unless it is mute,
- * says and json. The item's arrival must be set. Used over the index's state and over one in
- * memory alike. */
+/* Judges and applies a prepared item over a state; fills effect and, unless it is
+ * audited, says and json. The item's arrival must be set. Used over the index's state
+ * and over one in memory alike. */
 HARK_CHECK int hark_space_item_apply(struct hark_state *state, struct space_item *item,
                                      struct hark_err *err);
 

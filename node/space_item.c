@@ -28,7 +28,8 @@ static int match_payload(struct space_item *item, struct hark_err *err)
     struct hark_hash hash = hark_sha256(item->payload);
     if (!hark_hash_equal(&hash, &entry->payload_hash))
         return hark_err_set(err, HARK_E_PAYLOAD_HASH, "the payload is not the one named");
-    item->blob = hark_git_hash(HARK_GIT_BLOB, item->payload);
+    if (!item->audited)
+        item->blob = hark_git_hash(HARK_GIT_BLOB, item->payload);
     return 0;
 }
 
@@ -39,7 +40,8 @@ void hark_space_item_read(struct space_item *item, bool trusted)
     if (item->code != 0)
         return;
     /* The git id first: a batch's parents are asked before its entries. */
-    item->git_id = hark_git_hash(HARK_GIT_COMMIT, item->object);
+    if (!item->audited)
+        item->git_id = hark_git_hash(HARK_GIT_COMMIT, item->object);
     item->code = hark_entry_parse(&item->entry, item->object, err);
     if (item->code == 0 && !trusted)
         item->code = hark_entry_verify(&item->entry, item->object, err);
@@ -108,7 +110,7 @@ int hark_space_item_apply(struct hark_state *state, struct space_item *item, str
         return rc;
     if (kind == NULL) /* may_log refuses what has no kind; applying was our own bug */
         return hark_err_set(err, HARK_E_INTERNAL, "an entry of no kind was applied");
-    if (item->mute)
+    if (item->audited)
         return 0;
     /* A `kind` entry may have moved the set. */
     number = hark_kinds_find(hark_state_kinds(state), item->entry.kind);
