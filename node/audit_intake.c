@@ -486,6 +486,8 @@ static int judge(void *arg, struct audit_batch *b, struct hark_err *err)
     bool whole = !j->broken && b->code == 0 && !b->missing;
     int rc = hark_audit_note(j->log, b, err);
 
+    if (rc == 0)
+        rc = hark_audit_note_first(j->log, b, err);
     if (rc == 0 && whole) {
         rc = check_batch(j, b, &told, &what);
         if (rc == 0) {

@@ -140,19 +140,18 @@ HARK_CHECK int hark_audit_blame(struct audit *audit, const char *node, const str
 
 /* --- a log's batches and payloads (audit_log.c) -------------------------------- */
 
-struct audit_blob {
-    uint64_t position;
-    struct hark_git_id id;
-};
-/* What is known of a position's payload. */
+/* What is known of a position. There are as many as entries: its size matters. */
 struct audit_place {
-    struct hark_hash payload;
     struct hark_hash id; /* of the entry */
+    /* Of the blob that the payload ref has here, until the entry is noted; then of the
+     * entry. */
     struct hark_git_id git_id;
-    bool read; /* the entry could be read: what follows is known */
-    bool has_payload;
-    bool present; /* and the one named */
-    bool told;    /* a finding speaks of it already */
+    bool covered : 1; /* the payload ref has a blob here */
+    bool read : 1;    /* the entry could be read: id and what follows are known */
+    bool has_payload : 1;
+    bool present : 1; /* and the one named */
+    bool told : 1;    /* a finding speaks of it already */
+    uint64_t first;   /* entry of the main log that has this payload; HARK_NONE */
 };
 
 /* Where a log's refs point. A node that runs goes on writing: refs are read once,
@@ -178,9 +177,7 @@ struct audit_log {
     bool whole; /* ids[0] is where the log begins */
     uint64_t size;
     struct audit_place *places; /* `size` of them, from firsts[0] */
-    /* The payload ref: blobs by position, up to where it could be read. */
-    struct audit_list blobs; /* struct audit_blob */
-    uint64_t covered;
+    uint64_t covered;           /* up to where the payload ref could be read */
 };
 
 /* Finds the log's batches and payloads, with findings about what cannot be; count 0
@@ -188,11 +185,9 @@ struct audit_log {
 HARK_CHECK int hark_audit_log_open(struct audit_log *log, struct audit *audit, const char *node,
                                    const struct audit_refs *refs, struct hark_err *err);
 void hark_audit_log_close(struct audit_log *log);
-/* The payload blob of a position, any thread. */
+/* The payload blob of a position that is not noted yet, any thread. */
 bool hark_audit_blob(const struct audit_log *log, uint64_t position, const struct hark_hash *hash,
                      struct hark_git_id *id);
-/* Is there one under the ref? */
-bool hark_audit_covered(const struct audit_log *log, uint64_t position, struct hark_git_id *id);
 /* Does a batch commit follow another one? Of its parsed message. */
 bool hark_audit_has_previous(struct hark_span message);
 /* After all is judged: what is there and should not be, and the reverse. */
@@ -237,6 +232,9 @@ HARK_CHECK int hark_audit_items(struct audit_log *log, struct audit_batch *batch
  * those named, and counts. */
 HARK_CHECK int hark_audit_note(struct audit_log *log, struct audit_batch *batch,
                                struct hark_err *err);
+/* Notes whose payloads they were first, once the main log's state has the entries. */
+HARK_CHECK int hark_audit_note_first(struct audit_log *log, const struct audit_batch *batch,
+                                     struct hark_err *err);
 /* A finding about a batch as a whole. */
 HARK_CHECK int hark_audit_batch(struct audit_log *log, const struct audit_batch *batch,
                                 const struct hark_key *signer, const struct hark_err *what,

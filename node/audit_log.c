@@ -224,7 +224,7 @@ static int collect_blob(void *arg, uint64_t position, const struct hark_git_id *
                         struct hark_err *err)
 {
     struct collecting *c = arg;
-    const struct audit_blob blob = {.position = position, .id = *id};
+    struct audit_place *place;
 
     if (position < c->log->firsts[0])
         return 0;
@@ -237,8 +237,11 @@ static int collect_blob(void *arg, uint64_t position, const struct hark_git_id *
 
         return rc < 0 ? rc : HARK_STOP; /* a tree can have any number of them */
     }
+    place = &c->log->places[position - c->log->firsts[0]];
+    place->covered = true;
+    place->git_id = *id;
     c->log->covered = position + 1;
-    return hark_audit_push(&c->log->blobs, &blob, sizeof(blob), err);
+    return 0;
 }
 
 static int collect_payloads(struct audit_log *log, const struct audit_refs *refs,
@@ -309,33 +312,17 @@ static int find_loose(struct audit *audit, struct hark_err *err)
     return rc < 0 ? hark_audit_find(audit, &finding, err) : 0;
 }
 
-bool hark_audit_covered(const struct audit_log *log, uint64_t position, struct hark_git_id *id)
-{
-    const struct audit_blob *blobs = log->blobs.items;
-    size_t low = 0, high = log->blobs.count;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-
-        if (blobs[middle].position < position)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    if (low == log->blobs.count || blobs[low].position != position)
-        return false;
-    *id = blobs[low].id;
-    return true;
-}
-
 bool hark_audit_blob(const struct audit_log *log, uint64_t position, const struct hark_hash *hash,
                      struct hark_git_id *id)
 {
     const struct audit_loose key = {.hash = *hash}, *found = NULL;
     const struct audit_list *loose = &log->audit->loose;
+    const struct audit_place *place = &log->places[position - log->firsts[0]];
 
-    if (hark_audit_covered(log, position, id))
+    if (place->covered) {
+        *id = place->git_id;
         return true;
+    }
     if (position < log->covered)
         return false;
     if (loose->count > 0)
@@ -376,7 +363,6 @@ void hark_audit_log_close(struct audit_log *log)
     free(log->ids);
     free(log->firsts);
     free(log->places);
-    free(log->blobs.items);
     memset(log, 0, sizeof(*log));
 }
 
@@ -386,10 +372,11 @@ static int ask_place(struct audit_log *log, uint64_t position, const struct audi
                      struct hark_err *err)
 {
     struct audit *audit = log->audit;
-    const struct hark_entry entry = {.has_payload = true, .payload_hash = place->payload};
     bool erased = false;
-    int rc = hark_state_is_erased(audit->state, position, &entry, &erased, err);
+    int rc = 0;
 
+    if (place->first != HARK_NONE)
+        rc = hark_state_first_is_erased(audit->state, place->first, &erased, err);
     if (rc < 0)
         return rc;
     if (erased && place->present)
@@ -405,7 +392,6 @@ static int ask_place(struct audit_log *log, uint64_t position, const struct audi
 
 int hark_audit_payloads(struct audit_log *log, struct hark_err *err)
 {
-    struct hark_git_id id;
     int rc = 0;
 
     for (uint64_t i = 0; rc == 0 && i < log->size; i++) {
@@ -416,7 +402,7 @@ int hark_audit_payloads(struct audit_log *log, struct hark_err *err)
             continue;
         if (place->has_payload && log->audit->judged)
             rc = ask_place(log, position, place, err);
-        else if (!place->has_payload && hark_audit_covered(log, position, &id))
+        else if (!place->has_payload && place->covered)
             rc = tell_payload(log, HARK_E_PAYLOAD_UNWANTED, HARK_AUDIT_UNREADABLE, position,
                               &place->id, "a payload of an entry that names none", err);
     }

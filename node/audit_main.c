@@ -114,13 +114,34 @@ int hark_audit_note(struct audit_log *log, struct audit_batch *batch, struct har
         place->id = item->entry.id;
         place->git_id = item->git_id;
         place->has_payload = item->entry.has_payload;
-        place->payload = item->entry.payload_hash;
+        place->first = HARK_NONE;
         place->present = item->payload.data != NULL;
         audit->payloads += place->present ? 1 : 0;
         if (finding.code != 0) {
             place->told = true;
             rc = hark_audit_find(audit, &finding, err);
         }
+    }
+    return rc;
+}
+
+int hark_audit_note_first(struct audit_log *log, const struct audit_batch *batch,
+                          struct hark_err *err)
+{
+    struct hark_state *state = log->audit->state;
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && state != NULL && i < batch->raw.count; i++) {
+        struct audit_place *place = place_of(log, batch, i);
+        const struct hark_entry *entry = &batch->items[i].entry;
+        uint64_t first = 0;
+        bool found = false;
+
+        if (!place->read || !place->has_payload)
+            continue;
+        rc = hark_state_find_payload(state, &entry->payload_hash, &found, &first, err);
+        if (rc == 0 && found)
+            place->first = first;
     }
     return rc;
 }
@@ -520,17 +541,11 @@ static int break_here(struct judging *j, struct audit_batch *b, const struct har
     return rc < 0 ? rc : go_on(j, b, signer, true, NOWHERE, err);
 }
 
-static int judge(void *arg, struct audit_batch *b, struct hark_err *err)
+static int judge_noted(struct judging *j, struct audit_batch *b, struct hark_err *err)
 {
-    struct judging *j = arg;
     struct hark_key key;
     const struct hark_key *signer = NULL;
-    int rc = hark_audit_note(j->log, b, err);
 
-    if (rc == 0 && b->number == 0)
-        rc = open_space(j, b, err);
-    if (rc < 0)
-        return rc;
     if (j->audit->state == NULL)
         j->lost = true;
     if (!j->broken && !j->lost && b->code == 0 && !b->missing)
@@ -538,6 +553,18 @@ static int judge(void *arg, struct audit_batch *b, struct hark_err *err)
     if (hark_audit_signer(b->raw.commit, &key))
         signer = &key;
     return j->broken ? go_on(j, b, signer, false, NOWHERE, err) : break_here(j, b, signer, err);
+}
+
+static int judge(void *arg, struct audit_batch *b, struct hark_err *err)
+{
+    struct judging *j = arg;
+    int rc = hark_audit_note(j->log, b, err);
+
+    if (rc == 0 && b->number == 0)
+        rc = open_space(j, b, err);
+    if (rc == 0)
+        rc = judge_noted(j, b, err);
+    return rc == 0 ? hark_audit_note_first(j->log, b, err) : rc;
 }
 
 int hark_audit_main(struct audit *audit, struct audit_log *log, struct hark_err *err)

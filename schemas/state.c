@@ -201,8 +201,8 @@ int hark_state_find_entry(struct hark_state *state, const struct hark_hash *id, 
                              hark_span(id->bytes, sizeof(id->bytes)), found, position, err);
 }
 
-static int find_payload(struct hark_state *state, const struct hark_hash *hash, bool *found,
-                        uint64_t *position, struct hark_err *err)
+int hark_state_find_payload(struct hark_state *state, const struct hark_hash *hash, bool *found,
+                            uint64_t *position, struct hark_err *err)
 {
     return state->store.find(state->store.arg, HARK_LOOKUP_PAYLOAD,
                              hark_span(hash->bytes, sizeof(hash->bytes)), found, position, err);
@@ -282,7 +282,8 @@ int hark_judging_begin(struct hark_judging *j, struct hark_state *state,
     if (rc == HARK_OK)
         rc = resolve_re(j, err);
     if (rc == HARK_OK && entry->has_payload)
-        rc = find_payload(state, &entry->payload_hash, &j->payload_known, &j->payload_first, err);
+        rc = hark_state_find_payload(state, &entry->payload_hash, &j->payload_known,
+                                     &j->payload_first, err);
     return rc;
 }
 
@@ -591,24 +592,16 @@ static int erased_with_member(struct hark_state *state, uint64_t position,
     return rc;
 }
 
-int hark_state_is_erased(struct hark_state *state, uint64_t position,
-                         const struct hark_entry *entry, bool *erased, struct hark_err *err)
+int hark_state_first_is_erased(struct hark_state *state, uint64_t first, bool *erased,
+                               struct hark_err *err)
 {
     struct hark_entry_object object;
     struct hark_lookup_key key;
     const struct hark_kind *kind;
     uint64_t by = 0;
-    uint64_t first = position;
-    bool found = false;
-    int rc = HARK_OK;
+    int rc = hark_state_entry(state, first, &object, err);
 
     *erased = false;
-    if (!entry->has_payload)
-        return HARK_OK;
-    rc = find_payload(state, &entry->payload_hash, &found, &first, err);
-    if (rc != HARK_OK || !found) /* not logged yet: nobody can have erased it */
-        return rc;
-    rc = hark_state_entry(state, first, &object, err);
     if (rc != HARK_OK)
         return rc;
     kind = hark_kinds_get(state->kinds, object.kind);
@@ -623,4 +616,18 @@ int hark_state_is_erased(struct hark_state *state, uint64_t position,
     if (rc != HARK_OK || *erased)
         return rc;
     return erased_with_member(state, first, &object, kind, erased, err);
+}
+
+int hark_state_is_erased(struct hark_state *state, uint64_t position,
+                         const struct hark_entry *entry, bool *erased, struct hark_err *err)
+{
+    uint64_t first = position;
+    bool found = false;
+    int rc = HARK_OK;
+
+    *erased = false;
+    if (entry->has_payload)
+        rc = hark_state_find_payload(state, &entry->payload_hash, &found, &first, err);
+    /* Not logged yet: nobody can have erased it. */
+    return rc == HARK_OK && found ? hark_state_first_is_erased(state, first, erased, err) : rc;
 }

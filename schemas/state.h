@@ -161,6 +161,9 @@ HARK_CHECK int hark_state_hash(struct hark_state *state, struct hark_hash *out,
 HARK_CHECK int hark_state_is_erased(struct hark_state *state, uint64_t position,
                                     const struct hark_entry *entry, bool *erased,
                                     struct hark_err *err);
+/* The same of the payload that the entry at `first` was the first to name. */
+HARK_CHECK int hark_state_first_is_erased(struct hark_state *state, uint64_t first, bool *erased,
+                                          struct hark_err *err);
 
 /* Terms hash of PROTOCOL.md 8.2 (needs entry ids by position, which only the
  * caller's log has: `id_at`). */
@@ -185,6 +188,9 @@ HARK_CHECK int hark_state_entry(struct hark_state *state, uint64_t position,
                                 struct hark_entry_object *out, struct hark_err *err);
 HARK_CHECK int hark_state_find_entry(struct hark_state *state, const struct hark_hash *id,
                                      bool *found, uint64_t *position, struct hark_err *err);
+/* The position of the entry that was the first to name a payload. */
+HARK_CHECK int hark_state_find_payload(struct hark_state *state, const struct hark_hash *hash,
+                                       bool *found, uint64_t *first, struct hark_err *err);
 HARK_CHECK int hark_state_ticket(struct hark_state *state, uint32_t number,
                                  struct hark_ticket_object *out, struct hark_err *err);
 HARK_CHECK int hark_state_find_ticket(struct hark_state *state, const struct hark_key *sign,
