@@ -505,7 +505,7 @@ struct storing {
     struct hark_repo *repo;
     const char *log;
     const struct hark_raw_batch *raw;
-    const struct hark_packed_entry *packed; /* NULL: nothing is made yet */
+    const struct hark_packed_batch *packed; /* NULL: nothing is made yet */
     bool first;                             /* of its log */
     struct hark_git_id batch_id;
     struct hark_git_id *blobs; /* may be NULL */
@@ -513,8 +513,8 @@ struct storing {
 };
 
 /* packed NULL, or one without bytes: made here. */
-static int add_entry(struct hark_pack_writer *w, enum hark_git_type type, struct hark_span bytes,
-                     const struct hark_packed *packed, struct hark_git_id *id, struct hark_err *err)
+static int add_made(struct hark_pack_writer *w, enum hark_git_type type, struct hark_span bytes,
+                    const struct hark_packed *packed, struct hark_git_id *id, struct hark_err *err)
 {
     if (packed == NULL || packed->bytes == NULL) {
         return add_hashed(w, type, bytes, id, err);
@@ -531,14 +531,18 @@ static int fill_log_pack(struct hark_pack_writer *w, struct storing *s, struct h
     struct hark_git_id id;
     struct hark_git_id checkpoint;
     struct hark_git_id entries;
-    int rc = add_hashed(w, HARK_GIT_COMMIT, raw->commit, &s->batch_id, err);
+    int rc = add_made(w, HARK_GIT_COMMIT, raw->commit,
+                      s->packed != NULL ? &s->packed->commit : NULL, &s->batch_id, err);
     for (size_t i = 0; rc == 0 && i < raw->count; i++) {
-        rc = add_entry(w, HARK_GIT_COMMIT, raw->items[i].object,
-                       s->packed != NULL ? &s->packed[i].object : NULL, &id, err);
+        rc = add_made(w, HARK_GIT_COMMIT, raw->items[i].object,
+                      s->packed != NULL ? &s->packed->entries[i].object : NULL, &id, err);
+    }
+    if (rc == 0) {
+        rc = add_made(w, HARK_GIT_BLOB, raw->entries, s->packed != NULL ? &s->packed->lines : NULL,
+                      &entries, err);
     }
     if (rc == 0) {
         checkpoint = hark_git_hash(HARK_GIT_BLOB, raw->checkpoint);
-        entries = hark_git_hash(HARK_GIT_BLOB, raw->entries);
         rc = batch_tree(&tree, &id, &checkpoint, &entries, err);
     }
     if (rc == 0) {
@@ -546,9 +550,6 @@ static int fill_log_pack(struct hark_pack_writer *w, struct storing *s, struct h
     }
     if (rc == 0) {
         rc = hark_pack_add(w, GIT_OBJECT_BLOB, &checkpoint, raw->checkpoint, err);
-    }
-    if (rc == 0) {
-        rc = hark_pack_add(w, GIT_OBJECT_BLOB, &entries, raw->entries, err);
     }
     hark_buf_free(&tree);
     return rc;
@@ -567,8 +568,8 @@ static int fill_payload_pack(struct hark_pack_writer *w, struct storing *s, stru
     for (size_t i = 0; i < s->raw->count; i++) {
         struct hark_git_id id = {{0}};
         if (s->raw->items[i].payload_state == 1) {
-            int rc = add_entry(w, HARK_GIT_BLOB, s->raw->items[i].payload,
-                               s->packed != NULL ? &s->packed[i].payload : NULL, &id, err);
+            int rc = add_made(w, HARK_GIT_BLOB, s->raw->items[i].payload,
+                              s->packed != NULL ? &s->packed->entries[i].payload : NULL, &id, err);
             if (rc != 0) {
                 return rc;
             }
@@ -735,7 +736,7 @@ int hark_repo_store(struct hark_repo *repo, const char *log, const struct hark_r
 }
 
 int hark_repo_store_packed(struct hark_repo *repo, const char *log,
-                           const struct hark_raw_batch *raw, const struct hark_packed_entry *packed,
+                           const struct hark_raw_batch *raw, const struct hark_packed_batch *packed,
                            const struct hark_git_id *previous, struct hark_git_id *batch_id,
                            struct hark_err *err)
 {

@@ -72,14 +72,18 @@ HARK_CHECK int hark_repo_pack(struct hark_repo *repo, enum hark_git_type type,
                               const struct hark_git_id *id, struct hark_span bytes,
                               struct hark_packed *out, struct hark_err *err);
 void hark_packed_free(struct hark_packed *packed);
-/* As hark_repo_store, of entries and payloads that were made ahead: one for each entry
- * of raw, of which those without bytes are made now. */
+/* As hark_repo_store, of objects that were made ahead: the batch's two large ones, and two
+ * for each entry of raw; those without bytes are made now. */
 struct hark_packed_entry {
     struct hark_packed object, payload;
 };
+struct hark_packed_batch {
+    struct hark_packed commit, lines; /* raw->commit, raw->entries */
+    struct hark_packed_entry *entries;
+};
 HARK_CHECK int hark_repo_store_packed(struct hark_repo *repo, const char *log,
                                       const struct hark_raw_batch *raw,
-                                      const struct hark_packed_entry *packed,
+                                      const struct hark_packed_batch *packed,
                                       const struct hark_git_id *previous,
                                       struct hark_git_id *batch_id, struct hark_err *err);
 

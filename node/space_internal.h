@@ -24,6 +24,8 @@ struct space_item {
     bool audited;
     enum hark_says says;
     json_t *json; /* owned; the payload when it says something */
+    bool is_read; /* hark_space_item_read_payload was called, and had the memory */
+    json_t *read; /* owned; what it found, NULL: nothing valid */
     int code;     /* outcome of preparing, with its message */
     struct hark_err err;
 };
@@ -111,6 +113,9 @@ void hark_space_item_prepare(struct space_item *item, bool trusted);
  * nothing when item->code is set. */
 void hark_space_item_read(struct space_item *item, bool trusted);
 void hark_space_item_match(struct space_item *item);
+/* Reads the payload of a prepared item ahead of hark_space_item_apply, which does it
+ * otherwise. */
+void hark_space_item_read_payload(struct space_item *item);
 
 /* Judges and applies a prepared item over a state; fills effect and, unless it is
  * audited, says and json. The item's arrival must be set. Used over the index's state
@@ -128,7 +133,7 @@ HARK_CHECK int hark_space_item_index(struct hark_space *space, const struct spac
                                      const struct hark_line *line, const struct hark_git_id *batch,
                                      struct hark_err *err);
 
-void hark_space_item_clear(struct space_item *item); /* drops json */
+void hark_space_item_clear(struct space_item *item); /* drops json and read */
 
 /* Origin and log key in force, into *head: from the state, or, for a space's
  * first batch, from its first entry's payload (else `first` may be NULL). */
@@ -188,7 +193,7 @@ const struct space_bringer *hark_space_bringer(const char *kind);
 struct space_ahead {
     const struct hark_raw_batch *raw; /* borrowed */
     struct space_item *items;
-    struct hark_packed_entry *packed; /* NULL: it is not to be stored */
+    struct hark_packed_batch packed; /* entries NULL: it is not to be stored */
     struct hark_repo *repo;
 };
 /* One at a time is under way; `out` stays where it is until it is finished. */

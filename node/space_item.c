@@ -59,17 +59,46 @@ void hark_space_item_prepare(struct space_item *item, bool trusted)
     hark_space_item_match(item);
 }
 
+/* What is binary (an envelope) is found to be no JSON at its first byte. */
+void hark_space_item_read_payload(struct space_item *item)
+{
+    if (item->code != 0 || item->payload.data == NULL || item->is_read)
+        return;
+    item->is_read = hark_payload_read(item->payload, &item->read, NULL) != HARK_E_NO_MEMORY;
+}
+
 void hark_space_item_clear(struct space_item *item)
 {
     json_decref(item->json);
+    json_decref(item->read);
     item->json = NULL;
+    item->read = NULL;
+    item->is_read = false;
+}
+
+/* Is what is at hand a valid payload of that kind? Then item->json is it. For want of
+ * memory nothing is said to be invalid. */
+static int check_payload(const struct hark_kind *kind, struct space_item *item, bool *valid,
+                         struct hark_err *err)
+{
+    int rc = 0;
+
+    if (!item->is_read) {
+        rc = hark_payload_check(kind, item->payload, &item->json, err);
+    } else if (item->read != NULL) {
+        rc = hark_payload_judge(kind, item->read, err);
+        if (rc == 0)
+            item->json = json_incref(item->read);
+    }
+    *valid = rc == 0 && (!item->is_read || item->read != NULL);
+    return rc == HARK_E_NO_MEMORY ? rc : 0;
 }
 
 /* PROTOCOL.md 6.3. What is invalid is kept and says nothing. */
 static int decide_says(struct hark_state *state, const struct hark_kind *kind,
                        struct space_item *item, struct hark_err *err)
 {
-    bool erased = false;
+    bool erased = false, valid = false;
     int rc;
 
     item->says = HARK_SAYS_NONE;
@@ -86,12 +115,13 @@ static int decide_says(struct hark_state *state, const struct hark_kind *kind,
         item->says = HARK_SAYS_MISSING;
     else if (kind->payload == HARK_PAYLOAD_BINARY)
         item->says = HARK_SAYS_SEALED;
-    else if (kind->payload == HARK_PAYLOAD_NONE ||
-             hark_payload_check(kind, item->payload, &item->json, NULL) < 0)
+    else if (kind->payload == HARK_PAYLOAD_NONE)
         item->says = HARK_SAYS_INVALID;
-    else
-        item->says = HARK_SAYS_IT;
-    return 0;
+    else {
+        rc = check_payload(kind, item, &valid, err);
+        item->says = valid ? HARK_SAYS_IT : HARK_SAYS_INVALID;
+    }
+    return rc;
 }
 
 int hark_space_item_apply(struct hark_state *state, struct space_item *item, struct hark_err *err)

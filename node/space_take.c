@@ -500,8 +500,8 @@ static int adopt(struct hark_space *space, const struct space_ahead *ahead, uint
     struct hark_git_id id;
     int rc = judge_and_index(space, ahead->raw, ahead->items, now_ms, &next, err);
 
-    if (rc == 0 && ahead->packed != NULL)
-        rc = hark_repo_store_packed(space->repo, "main", ahead->raw, ahead->packed,
+    if (rc == 0 && ahead->packed.entries != NULL)
+        rc = hark_repo_store_packed(space->repo, "main", ahead->raw, &ahead->packed,
                                     space->head.has_batch ? &space->head.batch_id : NULL, &id, err);
     if (rc < 0)
         return rc;

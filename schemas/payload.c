@@ -547,6 +547,39 @@ static int judge_object(struct judge *judge, const struct hark_field *fields, si
     return 0;
 }
 
+static int no_payload(const struct hark_kind *kind, struct hark_err *err)
+{
+    return hark_err_set(err, HARK_E_PAYLOAD_UNWANTED, "%s has no payload", kind->name);
+}
+
+static int check_size(struct hark_span bytes, struct hark_err *err)
+{
+    if (bytes.size == 0 || bytes.size > HARK_PAYLOAD_MAX)
+        return hark_err_set(err, HARK_E_PAYLOAD_SIZE, "%zu bytes, expected 1 to %u", bytes.size,
+                            HARK_PAYLOAD_MAX);
+    return 0;
+}
+
+int hark_payload_read(struct hark_span bytes, json_t **json, struct hark_err *err)
+{
+    int rc = check_size(bytes, err);
+    *json = NULL;
+    if (rc == 0)
+        rc = check_bytes(bytes, err);
+    return rc != 0 ? rc : parse_json(bytes, json, err);
+}
+
+int hark_payload_judge(const struct hark_kind *kind, json_t *json, struct hark_err *err)
+{
+    struct judge judge = {.rule = NO_RULE};
+    if (kind->payload == HARK_PAYLOAD_NONE)
+        return no_payload(kind, err);
+    int rc = judge_object(&judge, kind->fields, kind->field_count, json, NULL, err);
+    if (rc == 0 && judge.rule != NO_RULE)
+        rc = hark_err_set(err, rule_code(judge.rule), "%s", judge.message);
+    return rc;
+}
+
 int hark_payload_check(const struct hark_kind *kind, struct hark_span bytes, json_t **json,
                        struct hark_err *err)
 {
@@ -554,21 +587,12 @@ int hark_payload_check(const struct hark_kind *kind, struct hark_span bytes, jso
     if (json != NULL)
         *json = NULL;
     if (kind->payload == HARK_PAYLOAD_NONE)
-        return hark_err_set(err, HARK_E_PAYLOAD_UNWANTED, "%s has no payload", kind->name);
-    if (bytes.size == 0 || bytes.size > HARK_PAYLOAD_MAX)
-        return hark_err_set(err, HARK_E_PAYLOAD_SIZE, "%zu bytes, expected 1 to %u", bytes.size,
-                            HARK_PAYLOAD_MAX);
+        return no_payload(kind, err);
     if (kind->payload == HARK_PAYLOAD_BINARY)
-        return 0;
-    int rc = check_bytes(bytes, err);
+        return check_size(bytes, err);
+    int rc = hark_payload_read(bytes, &object, err);
     if (rc == 0)
-        rc = parse_json(bytes, &object, err);
-    if (rc != 0)
-        return rc;
-    struct judge judge = {.rule = NO_RULE};
-    rc = judge_object(&judge, kind->fields, kind->field_count, object, NULL, err);
-    if (rc == 0 && judge.rule != NO_RULE)
-        rc = hark_err_set(err, rule_code(judge.rule), "%s", judge.message);
+        rc = hark_payload_judge(kind, object, err);
     if (rc == 0 && json != NULL) {
         *json = object;
         object = NULL;

@@ -27,6 +27,11 @@ HARK_CHECK int hark_payload_match(const struct hark_kind *kind, const struct har
  * size is checked and *json is NULL. */
 HARK_CHECK int hark_payload_check(const struct hark_kind *kind, struct hark_span bytes,
                                   json_t **json, struct hark_err *err);
+/* The same in two halves, the first of which asks nothing of the kind, so that it can be
+ * done on another thread. Reading: P3, P5 to P11, into *json (json_decref), NULL on
+ * failure. Judging: P2, P12 to P15 of what was read, for kinds that are not binary. */
+HARK_CHECK int hark_payload_read(struct hark_span bytes, json_t **json, struct hark_err *err);
+HARK_CHECK int hark_payload_judge(const struct hark_kind *kind, json_t *json, struct hark_err *err);
 
 /* Appends the bytes of a payload: salt first, then the members of `fields`
  * (borrowed; must not have "salt") in their order, compact, padded. Then runs
