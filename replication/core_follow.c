@@ -114,7 +114,7 @@ static void begin_follow(struct hark_core *core, struct hark_follow *follow,
     hark_cursor_empty(&follow->asked, log);
     follow->load = hark_buf_init(HARK_UNPACKED_MAX);
     follow->ahead.load = hark_buf_init(HARK_UNPACKED_MAX);
-    follow->want = HARK_CORE_WANT;
+    follow->want = HARK_CORE_WANT_FIRST;
     follow->due_ms = hark_core_now(core);
 }
 
@@ -932,7 +932,10 @@ void hark_follow_batches(struct hark_core *core, struct hark_peer *peer, uint64_
         not_unpacked(core, peer, follow, is_ahead, rc);
         return;
     }
-    follow->want = follow->want < HARK_CORE_WANT / 2 ? follow->want * 2 : HARK_CORE_WANT;
+    if (hark_core_now(core) - (is_ahead ? follow->ahead.sent_ms : follow->sent_ms) <
+        HARK_CORE_SOON) {
+        follow->want = follow->want < HARK_CORE_WANT / 2 ? follow->want * 2 : HARK_CORE_WANT;
+    }
     if (is_ahead) {
         follow->ahead.batches = batches.count;
         follow->ahead.id = 0;

@@ -46,9 +46,14 @@
 #define HARK_CORE_SEND_MAX    500u
 #define HARK_CORE_SERVED_MAX  (64u * 1024u * 1024u) /* unpacked bytes a second and peer */
 #define HARK_CORE_FETCHES_MAX 4u                    /* under way at one peer */
-#define HARK_CORE_WANT        (4u * 1024u * 1024u)
-#define HARK_CORE_OWED_MAX    64u /* answers that peers wait for, of each type */
-#define HARK_CORE_OWED_PEER   4u  /* and one peer */
+/* Bytes of batches in an answer, before they are packed. Whoever takes them in judges and
+ * writes one batch while it verifies the next, and waits before the first and after the
+ * last: some 8 full batches at a time where answers come soon. */
+#define HARK_CORE_WANT        (12u * 1024u * 1024u)
+#define HARK_CORE_WANT_FIRST  (3u * 1024u * 1024u)
+#define HARK_CORE_SOON        10000u /* ms */
+#define HARK_CORE_OWED_MAX    64u    /* answers that peers wait for, of each type */
+#define HARK_CORE_OWED_PEER   4u     /* and one peer */
 #define HARK_CORE_REQUEST_MAX 256u
 
 enum hark_phase {

@@ -271,16 +271,45 @@ static void test_core__catches_up_in_several_fetches(void **state)
     (void)state;
     pair->b->log.entry_size = 4096;
     for (size_t i = 0; i < 4; i++)
-        fake_log_grow(&pair->b->log, 700, i * 1000); /* 2.7 MiB each: one a fetch */
+        fake_log_grow(&pair->b->log, 700, i * 1000); /* 2.7 MiB each: one, two, and the last */
     follow(pair->a, pair->b);
     settle(pair);
     assert_equal_logs(pair);
-    assert_int_equal(pair->passed[HARK_MESSAGE_FETCH], 4);
-    assert_int_equal(pair->passed[HARK_MESSAGE_BATCHES], 4);
+    assert_int_equal(pair->passed[HARK_MESSAGE_FETCH], 3);
+    assert_int_equal(pair->passed[HARK_MESSAGE_BATCHES], 3);
     assert_true(pair->a->report.equal);
     assert_int_equal(pair->a->report.code, 0);
     assert_int_equal(pair->a->report.ours.size, 2800);
     assert_int_equal(pair->a->state, HARK_PEER_LIVE);
+    pair_free(pair);
+}
+
+/* Where answers take long, no more is asked for at a time. */
+static void test_core__slow_answers_stay_small(void **state)
+{
+    struct pair *pair = pair_new();
+
+    (void)state;
+    pair->b->log.entry_size = 4096;
+    for (size_t i = 0; i < 4; i++)
+        fake_log_grow(&pair->b->log, 700, i * 1000);
+    follow(pair->a, pair->b);
+    for (size_t i = 0; i < 100 && pair->a->log.size < pair->b->log.size; i++) {
+        size_t fetches = pair->passed[HARK_MESSAGE_FETCH];
+
+        (void)hark_core_tick(pair->a->core);
+        (void)hark_core_tick(pair->b->core);
+        while (pass_one(pair, pair->a, pair->b))
+            ;
+        if (pair->passed[HARK_MESSAGE_FETCH] > fetches)
+            pair->now_ms += 20000;
+        while (pass_one(pair, pair->b, pair->a))
+            ;
+        while (pair->a->pending_count > 0 && fake_node_append_one(pair->a))
+            ;
+    }
+    assert_equal_logs(pair);
+    assert_int_equal(pair->passed[HARK_MESSAGE_FETCH], 4);
     pair_free(pair);
 }
 
@@ -1011,7 +1040,7 @@ static void until_appending(struct pair *pair)
 {
     pair->b->log.entry_size = 4096;
     for (size_t i = 0; i < 3; i++)
-        fake_log_grow(&pair->b->log, 700, i * 1000); /* one a fetch */
+        fake_log_grow(&pair->b->log, 1000, i * 1000); /* one a fetch, of 3 and of 6 MiB */
     follow(pair->a, pair->b);
     while (pair->a->pending_count == 0) {
         (void)hark_core_tick(pair->a->core);
@@ -1032,9 +1061,9 @@ static void test_core__fetches_ahead_while_appending(void **state)
     struct hark_fetch fetch;
     assert_int_equal(hark_fetch_decode(&fetch, hark_buf_span(&message->frames[1]), NULL), 0);
     next = fake_log_cursor(&pair->b->log);
-    next.size = 700;
+    next.size = 1000;
     next.batches = 1;
-    next.root = pair->b->log.roots[700];
+    next.root = pair->b->log.roots[1000];
     assert_true(hark_cursor_equal(&fetch.cursor, &next));
     fake_deliver(pair->b, message);
     fake_message_free(message);
@@ -1091,8 +1120,8 @@ static void test_core__what_is_ahead_of_another_end_is_dropped(void **state)
     assert_true(pair->a->pending_count == 1);
     struct fake_pending first = pair->a->pending[0];
     pair->a->pending_count = 0;
-    fake_log_grow(&pair->a->log, 700, 0);
-    fake_log_grow(&pair->a->log, 700, 1000);
+    fake_log_grow(&pair->a->log, 1000, 0);
+    fake_log_grow(&pair->a->log, 1000, 1000);
     hark_core_appended(pair->a->core, first.token, 0, "");
     hark_buf_free(&first.load);
     assert_int_equal(pair->a->pending_count, 0);
@@ -1112,7 +1141,7 @@ static void test_core__a_lost_load_ahead_is_fetched_again(void **state)
     drop(pair->a, HARK_MESSAGE_FETCH);
     assert_true(fake_node_append_one(pair->a));
     pass_time(pair, 59000);
-    assert_int_equal(pair->a->log.size, 700);
+    assert_int_equal(pair->a->log.size, 1000);
     pass_time(pair, 4000);
     assert_equal_logs(pair);
     pair_free(pair);
@@ -2634,6 +2663,7 @@ static void test_core__names(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_core__first_words),
     cmocka_unit_test(test_core__catches_up_in_several_fetches),
+    cmocka_unit_test(test_core__slow_answers_stay_small),
     cmocka_unit_test(test_core__nothing_new_is_one_ask_and_one_tell),
     cmocka_unit_test(test_core__news_each_time),
     cmocka_unit_test(test_core__news_once_until_asked_again),
