@@ -39,7 +39,7 @@
 #define HARK_REF_MAX          128u
 /* A batch of so few entries is lone: one pack instead of two, since each file costs as
  * much as all that is in it. */
-#define HARK_LONE_ENTRIES_MAX 3u
+#define HARK_LONE_ENTRIES_MAX 32u
 /* Of its pack: commit, tree, two files, the empty tree, entries and payloads. */
 #define HARK_LONE_OBJECTS_MAX (5u + 2u * HARK_LONE_ENTRIES_MAX)
 

@@ -833,16 +833,16 @@ static void test_repo__keeps_what_is_not_covered(void **state)
     (void)state;
     struct hark_err err;
     struct log *log = log_new();
-    log_grow(log, 4);
-    log_grow(log, 4);
+    log_grow(log, 40);
+    log_grow(log, 40);
     write_file(log->dir, "space.git/objects/pack/pack-by-hand.keep", hark_span("me\n", 3), 0600);
-    well(hark_repo_cover_payloads(log->repo, "main", 5, blob_at, log, &err), &err);
+    well(hark_repo_cover_payloads(log->repo, "main", 50, blob_at, log, &err), &err);
     assert_int_equal(count_files(log, "objects/pack", ".keep"), 2);
     well(hark_repo_cover_payloads(log->repo, "intake/a.example", 100, sparse_at,
                                   &(struct sparse){0}, &err),
          &err);
     assert_int_equal(count_files(log, "objects/pack", ".keep"), 2);
-    well(hark_repo_cover_payloads(log->repo, "main", 8, blob_at, log, &err), &err);
+    well(hark_repo_cover_payloads(log->repo, "main", 80, blob_at, log, &err), &err);
     assert_int_equal(count_files(log, "objects/pack", ".keep"), 1);
     log_free(log);
 }
@@ -884,7 +884,7 @@ static void check_erased(struct log *log, const uint64_t *positions, size_t coun
     check_git(log, CLONE);
 }
 
-/* One or two entries alone make one pack, protected by one more name of a file that is
+/* A few entries make one pack, protected by one more name of a file that is
  * there, until their payloads are covered; merging takes these apart, so that erasing
  * rewrites little. */
 static void test_repo__packs_a_lone_batch_at_once(void **state)
