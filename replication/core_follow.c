@@ -508,6 +508,10 @@ static void told_behind(struct hark_core *core, struct hark_peer *peer, struct h
     if (code == 0) {
         (void)have_all(core, &ours, &follow->theirs, &code);
     }
+    if (code == 0) { /* what could not be stored once is here: its news count again */
+        follow->code = 0;
+        follow->failures = 0;
+    }
     /* News that came on the way is of what it has got since. */
     hark_follow_idle(follow, hark_core_now(core) + (follow->again ? 0 : HARK_CORE_SLOWLY));
     report_code(core, peer, follow, code);

@@ -662,6 +662,31 @@ static void test_core__news_of_who_was_behind(void **state)
     pair_free(pair);
 }
 
+/* What was not stored once has come from elsewhere since: a peer that turns out to have
+ * less than we is not one that failed any more, and its news are asked about at once. */
+static void test_core__news_of_who_was_behind_after_a_failure(void **state)
+{
+    struct pair *pair = pair_new();
+
+    (void)state;
+    fake_log_grow(&pair->b->log, 1, 1);
+    pair->a->append_fails = HARK_E_DISK_FULL;
+    follow(pair->a, pair->b);
+    settle(pair);
+    assert_int_equal(pair->a->report.code, HARK_E_DISK_FULL);
+    pair->a->append_fails = 0;
+    fake_log_grow(&pair->a->log, 1, 1);
+    fake_log_grow(&pair->a->log, 1, 100);
+    pass_time(pair, 30000);
+    assert_int_equal(pair->a->report.code, 0);
+    assert_int_equal(pair->a->report.theirs.batches, 1);
+    fake_log_grow(&pair->b->log, 1, 900);
+    hark_core_grown(pair->b->core, &pair->b->log.ref);
+    settle(pair);
+    assert_int_equal(pair->a->report.code, HARK_E_PEER_CURSOR);
+    pair_free(pair);
+}
+
 /* A disk of ours that fails is nothing to say of the peer. */
 static void test_core__own_log_that_cannot_be_read_accuses_nobody(void **state)
 {
@@ -2678,6 +2703,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_core__behind_is_no_fault),
     cmocka_unit_test(test_core__behind_with_another_history_is_named),
     cmocka_unit_test(test_core__news_of_who_was_behind),
+    cmocka_unit_test(test_core__news_of_who_was_behind_after_a_failure),
     cmocka_unit_test(test_core__own_log_that_cannot_be_read_accuses_nobody),
     cmocka_unit_test(test_core__own_log_that_cannot_be_read_is_not_empty),
     cmocka_unit_test(test_core__a_log_that_cannot_be_read_is_not_told_to_be_shorter),
