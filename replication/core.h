@@ -123,9 +123,9 @@ void hark_core_grown(struct hark_core *core, const struct hark_log_ref *log);
  * of the space is followed: the preferred one (may be NULL) when it is live, else any
  * that is live. Who refuses as a whole or does not answer is passed over for a while
  * (backoff) and io.accepted says so; else io.accepted brings the answer, and nothing is
- * handed in again before the next hark_core_submit. The very body that is under way
- * is not sent a second time. Errors: limit, no-memory, peer-form (no submit for that
- * space). */
+ * handed in again before the next hark_core_submit (who took none of it, for what it
+ * lacks itself, is passed over then, too). The very body that is under way is not sent a
+ * second time. Errors: limit, no-memory, peer-form (no submit for that space). */
 HARK_CHECK int hark_core_submit(struct hark_core *core, const struct hark_hash *space,
                                 struct hark_span body, const struct hark_key *preferred,
                                 struct hark_err *err);
