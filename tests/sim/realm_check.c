@@ -114,6 +114,32 @@ static bool is_torn(const struct realm *realm, const struct realm_node *node)
     return realm->second_history && realm->liar > 0 && conflict(&node->logs[log], &home->logs[log]);
 }
 
+/* What the home has logged further took over another history of the liar's intake. */
+static bool refuses_taken(const struct realm *realm, const struct realm_node *node,
+                          const struct realm_log *main)
+{
+    const struct realm_log *intake = &node->logs[1 + realm->liar];
+    uint64_t before = 0;
+    for (size_t i = 0; i < main->batches; i++) {
+        const struct realm_taken *taken = &main->at[i]->taken[realm->liar];
+        if (i >= node->logs[0].batches && taken->size > before &&
+            taken->size <= realm_log_size(intake) &&
+            realm_main_at(intake, taken->size, &taken->root) == 0)
+            return true;
+        before = taken->size;
+    }
+    return false;
+}
+
+/* A home that moves signs no more (7.6), and an heir that refuses what that home took over
+ * never comes to where it is to go on from: nothing is logged until people decide. */
+static bool is_halted(const struct realm *realm)
+{
+    const struct realm_node *home = realm->nodes[realm->steward_at];
+    return home->honest && home->moves && realm->liar < realm->named &&
+           refuses_taken(realm, realm->nodes[home->heir], &home->logs[0]);
+}
+
 /* And whoever asks none but such nodes and the liar hears nothing more. */
 static bool is_stuck(const struct realm *realm, const struct realm_node *node)
 {
@@ -144,6 +170,8 @@ static bool all_logged(const struct realm *realm, const struct realm_node *node)
     uint64_t position = 0;
     if (realm->liar == 0)
         return true; /* such a home logs what it likes */
+    if (is_halted(realm))
+        return true;
     for (size_t k = 0; k < node->outbox_count && somebody_takes(realm, node); k++) {
         if (!realm_log_has(main, main->batches, &node->outbox[k].id, &position))
             return false;
@@ -178,7 +206,8 @@ bool realm_is_equal(const struct realm *realm)
         const struct realm_node *node = realm->nodes[i];
         if (!node->honest || is_stuck(realm, node))
             continue;
-        if (node->core == NULL || node->goes_back || node->aside || node->moves)
+        if (node->core == NULL || node->goes_back || node->aside ||
+            (node->moves && !is_halted(realm)))
             return false;
         model = model == NULL ? node : model;
         if (!is_split(realm) && !is_like(realm, node, model))
