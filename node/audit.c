@@ -211,6 +211,7 @@ static void free_audit(struct audit *audit)
         free(lists[i]->items);
     hark_state_free(audit->state);
     hark_memstore_free(audit->mem);
+    hark_memstore_free(audit->names);
     hark_repo_free(audit->repo);
     json_decref(audit->findings);
     json_decref(audit->unacknowledged);
@@ -221,6 +222,8 @@ static int run(struct audit *audit, struct hark_err *err)
     struct hark_err why = {0};
     int rc = hark_memstore_new(&audit->mem, err);
 
+    if (rc == 0)
+        rc = hark_memstore_new(&audit->names, err);
     if (rc < 0)
         return rc;
     audit->store = hark_memstore_store(audit->mem);

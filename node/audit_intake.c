@@ -536,17 +536,19 @@ static int check_copied(struct judging *j, struct hark_err *err)
 {
     const struct audit_copied *copied = j->audit->copied.items;
     const struct own_entry *own = j->entries.items;
-    int rc = 0;
+    uint32_t node = 0;
+    int rc = hark_audit_name(j->audit, j->log->node, &node, err);
 
     for (size_t i = 0; rc == 0 && i < j->audit->copied.count; i++) {
         uint64_t at = copied[i].intake_position;
+        const struct hark_hash *id = &j->main_log->places[copied[i].position].id;
 
-        if (strcmp(copied[i].node, j->log->node) != 0 || at >= j->entries.count)
+        if (copied[i].node != node || at >= j->entries.count)
             continue;
-        if (!hark_hash_equal(&copied[i].id, &j->log->places[at].id) ||
+        if (!hark_hash_equal(id, &j->log->places[at].id) ||
             copied[i].accepted_ms != own[at].accepted_ms)
-            rc = tell_home(j, HARK_E_BATCH_ENTRIES, copied[i].position, &copied[i].id,
-                           &copied[i].batch, NULL,
+            rc = tell_home(j, HARK_E_BATCH_ENTRIES, copied[i].position, id,
+                           &j->main_log->ids[copied[i].batch], NULL,
                            "the line says where it came from, and it is not so", err);
     }
     return rc;
@@ -562,7 +564,7 @@ static int taken_beyond(struct judging *j, const struct audit_taken *taken,
         .verdict = HARK_AUDIT_UNREADABLE,
         .log = j->log->name,
         .position = j->head.tree.size,
-        .evidence = {&taken->batch, NULL},
+        .evidence = {&j->main_log->ids[taken->batch], NULL},
         .detail = "the main log has taken more of this intake than is here: its ref was set "
                   "back, or what came after is lost"};
     struct hark_git_id now;
@@ -579,20 +581,21 @@ static int check_taken(struct judging *j, const struct audit_refs *refs, uint64_
                        struct hark_err *err)
 {
     const struct audit_taken *taken = j->audit->taken.items;
-    int rc = 0;
+    uint32_t node = 0;
+    int rc = hark_audit_name(j->audit, j->log->node, &node, err);
 
     *size = 0;
     for (size_t i = 0; rc == 0 && i < j->audit->taken.count; i++) {
         const struct audit_end *end = find_end(&j->ends, taken[i].size);
 
-        if (strcmp(taken[i].node, j->log->node) != 0)
+        if (taken[i].node != node)
             continue;
         *size = taken[i].size;
         if (taken[i].size > j->head.tree.size)
             return taken_beyond(j, &taken[i], refs, err);
         if (end == NULL || !hark_hash_equal(&end->root, &taken[i].root))
-            rc = tell_home(j, HARK_E_BATCH_TAKEN, HARK_NONE, NULL, &taken[i].batch,
-                           end != NULL ? &end->batch : NULL,
+            rc = tell_home(j, HARK_E_BATCH_TAKEN, HARK_NONE, NULL,
+                           &j->main_log->ids[taken[i].batch], end != NULL ? &end->batch : NULL,
                            "Taken names what is no end of a batch of this intake", err);
     }
     return rc;

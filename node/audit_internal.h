@@ -41,18 +41,17 @@ struct audit_end {
 
 /* What a batch of the main log says that it has taken of an intake. */
 struct audit_taken {
-    char node[HARK_NODE_NAME_MAX + 1];
+    uint32_t node;  /* its name's number: hark_audit_name */
+    uint32_t batch; /* its number in the main log */
     uint64_t size;
     struct hark_hash root;
-    struct hark_git_id batch;
 };
 
-/* A line of the main log that names an intake. */
+/* A line of the main log that names an intake. There may be as many as entries. */
 struct audit_copied {
-    char node[HARK_NODE_NAME_MAX + 1];
+    uint32_t node;  /* its name's number */
+    uint32_t batch; /* its number in the main log */
     uint64_t intake_position, accepted_ms, position;
-    struct hark_hash id;
-    struct hark_git_id batch;
 };
 
 /* An erasure that stands, and a node's word that it is carried out there. */
@@ -98,6 +97,8 @@ struct audit {
     struct audit_list erasures;     /* struct audit_erasure, by position */
     struct audit_list acks;         /* struct audit_ack */
     struct audit_list own_kinds;    /* uint64_t: where the space's own kinds came */
+    struct hark_memstore *names;    /* of nodes -> their numbers */
+    uint64_t name_count;
 
     struct audit_list loose; /* struct audit_loose: all blobs, when they were listed */
     bool loose_listed;
@@ -108,6 +109,11 @@ struct audit_loose {
     struct hark_hash hash;
     struct hark_git_id id;
 };
+
+/* The number that stands for a node's name (what is before its first '/') in this audit;
+ * a name that is too long has none: *number is UINT32_MAX. */
+HARK_CHECK int hark_audit_name(struct audit *audit, const char *name, uint32_t *number,
+                               struct hark_err *err);
 
 /* --- findings (audit_find.c) -------------------------------------------------- */
 

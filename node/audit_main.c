@@ -215,41 +215,60 @@ static int remember(struct audit *audit, const struct space_item *item, struct h
     return rc;
 }
 
-static int remember_taken(struct audit *audit, const struct hark_batch *batch,
-                          const struct hark_git_id *id, struct hark_err *err)
+int hark_audit_name(struct audit *audit, const char *name, uint32_t *number, struct hark_err *err)
+{
+    const struct hark_store names = hark_memstore_store(audit->names);
+    struct hark_span key = hark_span(name, strcspn(name, "/"));
+    bool found = false;
+    uint64_t wide = UINT32_MAX;
+    int rc = 0;
+
+    *number = UINT32_MAX;
+    if (key.size > HARK_NODE_NAME_MAX)
+        return 0;
+    rc = names.find(names.arg, HARK_LOOKUP_NAME, key, &found, &wide, err);
+    if (rc == 0 && !found && audit->name_count < UINT32_MAX) {
+        wide = audit->name_count;
+        rc = names.bind(names.arg, HARK_LOOKUP_NAME, key, wide, err);
+        audit->name_count += rc == 0;
+    }
+    *number = (uint32_t)wide;
+    return rc;
+}
+
+static int remember_taken(struct audit *audit, const struct hark_batch *batch, size_t number,
+                          struct hark_err *err)
 {
     int rc = 0;
 
     for (size_t i = 0; rc == 0 && i < batch->taken_count; i++) {
         const struct hark_taken *said = &batch->taken[i];
-        struct audit_taken taken = {.size = said->size, .root = said->root, .batch = *id};
-        size_t length = strcspn(said->origin, "/");
+        struct audit_taken taken = {
+            .batch = (uint32_t)number, .size = said->size, .root = said->root};
 
-        if (length > HARK_NODE_NAME_MAX)
-            continue;
-        memcpy(taken.node, said->origin, length);
-        rc = hark_audit_push(&audit->taken, &taken, sizeof(taken), err);
+        rc = hark_audit_name(audit, said->origin, &taken.node, err);
+        if (rc == 0 && taken.node != UINT32_MAX)
+            rc = hark_audit_push(&audit->taken, &taken, sizeof(taken), err);
     }
     return rc;
 }
 
 static int remember_copied(struct audit *audit, const struct hark_line *lines, size_t count,
-                           const struct hark_git_id *id, struct hark_err *err)
+                           size_t number, struct hark_err *err)
 {
     int rc = 0;
 
     for (size_t i = 0; rc == 0 && i < count; i++) {
-        struct audit_copied copied = {.intake_position = lines[i].intake_position,
+        struct audit_copied copied = {.batch = (uint32_t)number,
+                                      .intake_position = lines[i].intake_position,
                                       .accepted_ms = lines[i].accepted_ms,
-                                      .position = lines[i].position,
-                                      .id = lines[i].id,
-                                      .batch = *id};
-        size_t length = strcspn(lines[i].intake, "/");
+                                      .position = lines[i].position};
 
-        if (length == 0 || length > HARK_NODE_NAME_MAX)
+        if (strcspn(lines[i].intake, "/") == 0)
             continue;
-        memcpy(copied.node, lines[i].intake, length);
-        rc = hark_audit_push(&audit->copied, &copied, sizeof(copied), err);
+        rc = hark_audit_name(audit, lines[i].intake, &copied.node, err);
+        if (rc == 0 && copied.node != UINT32_MAX)
+            rc = hark_audit_push(&audit->copied, &copied, sizeof(copied), err);
     }
     return rc;
 }
@@ -274,9 +293,9 @@ static int take_sound(struct judging *j, struct audit_batch *b, const struct har
             rc = remember(audit, &b->items[i], err);
     }
     if (rc == 0)
-        rc = remember_taken(audit, batch, &b->id, err);
+        rc = remember_taken(audit, batch, b->number, err);
     if (rc == 0)
-        rc = remember_copied(audit, lines, b->raw.count, &b->id, err);
+        rc = remember_copied(audit, lines, b->raw.count, b->number, err);
     return rc;
 }
 
