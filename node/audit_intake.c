@@ -10,13 +10,6 @@
 
 #include "node/audit_internal.h"
 
-/* An entry of this intake, by position. */
-struct own_entry {
-    struct hark_key author;
-    uint64_t seq, accepted_ms;
-    struct hark_git_id git_id;
-};
-
 struct judging {
     struct audit *audit;
     const struct audit_log *main_log;
@@ -27,7 +20,7 @@ struct judging {
     bool broken;
     struct hark_memstore *own; /* look-ups of this intake: below */
     struct hark_store store;
-    struct audit_list entries; /* struct own_entry */
+    struct audit_list entries; /* uint64_t: when each was accepted, ms */
     struct audit_list ends;    /* struct audit_end */
     /* Positions of the main log's entries by key number, each key's in order. */
     uint64_t *positions;
@@ -105,11 +98,11 @@ static struct own_key own_key(char letter, struct hark_span what)
     return key;
 }
 
-static struct own_key own_seq(const struct hark_entry *entry)
+static struct own_key own_seq(const struct hark_key *author, uint64_t seq)
 {
-    struct own_key key = own_key(OWN_SEQ, hark_span(entry->author.bytes, HARK_KEY_SIZE));
+    struct own_key key = own_key(OWN_SEQ, hark_span(author->bytes, HARK_KEY_SIZE));
 
-    hark_put_u64(key.bytes + key.size, entry->seq);
+    hark_put_u64(key.bytes + key.size, seq);
     key.size += 8;
     return key;
 }
@@ -211,7 +204,7 @@ static int check_new(const struct judging *j, const struct asked *a, struct hark
     if (rc == 0 && found)
         return hark_err_set(err, HARK_E_ENTRY_DUPLICATE, "it stands in this intake already");
     if (rc == 0)
-        rc = own_find(j, own_seq(a->entry), &found, &position, err);
+        rc = own_find(j, own_seq(&a->entry->author, a->entry->seq), &found, &position, err);
     if (rc < 0)
         return rc;
     if (found)
@@ -228,10 +221,9 @@ static int check_new(const struct judging *j, const struct asked *a, struct hark
 /* L7 to L9: its feed's entry before it stands in the intake, or below Main. */
 static int check_previous(const struct judging *j, const struct asked *a, struct hark_err *err)
 {
-    const struct own_entry *own = j->entries.items;
     const struct hark_git_id *parent = NULL;
     const struct hark_entry *entry = a->entry;
-    uint64_t position = 0;
+    uint64_t position = 0, before = 0;
     bool found = false;
     int rc;
 
@@ -241,9 +233,11 @@ static int check_previous(const struct judging *j, const struct asked *a, struct
     if (rc < 0)
         return rc;
     if (found) {
-        found = hark_key_equal(&own[position].author, &entry->author) &&
-                own[position].seq + 1 == entry->seq;
-        parent = &own[position].git_id;
+        rc = own_find(j, own_seq(&entry->author, entry->seq - 1), &found, &before, err);
+        if (rc < 0)
+            return rc;
+        found = found && before == position;
+        parent = &j->log->places[position].git_id;
     } else {
         rc = hark_state_find_entry(j->audit->state, &entry->previous, &found, &position, err);
         if (rc < 0)
@@ -312,18 +306,14 @@ static int bind_entry(struct judging *j, const struct space_item *item, const st
                       const struct hark_line *line, struct hark_err *err)
 {
     const struct hark_entry *entry = &item->entry;
-    const struct own_entry own = {.author = entry->author,
-                                  .seq = entry->seq,
-                                  .accepted_ms = line->accepted_ms,
-                                  .git_id = item->git_id};
     int rc =
         j->store.bind(j->store.arg, HARK_LOOKUP_ENTRY,
                       hark_span(entry->id.bytes, sizeof(entry->id.bytes)), line->position, err);
 
     if (rc == 0)
-        rc = own_bind(j, own_seq(entry), line->position, err);
+        rc = own_bind(j, own_seq(&entry->author, entry->seq), line->position, err);
     if (rc == 0)
-        rc = hark_audit_push(&j->entries, &own, sizeof(own), err);
+        rc = hark_audit_push(&j->entries, &line->accepted_ms, sizeof(line->accepted_ms), err);
     return rc == 0 ? bind_brought(j, item, a, err) : rc;
 }
 
@@ -535,7 +525,7 @@ static int tell_home(struct judging *j, int code, uint64_t position, const struc
 static int check_copied(struct judging *j, struct hark_err *err)
 {
     const struct audit_copied *copied = j->audit->copied.items;
-    const struct own_entry *own = j->entries.items;
+    const uint64_t *accepted_ms = j->entries.items;
     uint32_t node = 0;
     int rc = hark_audit_name(j->audit, j->log->node, &node, err);
 
@@ -546,7 +536,7 @@ static int check_copied(struct judging *j, struct hark_err *err)
         if (copied[i].node != node || at >= j->entries.count)
             continue;
         if (!hark_hash_equal(id, &j->log->places[at].id) ||
-            copied[i].accepted_ms != own[at].accepted_ms)
+            copied[i].accepted_ms != accepted_ms[at])
             rc = tell_home(j, HARK_E_BATCH_ENTRIES, copied[i].position, id,
                            &j->main_log->ids[copied[i].batch], NULL,
                            "the line says where it came from, and it is not so", err);
@@ -604,7 +594,7 @@ static int check_taken(struct judging *j, const struct audit_refs *refs, uint64_
 static int check_overdue(struct judging *j, uint64_t taken, struct hark_err *err)
 {
     struct audit *audit = j->audit;
-    const struct own_entry *own = j->entries.items;
+    const uint64_t *accepted_ms = j->entries.items;
     uint64_t count = 0, first = 0;
     char detail[160], since[HARK_TIME_SIZE + 1];
     struct audit_finding finding = {.code = HARK_E_BEHIND,
@@ -620,7 +610,7 @@ static int check_overdue(struct judging *j, uint64_t taken, struct hark_err *err
         bool found = false;
         uint64_t position = 0;
 
-        if (own[at].accepted_ms + audit->merge_delay_s * 1000 >= audit->now_ms)
+        if (accepted_ms[at] + audit->merge_delay_s * 1000 >= audit->now_ms)
             break; /* they only come later */
         rc = hark_state_find_entry(audit->state, &j->log->places[at].id, &found, &position, err);
         if (rc == 0 && !found && count++ == 0)
@@ -628,8 +618,8 @@ static int check_overdue(struct judging *j, uint64_t taken, struct hark_err *err
     }
     if (rc < 0 || count == 0)
         return rc;
-    hark_time_encode(since, own[first].accepted_ms < HARK_TIME_MAX_MS ? own[first].accepted_ms
-                                                                      : HARK_TIME_MAX_MS);
+    hark_time_encode(since,
+                     accepted_ms[first] < HARK_TIME_MAX_MS ? accepted_ms[first] : HARK_TIME_MAX_MS);
     (void)snprintf(detail, sizeof(detail),
                    "%" PRIu64 " accepted by %.63s, the first at %s, and not in the main log", count,
                    j->log->node, since);
