@@ -151,13 +151,17 @@ static git_oid oid_of(const struct hark_git_id *id)
 struct hark_git_id hark_git_hash(enum hark_git_type type, struct hark_span bytes)
 {
     static const char *const names[] = {
-        [HARK_GIT_COMMIT] = "commit", [HARK_GIT_TREE] = "tree", [HARK_GIT_BLOB] = "blob"};
-    char header[32];
-    int size = snprintf(header, sizeof(header), "%s %zu", names[type], bytes.size);
+        [HARK_GIT_COMMIT] = "commit ", [HARK_GIT_TREE] = "tree ", [HARK_GIT_BLOB] = "blob "};
+    char digits[24] = {0}; /* of the size, at the end, with a NUL; made by the million */
+    size_t at = sizeof(digits) - 1;
     struct hark_sha1 h;
     struct hark_git_id id = {{0}};
+    for (size_t rest = bytes.size; at == sizeof(digits) - 1 || rest > 0; rest /= 10) {
+        digits[--at] = (char)('0' + rest % 10);
+    }
     hark_sha1_init(&h);
-    hark_sha1_update(&h, header, (size_t)size + 1); /* with its NUL */
+    hark_sha1_update(&h, names[type], strlen(names[type]));
+    hark_sha1_update(&h, digits + at, sizeof(digits) - at);
     hark_sha1_update(&h, bytes.data, bytes.size);
     hark_sha1_final(&h, id.bytes);
     return id;
