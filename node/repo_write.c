@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libdeflate.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,7 +105,7 @@ static int new_item(struct hark_pack_writer *w, const struct hark_git_id *id,
     }
     *item = &w->items[w->seen.count - 1];
     **item = (struct hark_pack_item){
-        .id = *id, .crc = (uint32_t)crc32(0L, Z_NULL, 0), .offset = w->offset};
+        .id = *id, .crc = libdeflate_crc32(0, NULL, 0), .offset = w->offset};
     return 0;
 }
 
@@ -120,7 +121,7 @@ static int emit(struct hark_pack_writer *w, struct hark_pack_item *item, const u
         }
         size_t n = BUFFER_SIZE - w->used < size ? BUFFER_SIZE - w->used : size;
         memcpy(w->buf + w->used, data, n);
-        item->crc = (uint32_t)crc32(item->crc, data, (uInt)n);
+        item->crc = libdeflate_crc32(item->crc, data, n);
         w->used += n;
         w->offset += n;
         data += n;
@@ -161,7 +162,7 @@ static int emit_streamed(struct hark_pack_writer *w, struct hark_pack_item *item
         z->avail_out = (uInt)(BUFFER_SIZE - w->used);
         int answer = deflate(z, Z_FINISH);
         size_t made = (size_t)(z->next_out - start);
-        item->crc = (uint32_t)crc32(item->crc, start, (uInt)made);
+        item->crc = libdeflate_crc32(item->crc, start, made);
         w->used += made;
         w->offset += made;
         if (answer == Z_STREAM_END) {
@@ -183,7 +184,7 @@ static int emit_object(struct hark_pack_writer *w, struct hark_pack_item *item, 
         rc = hark_squeeze(w->repo, type, bytes, w->buf + w->used, &size, err);
     }
     if (rc == 0) {
-        item->crc = (uint32_t)crc32(item->crc, w->buf + w->used, (uInt)size);
+        item->crc = libdeflate_crc32(item->crc, w->buf + w->used, size);
         w->used += size;
         w->offset += size;
     }
