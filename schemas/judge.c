@@ -159,8 +159,9 @@ static int rule_re_void(struct hark_judging *j, struct hark_err *err)
         bool erasing = j->action == HARK_ACTION_ERASE && kind_of_re(j, i)->erasable;
 
         if (j->re_object[i].verdict != 0 && !erasing)
-            return VOID(err, RE_VOID, "Re %zu, at position %llu, is void", i + 1,
-                        (unsigned long long)j->re[i]);
+            return VOID(err, RE_VOID, "Re %zu, at position %llu, is void (%s)", i + 1,
+                        (unsigned long long)j->re[i],
+                        hark_err_name(hark_verdict_code(j->re_object[i].verdict)));
     }
     return HARK_OK;
 }
