@@ -235,12 +235,11 @@ static int push(struct space_flight *flight, struct space_item *item, int code,
     return 0;
 }
 
-/* Prepares and applies; *code is why it could not be logged. */
+/* Applies what is prepared; *code is why it could not be logged. */
 static int judge(struct hark_state *state, struct space_item *item, int *code, struct hark_err *err)
 {
     int rc;
 
-    hark_space_item_prepare(item, true);
     *code = item->code;
     if (*code != 0)
         return 0;
@@ -370,6 +369,7 @@ static int take_waiting(void *arg, const struct hark_waiting *waiting, struct ha
     if (flight->full)
         return HARK_STOP;
     flight->disordered = flight->disordered || waiting->accepted_ms < flight->last_ms;
+    hark_space_item_prepare(&item, true);
     rc = judge(flight->waiting, &item, &code, err);
     item.entry.id = waiting->id; /* whatever could be read of it */
     if (rc == 0)
@@ -497,6 +497,11 @@ static int take_out(void *arg, const struct hark_out_row *row, struct hark_err *
     }
     if (is_full(flight))
         return HARK_STOP;
+    hark_space_item_prepare(&item, true);
+    /* Who accepted it has looked at its time; what is noted here may be long before, so
+     * that it is handed in again. */
+    if (row->state == HARK_OUT_ACCEPTED && item.arrival.accepted_ms < item.entry.time_ms)
+        item.arrival.arrival_ms = item.arrival.accepted_ms = item.entry.time_ms;
     rc = judge(flight->provisional, &item, &code, err);
     item.entry.id = row->id;
     if (rc == 0)
