@@ -901,6 +901,8 @@ static size_t receive(const struct hark_edge *edge, void *socket, bool *draining
     }
     for (size_t count = 0; count < max; count++) {
         if (zmq_msg_recv(&frames[count], socket, ZMQ_DONTWAIT) < 0) {
+            /* Of a message that has begun all is there: the rest is no message. */
+            *draining = count > 0;
             return 0;
         }
         if (count >= own) {
@@ -987,9 +989,13 @@ static enum took take_from_link(struct hark_edge *edge, struct link *link)
     for (size_t i = 0; i < FRAMES_MAX; i++) {
         (void)zmq_msg_init(&frames[i]);
     }
+    bool was_draining = link->draining;
     size_t count = link->socket == NULL
                        ? 0
                        : receive(edge, link->socket, &link->draining, frames, 0, FRAMES_MAX);
+    if (count == 0 && link->draining && !was_draining) {
+        link->lost = true; /* half of it: what it was is asked for again */
+    }
     if (count > 0) {
         int fd = descriptor_of(&frames[0]);
         took_it = TOOK_AWAY;
