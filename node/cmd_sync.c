@@ -55,7 +55,7 @@ static bool is_done(const struct hark_net_progress *at, uint64_t since_ms)
 {
     bool waited = at->level > 0 && hark_timer_ms() >= since_ms + AWAY_MS;
 
-    return at->unsent == 0 && !at->proving &&
+    return at->unsent == 0 && !at->proving && !at->planning &&
            at->level + at->failed + (waited ? at->away : 0) >= at->followed;
 }
 

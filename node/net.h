@@ -87,6 +87,7 @@ struct hark_net_progress {
     size_t away;   /* at peers that are not live */
     size_t unsent; /* spaces with entries that were not handed in since */
     bool proving;  /* somebody tells of a later home, and is asked for the proof */
+    bool planning; /* the network has not yet heard whom to follow: nothing above counts */
 };
 void hark_net_progress(struct hark_net *net, struct hark_net_progress *out);
 /* Copies up to max peers; returns how many there are. */

@@ -612,6 +612,7 @@ static void on_woken(void *arg)
     net->order_count = 0;
     plan = net->plan;
     net->plan = NULL;
+    net->planning = plan != NULL;
     ask_now = net->ask_now;
     reopen = net->reopen;
     grown = net->grown;
@@ -622,8 +623,12 @@ static void on_woken(void *arg)
         refresh_readers(net, reopen);
     for (size_t i = 0; i < count; i++)
         carry_out(net, &net->taken[i]);
-    if (plan != NULL)
+    if (plan != NULL) {
         take_plan(net, plan);
+        pthread_mutex_lock(&net->lock);
+        net->planning = false;
+        pthread_mutex_unlock(&net->lock);
+    }
     if (ask_now)
         hark_core_ask_now(net->core);
 }

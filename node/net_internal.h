@@ -134,6 +134,7 @@ struct hark_net {
     size_t access_count;
     struct net_access *access; /* sorted by key */
     struct net_plan *plan;     /* new, not taken yet; NULL: none */
+    bool planning;             /* one is being taken */
     bool ask_now, reopen, grown;
     size_t unsent;           /* spaces with something to hand in, of the plan in force */
     uint64_t proof_until_ms; /* until then a later home may still be proved; 0: none is */
