@@ -16,6 +16,9 @@ import tempfile
 import time
 import zlib
 
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), '../support'))
+from ports import free_port  # pylint: disable=wrong-import-position
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 BUILD = os.environ['HARK_BUILD_DIR']
 SCALE = float(os.environ.get('HARK_BENCH_SCALE', 1))
@@ -68,12 +71,6 @@ def row(what, ours, yard, ratio, aim, met):
 
 def per_second(count, seconds):
     return f'{count / seconds:,.0f}/s'
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(('127.0.0.1', 0))
-        return s.getsockname()[1]
 
 
 class Node:

@@ -70,11 +70,17 @@ for line in sys.stdin:
             print(m["member"])')
 brand erase "member:$eve" --reason "asked for" >/dev/null
 partner sync --wait >/dev/null
-sleep 2 # tending follows within a second
-
+# Tending follows; the verb itself has ended.
+erased=("${words[0]}" "${words[1]}" "${words[2]}" "${words[3]}" "${words[5]}")
+holds_none() {
+    local word
+    for word in "${erased[@]}"; do
+        if holds "$1" "$word" >/dev/null; then return 1; fi
+    done
+}
 for node in brand partner; do
-    for word in "${words[0]}" "${words[1]}" "${words[2]}" "${words[3]}" "${words[5]}"; do
-        where=$(holds "$work/$node" "$word") && fail "$node still holds $word: $where"
+    await 10 holds_none "$work/$node"
+    for word in "${erased[@]}"; do
         [ -z "$("$HARK" -C "$work/$node" search "$word" --json)" ] || fail "$node finds $word"
     done
     echo "ok: $node holds none of the words"

@@ -28,6 +28,9 @@ import sys
 import threading
 import time
 
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), '../support'))
+from ports import free_port  # pylint: disable=wrong-import-position
+
 WORK, KILLS = sys.argv[1], int(sys.argv[2])
 HARK, HARKD = os.environ['HARK'], os.environ['HARKD']
 SEED = int(os.environ.get('HARK_KILL_SEED', int(time.time())))
@@ -108,18 +111,8 @@ class Node:
         self.daemon.wait()
 
 
-def free_ports(count):
-    sockets = [socket.socket() for _ in range(count)]
-    for s in sockets:
-        s.bind(('127.0.0.1', 0))
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
-    return ports
-
-
 def make(home, partner, member):
-    ports = free_ports(2)
+    ports = [free_port(), free_port()]
     home.init('--objective', 'Which lamp?', '--owner', 'Ada', '--until', '2030-01-01',
               '--listen', f'tcp://127.0.0.1:{ports[0]}')
     partner.init('--listen', f'tcp://127.0.0.1:{ports[1]}')

@@ -19,12 +19,14 @@ import collections
 import json
 import os
 import random
-import socket
 import statistics
 import subprocess
 import sys
 import threading
 import time
+
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), '../support'))
+from ports import free_port  # pylint: disable=wrong-import-position
 
 WORK, SECONDS = sys.argv[1], float(sys.argv[2])
 HARK, HARKD = os.environ['HARK'], os.environ['HARKD']
@@ -105,20 +107,10 @@ class Node:
             return
 
 
-def free_ports(count):
-    sockets = [socket.socket() for _ in range(count)]
-    for s in sockets:
-        s.bind(('127.0.0.1', 0))
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
-    return ports
-
-
 # --- making twenty nodes -----------------------------------------------------------
 
 def make():
-    ports = free_ports(1 + PARTNERS)
+    ports = [free_port() for _ in range(1 + PARTNERS)]
     home = Node('home', 'home')
     home.hark('init', home.dir, '--name', 'home', '--objective', 'Which lamp?', '--owner', 'Ada',
               '--until', '2030-01-01', '--listen', f'tcp://127.0.0.1:{ports[0]}')

@@ -62,9 +62,9 @@ refused() {
     esac
 }
 
-# A port nobody listens on now.
+# A port that is this script's until it ends.
 free_port() {
-    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+    python3 "$(dirname "${BASH_SOURCE[0]}")/../support/ports.py" $$
 }
 
 # start NAME: harkd over $work/NAME, waiting until it listens

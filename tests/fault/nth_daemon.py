@@ -20,7 +20,6 @@ import os
 import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -28,6 +27,9 @@ import time
 
 import nth
 from nth import HARK, Bad, environment, run
+
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), '../support'))
+from ports import free_port  # pylint: disable=wrong-import-position
 
 HARKD = os.environ['HARKD']
 SHARES = {'home': {'sync': 2, 'write': 2, 'short': 1, 'rename': 1, 'open': 2, 'step': 2, 'malloc': 3, 'send': 3,
@@ -37,12 +39,6 @@ SHARES = {'home': {'sync': 2, 'write': 2, 'short': 1, 'rename': 1, 'open': 2, 's
 COUNT = 5000 if nth.LONG else 12
 SECONDS = 80 if nth.LONG else 120
 PATIENCE = 30 * int(os.environ.get('HARK_PATIENCE', 1))
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(('127.0.0.1', 0))
-        return s.getsockname()[1]
 
 
 class Scene:

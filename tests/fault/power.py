@@ -29,13 +29,15 @@ import json
 import os
 import random
 import shutil
-import socket
 import struct
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), '../support'))
+from ports import free_port  # pylint: disable=wrong-import-position
 
 CASES = int(os.environ.get('HARK_POWER_CASES', 20))
 HARK, HARKD, POWERLOG = (os.environ[v] for v in ('HARK', 'HARKD', 'POWERLOG'))
@@ -336,11 +338,7 @@ def talk(node, rounds, topic):
 
 
 def run_nodes(home, partner, member):
-    ports = []
-    for _ in range(2):
-        with socket.socket() as s:
-            s.bind(('127.0.0.1', 0))
-            ports.append(s.getsockname()[1])
+    ports = [free_port(), free_port()]
     for node, port, more in ((home, ports[0], ['--objective', 'Which lamp?', '--owner', 'Ada',
                                                '--until', '2030-01-01']),
                              (partner, ports[1], []), (member, None, [])):
