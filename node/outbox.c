@@ -23,15 +23,16 @@
 #include "schemas/payload.h"
 
 #define APPLICATION_ID 0x4861726f /* "Haro" */
-#define OUTBOX_VERSION 2
+#define OUTBOX_VERSION 3
 #define STATE_BITS     15u                 /* 1 << each enum hark_out_state */
 #define SEALED_MAX     (16u * 1024u + 48u) /* PROTOCOL.md 9.2: what is handed on */
 #define RELAY_WAITING  1                   /* there: status of `joined` */
 
 static const char schema[] =
     "CREATE TABLE entry (number INTEGER PRIMARY KEY AUTOINCREMENT, id BLOB NOT NULL UNIQUE,"
-    " state INTEGER NOT NULL, as_void INTEGER NOT NULL, since INTEGER NOT NULL,"
-    " node TEXT NOT NULL, position INTEGER NOT NULL, error TEXT NOT NULL, message TEXT NOT NULL,"
+    " state INTEGER NOT NULL, as_void INTEGER NOT NULL, due INTEGER NOT NULL DEFAULT 0,"
+    " since INTEGER NOT NULL, node TEXT NOT NULL, position INTEGER NOT NULL, error TEXT NOT NULL, "
+    "message TEXT NOT NULL,"
     " object BLOB NOT NULL, payload BLOB) STRICT;"
     "CREATE TABLE relay (number INTEGER PRIMARY KEY AUTOINCREMENT, hash BLOB NOT NULL UNIQUE,"
     " sealed BLOB NOT NULL, since INTEGER NOT NULL, status INTEGER NOT NULL,"
@@ -385,6 +386,7 @@ static int read_row(struct hark_outbox *outbox, sqlite3_stmt *statement, struct 
     read_text(statement, 8, row->message, sizeof(row->message));
     row->object = read_blob(statement, 9);
     row->payload = read_blob(statement, 10);
+    row->due = sqlite3_column_int64(statement, 11) != 0;
     if (row->object.size == 0 || row->object.size > HARK_ENTRY_MAX)
         return wrong(outbox, "entry", err);
     if (row->payload.size > HARK_PAYLOAD_MAX)
@@ -434,7 +436,7 @@ int hark_outbox_each_after(struct hark_outbox *outbox, uint64_t number, unsigned
     rc = prepare(
         outbox, &statement,
         "SELECT number, id, state, as_void, since, node, position, error, message,"
-        " object, payload FROM entry WHERE (1 << state) & ?1 AND number > ?2 ORDER BY number",
+        " object, payload, due FROM entry WHERE (1 << state) & ?1 AND number > ?2 ORDER BY number",
         err);
 
     if (rc < 0)
@@ -486,8 +488,8 @@ int hark_outbox_set(struct hark_outbox *outbox, const struct hark_out_row *row, 
     sqlite3_stmt *statement = NULL;
     int bound = SQLITE_OK;
     int rc = prepare(outbox, &statement,
-                     "UPDATE entry SET state = ?2, node = ?4, position = ?5,"
-                     " since = CASE WHEN state = 0 AND ?2 = 0 THEN since ELSE ?3 END,"
+                     "UPDATE entry SET state = ?2, due = ?8, node = ?4, position = ?5,"
+                     " since = CASE WHEN state = 0 AND ?2 = 0 OR ?8 THEN since ELSE ?3 END,"
                      " error = ?6, message = ?7,"
                      " payload = CASE WHEN ?2 = 2 THEN NULL ELSE payload END"
                      " WHERE id = ?1 AND state <> 2",
@@ -503,6 +505,7 @@ int hark_outbox_set(struct hark_outbox *outbox, const struct hark_out_row *row, 
     bind_number(statement, 5, row->position, &bound);
     bind_text(statement, 6, code_name(row->code), &bound);
     bind_text(statement, 7, row->message, &bound);
+    bind_number(statement, 8, row->due, &bound);
     return finish(outbox, statement, bound, NULL, err);
 }
 

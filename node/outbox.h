@@ -25,6 +25,7 @@ struct hark_out_row {
     struct hark_hash id;
     enum hark_out_state state;
     bool as_void;      /* to be logged although it does not stand */
+    bool due;          /* ACCEPTED: to be handed in again, however short that was ago */
     uint64_t since_ms; /* of this state; of ACCEPTED: of the last word */
     /* ACCEPTED: by whom; REFUSED: by whom last; PENDING: who could not take it yet */
     char node[HARK_NODE_NAME_MAX + 1];
@@ -63,9 +64,9 @@ HARK_CHECK int hark_outbox_each_after(struct hark_outbox *outbox, uint64_t numbe
 uint64_t hark_outbox_changes(const struct hark_outbox *outbox);
 HARK_CHECK int hark_outbox_counts(struct hark_outbox *outbox, uint64_t counts[4],
                                   struct hark_err *err);
-/* Sets what became of an entry: state, node, position, code and message of `row`. What is
- * pending stays so since it was written. Nothing when there is no such entry; LOGGED is
- * never left again. */
+/* Sets what became of an entry: state, due, node, position, code and message of `row`. What is
+ * pending stays so since it was written, what is due since it was told. Nothing when there is no
+ * such entry; LOGGED is never left again. */
 HARK_CHECK int hark_outbox_set(struct hark_outbox *outbox, const struct hark_out_row *row,
                                uint64_t now_ms, struct hark_err *err);
 /* A refused entry is handed in again, to be logged as void. Error: not-found. */

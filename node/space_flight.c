@@ -498,10 +498,6 @@ static int take_out(void *arg, const struct hark_out_row *row, struct hark_err *
     if (is_full(flight))
         return HARK_STOP;
     hark_space_item_prepare(&item, true);
-    /* Who accepted it has looked at its time; what is noted here may be long before, so
-     * that it is handed in again. */
-    if (row->state == HARK_OUT_ACCEPTED && item.arrival.accepted_ms < item.entry.time_ms)
-        item.arrival.arrival_ms = item.arrival.accepted_ms = item.entry.time_ms;
     rc = judge(flight->provisional, &item, &code, err);
     item.entry.id = row->id;
     if (rc == 0)

@@ -153,7 +153,6 @@ struct fate {
     struct hark_hash previous;
     bool dead; /* can never be logged */
     bool changed;
-    uint64_t since_ms; /* when changed; 0: now */
 };
 
 struct fates {
@@ -255,6 +254,7 @@ static void set_fate(struct fate *fate, enum hark_out_state state, const char *n
         strcmp(row->node, node) == 0)
         return;
     row->state = state;
+    row->due = false;
     row->position = position;
     row->code = code;
     if (node != row->node)
@@ -278,9 +278,7 @@ static int store_fates(struct hark_space *space, struct fates *fates, uint64_t n
     rc = hark_outbox_begin(space->outbox, err);
     for (size_t i = 0; i < fates->count && rc == 0; i++) {
         if (fates->list[i].changed)
-            rc = hark_outbox_set(space->outbox, &fates->list[i].row,
-                                 fates->list[i].since_ms != 0 ? fates->list[i].since_ms : now_ms,
-                                 err);
+            rc = hark_outbox_set(space->outbox, &fates->list[i].row, now_ms, err);
     }
     if (rc == 0)
         rc = hark_outbox_commit(space->outbox, err);
@@ -456,7 +454,7 @@ static int look_at_row(void *arg, const struct hark_out_row *row, struct hark_er
     struct hark_entry *entry = calloc(1, sizeof(*entry));
     bool due = row->state == HARK_OUT_PENDING ||
                (row->state == HARK_OUT_ACCEPTED && hand->again &&
-                (hand->now_ms < row->since_ms || /* the clock was set back */
+                (row->due || hand->now_ms < row->since_ms || /* the clock was set back */
                  hand->now_ms - row->since_ms >= AGAIN_MS));
     int rc;
 
@@ -561,28 +559,31 @@ struct answer {
 
 /* The node lacks what the entry follows: what others have accepted of that feed before is
  * handed in with it next time. */
-static void hand_in_those_before(struct fates *fates, const struct fate *fate, const char *node,
-                                 uint64_t now_ms)
+static void hand_in_those_before(struct fates *fates, const struct fate *fate, const char *node)
 {
     for (struct fate *at = fates->list; at < fate; at++) {
         if (at->row.state == HARK_OUT_ACCEPTED && strcmp(at->row.node, node) != 0 &&
-            hark_key_equal(&at->author, &fate->author) && now_ms > AGAIN_MS &&
-            at->row.since_ms > now_ms - AGAIN_MS) {
-            at->changed = true;
-            at->since_ms = now_ms - AGAIN_MS;
-        }
+            hark_key_equal(&at->author, &fate->author) && !at->row.due)
+            at->changed = at->row.due = true;
     }
 }
 
+/* The ten minutes after which it is handed in again. */
+static void begin_anew(struct fate *fate)
+{
+    fate->row.due = false;
+    fate->changed = true;
+}
+
 static void refuse(struct fates *fates, struct fate *fate, const char *node,
-                   const struct answer *answer, uint64_t now_ms)
+                   const struct answer *answer)
 {
     bool temporary = is_temporary(answer->code);
 
     if (answer->code == HARK_E_ENTRY_GAP)
-        hand_in_those_before(fates, fate, node, now_ms);
+        hand_in_those_before(fates, fate, node);
     if (fate->row.state == HARK_OUT_ACCEPTED) /* elsewhere: what one node says is no matter */
-        fate->changed = true;
+        begin_anew(fate);
     else if (!temporary)
         set_fate(fate, HARK_OUT_REFUSED, node, 0, answer->code, answer->message);
     else if (fate->row.state == HARK_OUT_PENDING)
@@ -590,7 +591,7 @@ static void refuse(struct fates *fates, struct fate *fate, const char *node,
 }
 
 static void apply_answer(struct fates *fates, const struct hark_hash *id, const char *node,
-                         const struct answer *answer, uint64_t now_ms)
+                         const struct answer *answer)
 {
     struct fate *fate = find_fate(fates, id);
 
@@ -601,12 +602,12 @@ static void apply_answer(struct fates *fates, const struct hark_hash *id, const 
         return;
     }
     if (answer->code != 0 && answer->code != HARK_E_ENTRY_DUPLICATE) {
-        refuse(fates, fate, node, answer, now_ms);
+        refuse(fates, fate, node, answer);
         return;
     }
     set_fate(fate, HARK_OUT_ACCEPTED, node,
              answer->code == 0 && !answer->logged ? answer->position : HARK_NONE, 0, "");
-    fate->changed = true; /* the ten minutes begin anew */
+    begin_anew(fate);
 }
 
 static int refusal_code(const struct hark_accepted *item)
@@ -634,7 +635,7 @@ int hark_space_outbox_answer(struct hark_space *space, const char *node,
                                       .logged = items[i].status == HARK_ACCEPTED_LOGGED,
                                       .position = items[i].position};
 
-        apply_answer(&fates, &items[i].id, node, &answer, now_ms);
+        apply_answer(&fates, &items[i].id, node, &answer);
     }
     if (rc == 0)
         rc = store_fates(space, &fates, now_ms, changed, err);
@@ -676,7 +677,7 @@ static int take_in_once(struct hark_space *space, const char *self,
                                       .position = outcomes[i].position};
 
         *moved = *moved || outcomes[i].code == 0;
-        apply_answer(&fates, &hand->items[i].id, self, &answer, now_ms);
+        apply_answer(&fates, &hand->items[i].id, self, &answer);
     }
     if (rc == 0)
         rc = store_fates(space, &fates, now_ms, NULL, err);

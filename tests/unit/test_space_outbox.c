@@ -456,9 +456,13 @@ static void test_space_outbox__brings_what_an_entry_follows(void **state)
     OK(hark_space_outbox_answer(f->away, "kiosk", &item, 1, now + 1, NULL, &err));
     assert_int_equal(body(f, now + 2, ids, flags), 2);
     assert_true(hark_hash_equal(&ids[0], &a));
-    /* What is noted of a for that is no word on when it was taken. */
+    /* That it is handed in again is no word on when it was accepted. */
+    assert_int_equal(look(f)->list[0].since_ms, now);
     name_away_by(f, NULL);
     (void)write_away(f, "post", "body", "about a", &a);
+    answer(f, &a, HARK_ACCEPTED_INTAKE, 9, 0, now + 3);
+    assert_int_equal(look(f)->list[0].since_ms, now + 3);
+    assert_int_equal(body(f, now + 4, ids, flags), 2); /* b and the post */
 }
 
 static void test_space_outbox__goes_into_the_intake_of_a_named_node(void **state)
