@@ -122,7 +122,8 @@ static void wait_until_compared(struct daemon *d)
 /* Who is connected to the local socket, and what becomes of it. */
 struct caller {
     int fd;
-    bool read; /* the request is here */
+    bool tried; /* to read the request */
+    bool read;  /* it is here */
     struct hark_local_request request;
     const char *rest[HARK_ARGS_MAX + 1];
     struct hark_cmd cmd;
@@ -173,6 +174,7 @@ static void read_request(struct daemon *d, struct caller *caller)
     struct hark_cmd *cmd = &caller->cmd;
     struct hark_err err = {0};
 
+    caller->tried = true;
     if (hark_local_read(caller->fd, &caller->request, &err) < 0) {
         complain("the local socket", &err);
         return;
@@ -284,7 +286,7 @@ static void serve_local(struct daemon *d)
     d->next = NULL;
     if (caller == NULL)
         return;
-    if (!caller->read)
+    if (!caller->tried)
         read_request(d, caller);
     if (caller->verb != NULL)
         wait_until_compared(d);

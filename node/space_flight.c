@@ -38,19 +38,12 @@ static int grow(void **array, size_t *capacity, size_t count, size_t size, struc
 
 /* --- entry ids ---------------------------------------------------------------- */
 
-/* Ids are hashes, but whoever writes entries may choose among many: hence the seed. */
+/* Ids are hashes, but whoever writes entries may choose among many. */
 static uint32_t first_slot(const struct flight_ids *ids, const struct hark_hash *id)
 {
-    uint64_t hash = ids->seed;
+    uint64_t hash = hark_keyed_hash(ids->hash_key, hark_span(id->bytes, sizeof(id->bytes)));
 
-    for (size_t at = 0; at < sizeof(id->bytes); at += 8) {
-        uint64_t word;
-
-        memcpy(&word, id->bytes + at, 8);
-        hash = (hash ^ word) * UINT64_C(0x9fb21c651e98df25);
-        hash ^= hash >> 29;
-    }
-    return (uint32_t)(hash * UINT64_C(0x9e3779b97f4a7c15) >> 32) & (ids->slot_count - 1);
+    return (uint32_t)hash & (ids->slot_count - 1);
 }
 
 static uint32_t find_id(const struct flight_ids *ids, const struct hark_flight_entry *entries,
@@ -88,7 +81,7 @@ static int add_id(struct flight_ids *ids, const struct hark_flight_entry *entrie
         if (bigger.slots == NULL)
             return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for what is under way");
         if (ids->slot_count == 0)
-            hark_random(&bigger.seed, sizeof(bigger.seed));
+            hark_random(bigger.hash_key, sizeof(bigger.hash_key));
         for (uint32_t i = 0; i < ids->slot_count; i++) {
             if (ids->slots[i] != 0)
                 put_id(&bigger, &entries[ids->slots[i] - 1].entry.id, ids->slots[i] - 1);

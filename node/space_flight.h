@@ -17,7 +17,7 @@
 
 /* From entry id to place in the list: open addressing, at most half full. */
 struct flight_ids {
-    uint64_t seed;
+    uint8_t hash_key[HARK_HASH_KEY_SIZE];
     uint32_t *slots; /* place + 1; 0: empty */
     uint32_t slot_count, count;
 };

@@ -535,17 +535,8 @@ out:
  * nothing about the entry. */
 static bool is_temporary(int code)
 {
-    switch (code) {
-    case HARK_E_ACCEPT_NOT_HERE:
-    case HARK_E_ENTRY_GAP:
-    case HARK_E_ENTRY_KEY:
-    case HARK_E_LIMIT:
-    case HARK_E_VOID_RE_NOTHING:
-    case HARK_E_VOID_TIME_AHEAD:
-        return true;
-    default:
-        return hark_err_exit(code) != 3;
-    }
+    return hark_refusal_is_of_the_node(code) || code == HARK_E_VOID_TIME_AHEAD ||
+           hark_err_exit(code) != 3;
 }
 
 /* What was said of an entry, by another node or by ours. */

@@ -41,7 +41,7 @@
 
 /* A peer may cost this much a second; we cost it half of that at once, and half of that
  * a second, which together is not more in any second. An entry that comes alone costs
- * four (ask, fetch, and the news of it going back). */
+ * an ask, a fetch, and the news of it going back. */
 #define HARK_CORE_COST_MAX    1000u
 #define HARK_CORE_SEND_MAX    500u
 #define HARK_CORE_SERVED_MAX  (64u * 1024u * 1024u) /* unpacked bytes a second and peer */

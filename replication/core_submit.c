@@ -348,14 +348,6 @@ static bool answers(const struct hark_submission *submission, const struct hark_
     return fits;
 }
 
-/* Does it say of who answers, not of the entry, that it is refused: it takes none, or has
- * not come far enough to judge (it lacks the entry before, the author, what it is about)? */
-static bool is_of_the_node(int code)
-{
-    return code == HARK_E_ACCEPT_NOT_HERE || code == HARK_E_ENTRY_GAP || code == HARK_E_ENTRY_KEY ||
-           code == HARK_E_VOID_RE_NOTHING || code == HARK_E_LIMIT;
-}
-
 /* Every single one is refused, for what says of the node that another may take them: it
  * is asked next time, else they would be handed in for ever to who cannot take them. What
  * pass_over is to be told; 0: it is not so. */
@@ -363,7 +355,8 @@ static int takes_none(const struct hark_accepted *items, size_t count)
 {
     int code = HARK_E_ACCEPT_NOT_HERE;
     for (size_t i = 0; i < count; i++) {
-        if (items[i].status != HARK_ACCEPTED_REFUSED || !is_of_the_node(items[i].code)) {
+        if (items[i].status != HARK_ACCEPTED_REFUSED ||
+            !hark_refusal_is_of_the_node(items[i].code)) {
             return 0;
         }
         if (items[i].code != HARK_E_ACCEPT_NOT_HERE) {

@@ -135,6 +135,10 @@ struct hark_accepted {
 HARK_CHECK int hark_accepted_encode(struct hark_buf *out, const struct hark_hash *space,
                                     const struct hark_accepted *items, size_t count,
                                     struct hark_err *err);
+/* Does a refusal by that code say of who answers, not of the entry, that it is refused: it
+ * takes none, or has not come far enough to judge (it lacks the entry before, the author,
+ * what it is about)? PROTOCOL.md 9.5. */
+bool hark_refusal_is_of_the_node(int code);
 /* *items is allocated (free()). */
 HARK_CHECK int hark_accepted_decode(struct hark_hash *space, struct hark_accepted **items,
                                     size_t *count, struct hark_span body, struct hark_err *err);

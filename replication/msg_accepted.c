@@ -31,6 +31,12 @@ static int put_item(struct hark_buf *out, const struct hark_accepted *item, stru
     return rc != 0 ? rc : hark_verdict_encode(out, refused, item->code, item->message, err);
 }
 
+bool hark_refusal_is_of_the_node(int code)
+{
+    return code == HARK_E_ACCEPT_NOT_HERE || code == HARK_E_ENTRY_GAP || code == HARK_E_ENTRY_KEY ||
+           code == HARK_E_VOID_RE_NOTHING || code == HARK_E_LIMIT;
+}
+
 int hark_accepted_encode(struct hark_buf *out, const struct hark_hash *space,
                          const struct hark_accepted *items, size_t count, struct hark_err *err)
 {

@@ -32,7 +32,7 @@ struct binding {
 
 struct hark_overlay {
     struct hark_store below;
-    uint64_t seed;
+    uint8_t hash_key[HARK_HASH_KEY_SIZE];
     uint64_t counts[HARK_SECTION_COUNT_];
     bool counted[HARK_SECTION_COUNT_]; /* the count above is known */
     struct object *objects;
@@ -48,28 +48,9 @@ static int no_memory(struct hark_err *err)
     return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for what is under way");
 }
 
-static uint64_t mix(uint64_t hash, uint64_t word)
+static uint32_t hash_of(const struct hark_overlay *overlay, const void *key, size_t size)
 {
-    hash = (hash ^ word) * UINT64_C(0x9fb21c651e98df25);
-    return hash ^ hash >> 29;
-}
-
-static uint64_t hash_id(const struct hark_overlay *overlay, uint64_t id)
-{
-    return mix(overlay->seed, id) * UINT64_C(0x9e3779b97f4a7c15) >> 32;
-}
-
-static uint64_t hash_key(const struct hark_overlay *overlay, const uint8_t *key, size_t size)
-{
-    uint64_t hash = mix(overlay->seed, size);
-
-    for (size_t at = 0; at < size; at += 8) {
-        uint64_t word = 0;
-
-        memcpy(&word, key + at, size - at < 8 ? size - at : 8u);
-        hash = mix(hash, word);
-    }
-    return hash * UINT64_C(0x9e3779b97f4a7c15) >> 32;
+    return (uint32_t)hark_keyed_hash(overlay->hash_key, hark_span(key, size));
 }
 
 /* The next size of a table that holds `count` and gets one more: at most half of its
@@ -91,7 +72,7 @@ static int wanted_slots(uint32_t *slots, uint32_t count, struct hark_err *err)
 static struct object *object_slot(const struct hark_overlay *overlay, struct object *table,
                                   uint32_t slots, uint64_t id)
 {
-    uint32_t at = (uint32_t)hash_id(overlay, id) & (slots - 1);
+    uint32_t at = hash_of(overlay, &id, sizeof(id)) & (slots - 1);
 
     while (table[at].bytes != NULL && table[at].id != id)
         at = (at + 1) & (slots - 1);
@@ -221,7 +202,7 @@ static int make_key(struct key *out, enum hark_lookup lookup, struct hark_span k
 static struct binding *binding_slot(const struct hark_overlay *overlay, struct binding *table,
                                     uint32_t slots, const uint8_t *key, size_t size)
 {
-    uint32_t at = (uint32_t)hash_key(overlay, key, size) & (slots - 1);
+    uint32_t at = hash_of(overlay, key, size) & (slots - 1);
 
     while (table[at].key != NULL &&
            (table[at].size != size || memcmp(table[at].key, key, size) != 0))
@@ -336,7 +317,7 @@ int hark_overlay_new(struct hark_overlay **out, const struct hark_store *below,
     if (overlay == NULL)
         return no_memory(err);
     overlay->below = *below;
-    hark_random(&overlay->seed, sizeof(overlay->seed));
+    hark_random(overlay->hash_key, sizeof(overlay->hash_key));
     return 0;
 }
 
