@@ -430,7 +430,7 @@ out:
 static void close_link(struct hark_edge *edge, struct link *link)
 {
     close_monitored(link->socket, link->monitor);
-    hark_guard_closed(edge->guard, link->fd);
+    hark_guard_closed(edge->guard, link->fd, &link->peer);
     link->socket = NULL;
     link->monitor = NULL;
     link->fd = -1;
@@ -825,7 +825,7 @@ static void router_events(struct hark_edge *edge)
             hark_guard_opened(edge->guard, fd, NULL, monotonic_ms());
             continue;
         }
-        hark_guard_closed(edge->guard, fd);
+        hark_guard_closed(edge->guard, fd, NULL);
         for (size_t i = 0; i < edge->route_count; i++) {
             edge->routes[i].fd = edge->routes[i].fd == fd ? -1 : edge->routes[i].fd;
         }
@@ -841,7 +841,7 @@ static void link_events(struct hark_edge *edge, struct link *link)
             hark_guard_opened(edge->guard, fd, &link->peer, monotonic_ms());
             link->fd = fd;
         } else {
-            hark_guard_closed(edge->guard, fd);
+            hark_guard_closed(edge->guard, fd, &link->peer);
             link->lost = true;
             link->fd = link->fd == fd ? -1 : link->fd;
         }

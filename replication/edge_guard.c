@@ -166,10 +166,11 @@ void hark_guard_end_all(struct hark_guard *guard, const struct hark_key *whose)
     }
 }
 
-void hark_guard_closed(struct hark_guard *guard, int fd)
+void hark_guard_closed(struct hark_guard *guard, int fd, const struct hark_key *whose)
 {
     struct connection *c = find(guard, fd);
-    if (c != NULL) {
+    if (c != NULL && c->ours == (whose != NULL) &&
+        (whose == NULL || hark_key_equal(&c->key, whose))) {
         forget(guard, c);
     }
 }
@@ -191,7 +192,13 @@ void hark_guard_opened(struct hark_guard *guard, int fd, const struct hark_key *
 {
     struct connection c = {.fd = fd, .opened_ms = now_ms, .address_size = sizeof(c.address)};
     struct totals totals = {0};
-    hark_guard_closed(guard, fd);
+    struct connection *before = find(guard, fd);
+    if (before != NULL && still_there(before)) {
+        return;
+    }
+    if (before != NULL) {
+        forget(guard, before);
+    }
     if (fd < 0 || getpeername(fd, (struct sockaddr *)&c.address, &c.address_size) != 0) {
         return; /* gone already */
     }

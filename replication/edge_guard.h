@@ -48,11 +48,16 @@ HARK_CHECK int hark_guard_new(struct hark_guard **out, struct hark_err *err);
 void hark_guard_free(struct hark_guard *guard);
 
 /* There is a connection. whose: of one that we opened, to whom; else NULL. One too
- * many is ended here. */
+ * many is ended here.
+ *
+ * Each socket of libzmq's tells of its own connections in their order; what two of them
+ * tell may come here in any. So a descriptor that is told to be opened may be another's
+ * by now, who has told so already: then nothing happens. */
 void hark_guard_opened(struct hark_guard *guard, int fd, const struct hark_key *whose,
                        uint64_t now_ms);
-/* It is gone. */
-void hark_guard_closed(struct hark_guard *guard, int fd);
+/* It is gone; whose: as it was opened. A descriptor that has gone to somebody else's
+ * connection stays. */
+void hark_guard_closed(struct hark_guard *guard, int fd, const struct hark_key *whose);
 /* Is it there, and for all we know this peer's? What libzmq still has of one that is
  * gone nobody waits for an answer to. */
 bool hark_guard_has(const struct hark_guard *guard, int fd, const struct hark_key *whose);

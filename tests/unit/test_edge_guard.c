@@ -245,6 +245,41 @@ static void test_edge_guard__another_socket_by_now(void **state)
     hark_guard_free(guard);
 }
 
+/* A descriptor goes from one socket's connection to another's, and what is told of the
+ * first comes late. */
+static void test_edge_guard__told_late(void **state)
+{
+    struct hark_guard *guard = guard_new();
+    struct pair first = pair_new(), second = pair_new();
+    struct hark_key ours = key_of(1), too = key_of(2), theirs = key_of(3);
+
+    (void)state;
+    hark_guard_opened(guard, first.near, &ours, 0);
+    assert_int_equal(dup2(second.near, first.near), first.near);
+    hark_guard_opened(guard, first.near, NULL, 1);
+    hark_guard_closed(guard, first.near, &ours);
+    assert_true(hark_guard_has(guard, first.near, &theirs));
+    hark_guard_heard(guard, first.near, &theirs);
+    assert_true(hark_guard_has(guard, first.near, &theirs));
+    /* That one had come and gone before. */
+    hark_guard_opened(guard, first.near, &too, 2);
+    hark_guard_closed(guard, first.near, &too);
+    assert_true(hark_guard_has(guard, first.near, &theirs));
+    hark_guard_closed(guard, first.near, &theirs); /* we opened none to it */
+    assert_int_equal(hark_guard_count(guard), 1);
+    hark_guard_closed(guard, first.near, NULL);
+    assert_int_equal(hark_guard_count(guard), 0);
+    /* The other way round. */
+    hark_guard_opened(guard, first.near, &ours, 3);
+    hark_guard_opened(guard, first.near, NULL, 4);
+    hark_guard_closed(guard, first.near, NULL);
+    assert_true(hark_guard_has(guard, first.near, &ours));
+    assert_false(hark_guard_has(guard, first.near, &too));
+    pair_free(&first);
+    pair_free(&second);
+    hark_guard_free(guard);
+}
+
 /* Only those that this peer opened end with it. */
 static void test_edge_guard__end_of_one_peer(void **state)
 {
@@ -267,9 +302,9 @@ static void test_edge_guard__end_of_one_peer(void **state)
     assert_false(is_over(&ours) || is_over(&others));
     hark_guard_end(guard, others.near, &other);
     assert_true(is_over(&others));
-    hark_guard_closed(guard, ours.near);
-    hark_guard_closed(guard, ours.near);
-    hark_guard_closed(guard, -1);
+    hark_guard_closed(guard, ours.near, &key);
+    hark_guard_closed(guard, ours.near, &key);
+    hark_guard_closed(guard, -1, NULL);
     assert_int_equal(hark_guard_count(guard), 0);
     pair_free(&theirs);
     pair_free(&too);
@@ -315,6 +350,7 @@ int main(void)
         cmocka_unit_test(test_edge_guard__many_together),
         cmocka_unit_test(test_edge_guard__strangers),
         cmocka_unit_test(test_edge_guard__another_socket_by_now),
+        cmocka_unit_test(test_edge_guard__told_late),
         cmocka_unit_test(test_edge_guard__end_of_one_peer),
         cmocka_unit_test(test_edge_guard__unread),
     };
