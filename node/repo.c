@@ -314,6 +314,11 @@ int hark_repo_reopen(struct hark_repo *repo, struct hark_err *err)
     if (answer == 0) {
         answer = git_repository_odb(&repo->odb, repo->git);
     }
+    if (answer == 0) {
+        /* Who moves a ref, for a log of that which is not kept: else libgit2 looks through
+         * all configuration each time. */
+        answer = git_repository_set_ident(repo->git, "hark", "hark@hark.invalid");
+    }
     return answer == 0 ? 0 : hark_repo_git_err(err, answer, repo->path);
 }
 

@@ -58,6 +58,7 @@ struct hark_space {
     struct hark_state *state;
     struct hark_pool *pool;     /* borrowed, may be NULL */
     struct hark_outbox *outbox; /* NULL until it is asked for */
+    uint64_t forgot_ms;         /* when it was last rid of what was logged long ago */
     bool read_only;
     bool damaged; /* the index could not be rolled back: reopen */
     struct hark_log_head head;

@@ -18,7 +18,8 @@
 #include "replication/messages.h"
 
 #define AGAIN_MS  UINT64_C(600000)   /* PROTOCOL.md 9.5: accepted, and not logged since */
-#define FORGET_MS UINT64_C(86400000) /* how long `outbox` tells what was logged */
+#define FORGET_MS UINT64_C(86400000) /* how long `outbox` tells what was logged, */
+#define SWEEP_MS  UINT64_C(60000)    /* give or take so much */
 #define BODY_MAX  (1024u * 1024u)    /* PROTOCOL.md 9.2 */
 #define BODY_HEAD (HARK_HASH_SIZE + 2u)
 #define BODY_ITEM 9u /* flags and two sizes */
@@ -367,8 +368,10 @@ int hark_space_outbox_tend(struct hark_space *space, uint64_t now_ms, bool *chan
         rc = hark_space_each_waiting(space, see_waiting, &fates, err);
     if (rc == 0)
         rc = store_fates(space, &fates, now_ms, changed, err);
-    if (rc == 0 && now_ms > FORGET_MS)
+    if (rc == 0 && now_ms > FORGET_MS && now_ms - space->forgot_ms >= SWEEP_MS) {
         rc = hark_outbox_forget(outbox, now_ms - FORGET_MS, err);
+        space->forgot_ms = now_ms;
+    }
     fates_free(&fates);
     return rc;
 }
