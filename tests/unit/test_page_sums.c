@@ -10,7 +10,9 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <fcntl.h>
 #include <sqlite3.h>
+#include <unistd.h>
 
 #include "node/page_sums.h"
 #include "tests/unit/run_tool.h"
@@ -122,6 +124,77 @@ static void test_page_sums__believe_no_turned_bit(void **state)
     assert_int_equal(read_all_of(f, hark_buf_span(&f->good)), SQLITE_OK);
 }
 
+/* The file as SQLite sees it, a page at a time. */
+struct opened {
+    sqlite3_file *file;
+    sqlite3_filename name;
+    int fd; /* what lies below */
+};
+
+static struct opened open_pages(const struct fixture *f)
+{
+    const char *vfs_name = NULL;
+    struct opened o = {.name = sqlite3_create_filename(f->path, "", "", 0, NULL),
+                       .fd = open(f->path, O_RDWR | O_CLOEXEC)};
+    sqlite3_vfs *vfs;
+    int flags = 0;
+
+    assert_int_equal(hark_page_sums_vfs(&vfs_name, NULL), 0);
+    vfs = sqlite3_vfs_find(vfs_name);
+    assert_non_null(vfs);
+    assert_true(o.fd >= 0 && o.name != NULL);
+    o.file = calloc(1, (size_t)vfs->szOsFile);
+    assert_non_null(o.file);
+    assert_int_equal(
+        vfs->xOpen(vfs, o.name, o.file, SQLITE_OPEN_READWRITE | SQLITE_OPEN_MAIN_DB, &flags),
+        SQLITE_OK);
+    return o;
+}
+
+static void close_pages(struct opened *o)
+{
+    (void)o->file->pMethods->xClose(o->file);
+    sqlite3_free_filename(o->name);
+    free(o->file);
+    (void)close(o->fd);
+}
+
+static int read_page(struct opened *o, size_t page)
+{
+    uint8_t bytes[HARK_SUMMED_PAGE];
+
+    return o->file->pMethods->xRead(o->file, bytes, sizeof(bytes),
+                                    (sqlite3_int64)(page * HARK_SUMMED_PAGE));
+}
+
+/* Every bit of every page: none is handed to SQLite that is not as it was written. */
+static void test_page_sums__hand_no_page_on_in_which_a_bit_turned(void **state)
+{
+    struct fixture *f = *state;
+    struct opened o = open_pages(f);
+
+    for (size_t at = 0; at < f->good.size; at++) {
+        for (unsigned bit = 0; bit < 8; bit++) {
+            uint8_t turned = (uint8_t)(f->good.data[at] ^ 1u << bit);
+
+            assert_int_equal(pwrite(o.fd, &turned, 1, (off_t)at), 1);
+            if (read_page(&o, at / HARK_SUMMED_PAGE) != SQLITE_IOERR_DATA)
+                fail_msg("bit %u of byte %zu goes unseen", bit, at);
+        }
+        assert_int_equal(pwrite(o.fd, &f->good.data[at], 1, (off_t)at), 1);
+    }
+    for (size_t page = 0; page < f->good.size / HARK_SUMMED_PAGE; page++)
+        assert_int_equal(read_page(&o, page), SQLITE_OK);
+    /* However short: what is left of the last page is none. A file of one byte is an empty
+     * one to SQLite. */
+    for (size_t size = f->good.size - 1; size > 1; size--) {
+        assert_int_equal(ftruncate(o.fd, (off_t)size), 0);
+        if (read_page(&o, size / HARK_SUMMED_PAGE) != SQLITE_IOERR_DATA)
+            fail_msg("cut to %zu bytes, its last page is believed", size);
+    }
+    close_pages(&o);
+}
+
 static void test_page_sums__believe_no_page_in_another_s_place(void **state)
 {
     struct fixture *f = *state;
@@ -171,7 +244,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(believe_no_turned_bit),     TEST(believe_no_page_in_another_s_place),
         TEST(believe_no_file_cut_short), TEST(believe_no_file_without_them),
-        TEST(hold_after_a_vacuum),
+        TEST(hold_after_a_vacuum),       TEST(hand_no_page_on_in_which_a_bit_turned),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
