@@ -164,7 +164,7 @@ static int read_page(struct opened *o, size_t page)
     uint8_t bytes[HARK_SUMMED_PAGE];
 
     return o->file->pMethods->xRead(o->file, bytes, sizeof(bytes),
-                                    (sqlite3_int64)(page * HARK_SUMMED_PAGE));
+                                    (sqlite3_int64)page * HARK_SUMMED_PAGE);
 }
 
 /* Every bit of every page: none is handed to SQLite that is not as it was written. */
