@@ -30,10 +30,9 @@
 
 static const char schema[] =
     "CREATE TABLE entry (number INTEGER PRIMARY KEY AUTOINCREMENT, id BLOB NOT NULL UNIQUE,"
-    " state INTEGER NOT NULL, as_void INTEGER NOT NULL, due INTEGER NOT NULL DEFAULT 0,"
-    " since INTEGER NOT NULL, node TEXT NOT NULL, position INTEGER NOT NULL, error TEXT NOT NULL, "
-    "message TEXT NOT NULL,"
-    " object BLOB NOT NULL, payload BLOB) STRICT;"
+    " state INTEGER NOT NULL, as_void INTEGER NOT NULL, due INTEGER NOT NULL,"
+    " since INTEGER NOT NULL, node TEXT NOT NULL, position INTEGER NOT NULL,"
+    " error TEXT NOT NULL, message TEXT NOT NULL, object BLOB NOT NULL, payload BLOB) STRICT;"
     "CREATE TABLE relay (number INTEGER PRIMARY KEY AUTOINCREMENT, hash BLOB NOT NULL UNIQUE,"
     " sealed BLOB NOT NULL, since INTEGER NOT NULL, status INTEGER NOT NULL,"
     " error TEXT NOT NULL, message TEXT NOT NULL) STRICT;";
@@ -353,10 +352,11 @@ int hark_outbox_put(struct hark_outbox *outbox, const struct hark_hash *id, stru
     if (object.data == NULL || object.size == 0 || object.size > HARK_ENTRY_MAX ||
         payload.size > HARK_PAYLOAD_MAX)
         return hark_err_set(err, HARK_E_INTERNAL, "what is put into the outbox is no entry");
-    rc = prepare(outbox, &statement,
-                 "INSERT INTO entry (id, state, as_void, since, node, position, error, message,"
-                 " object, payload) VALUES (?1, 0, 0, ?2, '', 0, '', '', ?3, ?4)",
-                 err);
+    rc =
+        prepare(outbox, &statement,
+                "INSERT INTO entry (id, state, as_void, due, since, node, position, error, message,"
+                " object, payload) VALUES (?1, 0, 0, 0, ?2, '', 0, '', '', ?3, ?4)",
+                err);
     if (rc < 0)
         return rc;
     bind_hash(statement, 1, id, &bound);

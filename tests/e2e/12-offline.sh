@@ -107,8 +107,8 @@ start mara
     done
 ) &
 writer=$!
-written() { [ "$(wc -l <"$work/written")" -gt "$1" ]; }
-await 60 written 5
+written() { [ "$(wc -l <"$work/written")" -gt 5 ]; }
+await 60 written
 kill -9 "${daemons[-1]}"
 wait "${daemons[-1]}" 2>/dev/null || true
 daemons=()

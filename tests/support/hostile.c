@@ -98,6 +98,7 @@ struct hostile hostile_connect(const char *address, const struct hark_key *serve
     }
     set_int(h.socket, ZMQ_LINGER, 0);
     set_int(h.monitor, ZMQ_LINGER, 0);
+    set_int(h.socket, ZMQ_SNDTIMEO, HOSTILE_WAIT);
     set_int(h.socket, ZMQ_RCVHWM, rcvhwm);
     set_int(h.socket, ZMQ_SNDHWM, 0);
     set_int(h.socket, ZMQ_RECONNECT_IVL, 200);
@@ -162,13 +163,19 @@ bool hostile_ended(struct hostile *h, int ms)
     return false;
 }
 
+static bool send_frames(struct hostile *h, const struct hark_span *frames, size_t count)
+{
+    bool sent = true;
+    for (size_t i = 0; i < count && sent; i++) {
+        int flags = i + 1 < count ? ZMQ_SNDMORE : 0;
+        sent = zmq_send(h->socket, frames[i].data, frames[i].size, flags) >= 0;
+    }
+    return sent;
+}
+
 void hostile_send(struct hostile *h, const struct hark_span *frames, size_t count)
 {
-    for (size_t i = 0; i < count; i++) {
-        int flags = i + 1 < count ? ZMQ_SNDMORE : 0;
-        hostile_require(zmq_send(h->socket, frames[i].data, frames[i].size, flags) >= 0,
-                        "cannot send");
-    }
+    hostile_require(send_frames(h, frames, count), "cannot send");
 }
 
 void hostile_say(struct hostile *h, uint8_t type, struct hark_span body)
@@ -239,8 +246,9 @@ bool hostile_hello(struct hostile *h, int ms)
     hostile_require(hark_hello_encode(&body, &hello, NULL) == 0, "no hello");
     hark_message_header(header, HARK_MESSAGE_HELLO, ++id);
     struct hark_span frames[] = {hark_span(header, sizeof(header)), hark_buf_span(&body)};
-    hostile_send(h, frames, 2);
-    for (uint64_t until = hostile_ms() + (uint64_t)ms; !heard && hostile_ms() < until;) {
+    /* A connection that was refused is given up by libzmq: nothing can be sent. */
+    bool sent = send_frames(h, frames, 2);
+    for (uint64_t until = hostile_ms() + (uint64_t)ms; sent && !heard && hostile_ms() < until;) {
         heard = hostile_hear(h, &answer, 50) > 0 && answer.frames[0].size == HARK_HEADER_SIZE &&
                 answer.frames[0].data[5] == HARK_MESSAGE_HELLO &&
                 hark_get_u64(answer.frames[0].data + 8) == id;

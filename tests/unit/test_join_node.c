@@ -11,19 +11,11 @@
 #include <string.h>
 
 #include <cmocka.h>
-#include <ftw.h>
 
 #include "node/join.h"
 #include "node/outbox.h"
-
-static struct hark_err err;
-
-#define OK(call)                                                                                   \
-    do {                                                                                           \
-        int ok_rc = (call);                                                                        \
-        if (ok_rc != 0)                                                                            \
-            fail_msg("%s: %s (%s)", #call, err.message, hark_err_name(ok_rc));                     \
-    } while (0)
+#include "tests/unit/ok.h"
+#include "tests/unit/run_tool.h"
 
 /* A brand's node with a space. */
 struct brand {
@@ -42,9 +34,8 @@ static int setup(void **state)
 
     assert_non_null(brand);
     memset(&err, 0, sizeof(err));
-    (void)snprintf(brand->top, sizeof(brand->top), "/tmp/hark-join.XXXXXX");
-    assert_non_null(mkdtemp(brand->top));
-    (void)snprintf(brand->dir, sizeof(brand->dir), "%s/brand", brand->top);
+    make_directory(brand->top);
+    join_path(brand->dir, sizeof(brand->dir), brand->top, "brand");
     OK(hark_node_init(brand->dir, &config, (struct hark_span){0}, &err));
     OK(hark_node_open(&brand->node, brand->dir, true, &err));
     OK(hark_found(brand->node, &founding, &id, &err));
@@ -53,20 +44,12 @@ static int setup(void **state)
     return 0;
 }
 
-static int drop(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
-
 static int teardown(void **state)
 {
     struct brand *brand = *state;
 
     hark_node_free(brand->node);
-    (void)nftw(brand->top, drop, 16, FTW_DEPTH | FTW_PHYS);
+    remove_directory(brand->top);
     free(brand);
     return 0;
 }

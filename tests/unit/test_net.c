@@ -12,18 +12,10 @@
 #include <time.h>
 
 #include <cmocka.h>
-#include <ftw.h>
 
 #include "node/net.h"
-
-static struct hark_err err;
-
-#define OK(call)                                                                                   \
-    do {                                                                                           \
-        int ok_rc = (call);                                                                        \
-        if (ok_rc != 0)                                                                            \
-            fail_msg("%s: %s (%s)", #call, err.message, hark_err_name(ok_rc));                     \
-    } while (0)
+#include "tests/unit/ok.h"
+#include "tests/unit/run_tool.h"
 
 struct place {
     char top[32], dir[64];
@@ -43,9 +35,8 @@ static int setup(void **state)
 
     assert_non_null(place);
     memset(&err, 0, sizeof(err));
-    (void)snprintf(place->top, sizeof(place->top), "/tmp/hark-net.XXXXXX");
-    assert_non_null(mkdtemp(place->top));
-    (void)snprintf(place->dir, sizeof(place->dir), "%s/follower", place->top);
+    make_directory(place->top);
+    join_path(place->dir, sizeof(place->dir), place->top, "follower");
     OK(hark_seed_new(&seed, &err));
     OK(hark_box_new(&box, seed, &err));
     peer.curve = *hark_box_key(box);
@@ -58,20 +49,12 @@ static int setup(void **state)
     return 0;
 }
 
-static int drop(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
-
 static int teardown(void **state)
 {
     struct place *place = *state;
 
     hark_node_free(place->node);
-    (void)nftw(place->top, drop, 16, FTW_DEPTH | FTW_PHYS);
+    remove_directory(place->top);
     free(place);
     return 0;
 }

@@ -18,6 +18,7 @@
 #include "node/index.h"
 #include "node/outbox.h"
 #include "node/sqlite.h"
+#include "tests/unit/ok.h"
 #include "tests/unit/run_tool.h"
 
 struct fixture {
@@ -25,15 +26,6 @@ struct fixture {
     char path[64];
     struct hark_outbox *outbox;
 };
-
-static struct hark_err err;
-
-#define OK(call)                                                                                   \
-    do {                                                                                           \
-        int ok_rc = (call);                                                                        \
-        if (ok_rc != 0)                                                                            \
-            fail_msg("%s: %s (%s)", #call, err.message, hark_err_name(ok_rc));                     \
-    } while (0)
 
 static int set_up(void **state)
 {

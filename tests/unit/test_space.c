@@ -18,6 +18,7 @@
 
 #include "node/author.h"
 #include "node/home.h"
+#include "tests/unit/ok.h"
 #include "tests/unit/run_tool.h"
 
 struct fixture {
@@ -27,15 +28,6 @@ struct fixture {
     struct hark_author owner;
     struct hark_pool *pool;
 };
-
-static struct hark_err err;
-
-#define OK(call)                                                                                   \
-    do {                                                                                           \
-        int ok_rc = (call);                                                                        \
-        if (ok_rc != 0)                                                                            \
-            fail_msg("%s: %s (%s)", #call, err.message, hark_err_name(ok_rc));                     \
-    } while (0)
 
 static int set_up(void **state)
 {

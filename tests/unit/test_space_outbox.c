@@ -18,6 +18,7 @@
 #include "node/cmd.h"
 #include "node/outbox.h"
 #include "replication/messages.h"
+#include "tests/unit/ok.h"
 #include "tests/unit/run_tool.h"
 
 #define MINUTE UINT64_C(60000)
@@ -29,15 +30,6 @@ struct fixture {
     struct hark_author owner; /* the same keys at both */
     struct hark_hash topic;   /* logged at both */
 };
-
-static struct hark_err err;
-
-#define OK(call)                                                                                   \
-    do {                                                                                           \
-        int ok_rc = (call);                                                                        \
-        if (ok_rc != 0)                                                                            \
-            fail_msg("%s: %s (%s)", #call, err.message, hark_err_name(ok_rc));                     \
-    } while (0)
 
 static void open_node(const struct fixture *f, const char *name, struct hark_node **out)
 {
