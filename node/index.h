@@ -39,6 +39,11 @@ HARK_CHECK int hark_index_begin(struct hark_index *index, struct hark_err *err);
 HARK_CHECK int hark_index_commit(struct hark_index *index, struct hark_err *err);
 void hark_index_rollback(struct hark_index *index);
 
+/* Several reads of one instant, and faster than each by itself: opens a read
+ * transaction unless one is open (*own: it did). Nothing is written in between. */
+HARK_CHECK int hark_index_view(struct hark_index *index, bool *own, struct hark_err *err);
+void hark_index_view_end(struct hark_index *index, bool own);
+
 /* The store that a hark_state runs over; valid as long as the index. `root` is
  * kept up in work that goes with what changed, not with what is there (cached
  * subtree roots of 256 or 1,024 leaves a section). */

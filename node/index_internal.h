@@ -111,9 +111,6 @@ HARK_CHECK int hark_index_number(struct hark_index *index, struct hark_err *err,
 /* Copies a blob column of exactly `size` bytes. Error: damaged. */
 HARK_CHECK int hark_index_blob(sqlite3_stmt *statement, int column, void *out, size_t size,
                                struct hark_err *err);
-/* Several reads of one instant: opens a read transaction unless one is open. */
-HARK_CHECK int hark_index_view(struct hark_index *index, bool *own, struct hark_err *err);
-void hark_index_view_end(struct hark_index *index, bool own);
 /* Error internal: writing outside a transaction. */
 HARK_CHECK int hark_index_writing(const struct hark_index *index, struct hark_err *err);
 /* Fills `known` and what it stands for. */

@@ -324,6 +324,18 @@ out:
     return rc;
 }
 
+static int cover_payloads(struct hark_space *space, uint64_t size, struct hark_err *err)
+{
+    bool own = false;
+    int rc = hark_index_view(space->index, &own, err); /* one, not one an entry */
+
+    if (rc < 0)
+        return rc;
+    rc = hark_repo_cover_payloads(space->repo, "main", size, blob_from_index, space, err);
+    hark_index_view_end(space->index, own);
+    return rc;
+}
+
 int hark_space_tend(struct hark_space *space, struct hark_err *err)
 {
     uint64_t size = hark_state_size(space->state);
@@ -337,7 +349,7 @@ int hark_space_tend(struct hark_space *space, struct hark_err *err)
     if (rc < 0)
         return rc;
     if (covered < size) {
-        rc = hark_repo_cover_payloads(space->repo, "main", size, blob_from_index, space, err);
+        rc = cover_payloads(space, size, err);
         if (rc < 0)
             return hark_err_wrap(err, "the payload ref");
     }

@@ -1,15 +1,15 @@
-"""Writes a made-up conversation in Polis's form: gen.py DIR ENTRIES AUTHORS [IDEAS-PER-HUNDRED]"""
+"""Writes a made-up conversation in Polis's form: conversation.py DIR ENTRIES AUTHORS [PART]"""
 import os, random, sys
 out, entries, authors = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-share = int(sys.argv[4]) if len(sys.argv) > 4 else 20
-r = random.Random(17)
+part = int(sys.argv[4]) if len(sys.argv) > 4 else 0
+r = random.Random(17 + part)
 words = ("park bench light river train night shop school garden price water street music team "
          "winter summer paper phone window table lake bridge market cycle").split()
 os.makedirs(out, exist_ok=True)
 rest = max(entries - 2 * authors, 10)   # each author brings an admit and a profile
-ideas = max(1, rest * share // 100)
+ideas = max(1, rest * 20 // 100)
 with open(out + '/summary.csv', 'w') as f:
-    f.write('topic,A made-up conversation\nurl,https://example.invalid\nviews,1\n')
+    f.write(f'topic,A made-up conversation\nurl,https://example.invalid/{part}\nviews,1\n')
 with open(out + '/comments.csv', 'w') as f:
     f.write('timestamp,datetime,comment-id,author-id,agrees,disagrees,moderated,comment-body\n')
     for i in range(ideas):

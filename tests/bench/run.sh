@@ -6,7 +6,8 @@
 #
 # HARK_BUILD_DIR     the build to measure (default: build)
 # HARK_BENCH_SCALE   1: a tenth of the aims' sizes or so, ten minutes on two cores
-#                    (default); 10: the aims' own sizes, twenty; 0.1: a glance
+#                    (default); 10: the aims' own sizes, twenty; 0.1: a glance; 50: the
+#                    row `vote` with five million (an hour, 10 GB)
 # HARK_BENCH_DIR     where it writes (default: a directory under TMPDIR; say one on the
 #                    disk that matters)
 set -euo pipefail
