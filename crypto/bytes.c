@@ -40,6 +40,11 @@ struct hark_buf hark_buf_init(size_t max)
     return (struct hark_buf){.max = max < SIZE_MAX / 2 ? max : SIZE_MAX / 2};
 }
 
+struct hark_buf hark_buf_over(uint8_t *bytes, size_t size)
+{
+    return (struct hark_buf){.data = bytes, .capacity = size - 1, .max = size - 1};
+}
+
 struct hark_buf hark_buf_init_secret(size_t max)
 {
     struct hark_buf buf = hark_buf_init(max);

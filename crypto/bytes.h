@@ -45,6 +45,9 @@ struct hark_buf {
 
 struct hark_buf hark_buf_init(size_t max);
 struct hark_buf hark_buf_init_secret(size_t max);
+/* Over the caller's own `size` bytes, one of them kept for the NUL: never grown, and not
+ * to be freed. */
+struct hark_buf hark_buf_over(uint8_t *bytes, size_t size);
 void hark_buf_free(struct hark_buf *buf);  /* leaves it initialised and empty */
 void hark_buf_clear(struct hark_buf *buf); /* size 0, memory kept (wiped if secret) */
 HARK_CHECK int hark_buf_reserve(struct hark_buf *buf, size_t extra, struct hark_err *err);

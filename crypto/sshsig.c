@@ -45,13 +45,6 @@ static int append_tail(struct hark_buf *out, const char *namespace_, struct hark
     return rc != 0 ? rc : hark_ssh_append_string(out, value, err);
 }
 
-/* A buffer over the caller's own bytes, never grown and never freed. Verifying
- * answers yes or no, and must not say no because memory ran out. */
-static struct hark_buf buf_over(uint8_t *bytes, size_t size)
-{
-    return (struct hark_buf){.data = bytes, .capacity = size - 1, .max = size - 1};
-}
-
 static int append_signed_bytes(struct hark_buf *out, const char *namespace_,
                                struct hark_span message, struct hark_err *err)
 {
@@ -70,7 +63,7 @@ int hark_sshsig_make(struct hark_sshsig *out, const struct hark_signer *signer,
                      const char *namespace_, struct hark_span message, struct hark_err *err)
 {
     uint8_t room[BLOB_MAX];
-    struct hark_buf bytes = buf_over(room, sizeof(room));
+    struct hark_buf bytes = hark_buf_over(room, sizeof(room));
     int rc = append_signed_bytes(&bytes, namespace_, message, err);
     if (rc != 0) {
         return rc;
@@ -178,34 +171,31 @@ static int as_form(struct hark_err *err, int rc)
 int hark_sshsig_parse(struct hark_sshsig *out, struct hark_span armor, const char *namespace_,
                       struct hark_err *err)
 {
-    struct hark_buf blob = hark_buf_init(BLOB_MAX);
+    uint8_t room[BLOB_MAX + 1];
+    struct hark_buf blob = hark_buf_over(room, sizeof(room));
     struct hark_sshsig sig;
-    int rc = 0;
     if (armor.size > HARK_SSHSIG_ARMOR_MAX) {
-        rc = hark_err_set(err, HARK_E_SIGNATURE_FORM, "not an SSH signature: too long");
-        goto out;
+        return hark_err_set(err, HARK_E_SIGNATURE_FORM, "not an SSH signature: too long");
     }
-    rc = hark_ssh_dearmor(&blob, LABEL, armor, err);
+    int rc = hark_ssh_dearmor(&blob, LABEL, armor, err);
     if (rc != 0) {
-        rc = as_form(err, rc);
-        goto out;
+        return as_form(err, rc);
     }
     const char *wrong = read_blob(&sig, hark_buf_span(&blob), namespace_);
     if (wrong != NULL) {
-        rc = hark_err_set(err, HARK_E_SIGNATURE_FORM, "not the SSH signature wanted: %s", wrong);
-        goto out;
+        return hark_err_set(err, HARK_E_SIGNATURE_FORM, "not the SSH signature wanted: %s", wrong);
     }
     *out = sig;
-out:
-    hark_buf_free(&blob);
-    return rc;
+    return 0;
 }
 
+/* Verifying answers yes or no, and must not say no because memory ran out: its buffer is
+ * over bytes of its own. */
 bool hark_sshsig_verify(const struct hark_sshsig *sig, const char *namespace_,
                         struct hark_span message)
 {
     uint8_t room[BLOB_MAX];
-    struct hark_buf bytes = buf_over(room, sizeof(room));
+    struct hark_buf bytes = hark_buf_over(room, sizeof(room));
     return append_signed_bytes(&bytes, namespace_, message, NULL) == 0 &&
            hark_verify(&sig->key, hark_buf_span(&bytes), sig->signature);
 }

@@ -75,6 +75,8 @@ static const struct hark_verb verbs[] = {
      "get back what a lost disk held, from partners", HARK_VERB_NO_NODE, hark_cmd_recover},
     {"repair", "repair [--timeout S]", "check every space, and fetch what is damaged",
      HARK_VERB_NETWORK, hark_cmd_repair},
+    {"receipt", "receipt ID", "the proof that an entry stands in the log, to be kept",
+     HARK_VERB_NODE, hark_cmd_receipt},
     {"verify", "verify [FILE]", "check the space, or what a file proves", HARK_VERB_NODE,
      hark_cmd_verify},
     {"audit", "audit PATH [--report]", "verify a repository from nothing but itself",
@@ -95,8 +97,8 @@ static const struct hark_verb later[] = {
     {                                                                                              \
         name, name, NULL, HARK_VERB_NO_NODE, hark_cmd_unsupported                                  \
     }
-    LATER("waiting"), LATER("request"), LATER("poll"),    LATER("report"),   LATER("inbox"),
-    LATER("news"),    LATER("group"),   LATER("receipt"), LATER("disclose"), LATER("watch"),
+    LATER("waiting"), LATER("request"), LATER("poll"),     LATER("report"), LATER("inbox"),
+    LATER("news"),    LATER("group"),   LATER("disclose"), LATER("watch"),
 #undef LATER
 };
 

@@ -213,6 +213,7 @@ int hark_cmd_status(struct hark_cmd *cmd, struct hark_err *err);
 int hark_cmd_verify(struct hark_cmd *cmd, struct hark_err *err);
 int hark_cmd_audit(struct hark_cmd *cmd, struct hark_err *err);
 int hark_cmd_export(struct hark_cmd *cmd, struct hark_err *err);
+int hark_cmd_receipt(struct hark_cmd *cmd, struct hark_err *err);
 int hark_cmd_reindex(struct hark_cmd *cmd, struct hark_err *err);
 int hark_cmd_gc(struct hark_cmd *cmd, struct hark_err *err);
 int hark_cmd_outbox(struct hark_cmd *cmd, struct hark_err *err);

@@ -8,8 +8,9 @@
 
 #include "node/cmd_internal.h"
 #include "node/files.h"
+#include "schemas/receipt.h"
 
-#define FILE_MAX HARK_NOTE_MAX
+#define FILE_MAX HARK_TLOG_PROOF_MAX
 
 /* --- the space -------------------------------------------------------------------- */
 
@@ -222,29 +223,40 @@ static int compare_root(struct hark_space *space, const struct hark_checkpoint *
     return 0;
 }
 
-static int verify_checkpoint(struct hark_cmd *cmd, struct hark_space *space, struct hark_span bytes,
-                             struct hark_err *err)
+/* A note's checkpoint: of this space's log, and signed by a node that was ever named
+ * under the name in its origin. */
+static int check_checkpoint(struct hark_space *space, struct hark_span bytes,
+                            struct hark_checkpoint *cp, struct hark_node_object *node,
+                            struct hark_err *err)
 {
     struct hark_note *note = calloc(1, sizeof(*note));
-    struct hark_checkpoint cp = {0};
-    struct hark_node_object node = {0};
-    char words[640], root[HARK_HEX_SIZE];
     int rc;
 
     if (note == NULL)
         return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a note");
     rc = hark_note_parse(note, bytes, err);
     if (rc == 0)
-        rc = hark_checkpoint_decode(&cp, note->text, NULL, err);
-    if (rc == 0 && !is_origin_of(cp.origin, hark_space_id(space)))
-        rc = hark_err_set(err, HARK_E_NO, "the checkpoint is of another log: %s", cp.origin);
-    if (rc == 0 && strcmp(strrchr(cp.origin, '/'), "/intake") == 0)
+        rc = hark_checkpoint_decode(cp, note->text, NULL, err);
+    if (rc == 0 && !is_origin_of(cp->origin, hark_space_id(space)))
+        rc = hark_err_set(err, HARK_E_NO, "the checkpoint is of another log: %s", cp->origin);
+    if (rc == 0 && strcmp(strrchr(cp->origin, '/'), "/intake") == 0)
         rc = hark_err_set(err, HARK_E_UNSUPPORTED, "the checkpoint is of an intake log");
     if (rc == 0)
-        rc = signer_of(space, note, cp.origin, &node, err);
+        rc = signer_of(space, note, cp->origin, node, err);
+    free(note);
+    return rc;
+}
+
+static int verify_checkpoint(struct hark_cmd *cmd, struct hark_space *space, struct hark_span bytes,
+                             struct hark_err *err)
+{
+    struct hark_checkpoint cp = {0};
+    struct hark_node_object node = {0};
+    char words[640], root[HARK_HEX_SIZE];
+    int rc = check_checkpoint(space, bytes, &cp, &node, err);
+
     if (rc == 0)
         rc = compare_root(space, &cp, err);
-    free(note);
     if (rc < 0)
         return rc;
     hark_hash_hex(root, &cp.root);
@@ -256,6 +268,81 @@ static int verify_checkpoint(struct hark_cmd *cmd, struct hark_space *space, str
                json_pack("{s:o, s:I, s:s, s:s}", "origin", hark_out_text(cp.origin), "size",
                          (json_int_t)cp.size, "root", root, "node", node.name),
                err);
+}
+
+/* The entry that stands here at the place that a receipt names, where the log here is
+ * shorter than what the receipt was made of: then roots cannot be compared. */
+static int compare_leaf(struct hark_space *space, const struct hark_receipt *receipt, bool *has,
+                        struct hark_err *err)
+{
+    struct hark_row row = {0};
+    int rc;
+
+    *has = receipt->line.position < hark_state_size(hark_space_state(space));
+    if (!*has)
+        return 0;
+    rc = hark_index_row(hark_space_index(space), receipt->line.position, &row, err);
+    if (rc < 0)
+        return rc;
+    if (!hark_hash_equal(&row.id, &receipt->line.id) ||
+        row.arrival_ms != receipt->line.arrival_ms || row.accepted_ms != receipt->line.accepted_ms)
+        return hark_err_set(err, HARK_E_PEER_FORK,
+                            "%s signed that another entry stands at position %" PRIu64
+                            " than the one here: keep this file, it is evidence",
+                            receipt->checkpoint.origin, receipt->line.position);
+    return 0;
+}
+
+static int say_receipt(struct hark_cmd *cmd, const struct hark_receipt *receipt, const char *node,
+                       bool same, bool has, struct hark_err *err)
+{
+    const struct hark_line *line = &receipt->line;
+    char id[HARK_HEX_SIZE], arrival[HARK_TIME_SIZE + 1], words[1024];
+
+    hark_hash_hex(id, &line->id);
+    hark_time_encode(arrival, line->arrival_ms);
+    (void)snprintf(
+        words, sizeof(words),
+        "receipt for entry %.12s: node %s signed that it stands in %s at position %" PRIu64
+        " of %" PRIu64 ", arrived %s.\n%s\nIt does not prove that others were shown the same "
+        "log: nobody else has signed it.",
+        id, node, receipt->checkpoint.origin, line->position, receipt->checkpoint.size, arrival,
+        same  ? "The log here begins with just these entries."
+        : has ? "The log here is shorter than that one was; the entry stands in it at that place."
+              : "The log here does not reach that far: whether it still stands there is open.");
+    return say(cmd, "receipt", words,
+               json_pack("{s:s, s:o, s:I, s:s, s:s, s:I, s:s, s:b, s:b}", "id", id, "commit",
+                         hark_out_hex(receipt->commit.bytes, HARK_GIT_ID_SIZE), "position",
+                         (json_int_t)line->position, "arrival", arrival, "origin",
+                         receipt->checkpoint.origin, "size", (json_int_t)receipt->checkpoint.size,
+                         "node", node, "log_agrees", same, "entry_here", has),
+               err);
+}
+
+static int verify_receipt(struct hark_cmd *cmd, struct hark_space *space, struct hark_span bytes,
+                          struct hark_err *err)
+{
+    struct hark_receipt *receipt = calloc(1, sizeof(*receipt));
+    struct hark_checkpoint cp = {0};
+    struct hark_node_object node = {0};
+    bool same = false, has = false;
+    int rc;
+
+    if (receipt == NULL)
+        return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a receipt");
+    rc = hark_receipt_decode(receipt, bytes, err);
+    if (rc == 0)
+        rc = check_checkpoint(space, receipt->note, &cp, &node, err);
+    if (rc == 0) {
+        same = cp.size <= hark_state_size(hark_space_state(space));
+        rc = same ? compare_root(space, &cp, err) : 0;
+    }
+    if (rc == 0)
+        rc = compare_leaf(space, receipt, &has, err);
+    if (rc == 0)
+        rc = say_receipt(cmd, receipt, node.name, same, has, err);
+    free(receipt);
+    return rc;
 }
 
 static int verify_node_ticket(struct hark_cmd *cmd, struct hark_space *space,
@@ -367,6 +454,8 @@ int hark_cmd_verify(struct hark_cmd *cmd, struct hark_err *err)
             rc = verify_entry(cmd, space, bytes, err);
         else if (begins_with(bytes, "hark1") || begins_with(bytes, "http"))
             rc = verify_ticket(cmd, space, bytes, err);
+        else if (begins_with(bytes, HARK_TLOG_PROOF_HEAD))
+            rc = verify_receipt(cmd, space, bytes, err);
         else
             rc = verify_checkpoint(cmd, space, bytes, err);
     }

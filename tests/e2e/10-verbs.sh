@@ -7,24 +7,10 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 hark() { "$HARK" -C "$work/brand" "$@"; }
-# contains WHAT TEXT PART
-contains() {
-    case "$2" in
-    *"$3"*) echo "ok: $1" ;;
-    *) fail "$1: no '$3' in: $2" ;;
-    esac
-}
 size() { hark status --json | field 'd["spaces"][0]["size"]'; }
 # empty WHAT TEXT
 empty() {
     [ -z "$2" ] || fail "$1: $2"
-    echo "ok: $1"
-}
-# holds WHAT EXPRESSION: true of the JSON document on standard input, called d
-holds() {
-    python3 -ISc 'import json, sys
-d = json.load(sys.stdin)
-sys.exit(0 if eval("(" + sys.argv[1] + ")") else json.dumps(d))' "$2" || fail "$1"
     echo "ok: $1"
 }
 # all_hold WHAT EXPRESSION: the same over JSON Lines, as the list d
@@ -80,7 +66,7 @@ contains "help tally" "$("$HARK" help tally)" "--where K=V"
 "$HARK" help --json | holds "help as JSON" 'any(v["name"] == "vote" for v in d["verbs"])'
 refused usage 2 "$HARK" pray
 refused usage 2 "$HARK" help pray
-for verb in poll report waiting inbox group receipt watch; do
+for verb in poll report waiting inbox group watch; do
     refused unsupported 2 "$HARK" $verb
 done
 said=$("$HARK" poll --json 2>&1) && fail "poll was done"

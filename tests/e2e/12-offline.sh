@@ -5,20 +5,6 @@ set -euo pipefail
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-# holds WHAT EXPRESSION: a Python expression over the JSON document d on standard input
-holds() {
-    python3 -ISc 'import json, sys
-d = json.load(sys.stdin)
-sys.exit(0 if eval("(" + sys.argv[1] + ")") else json.dumps(d))' "$2" || fail "$1"
-    echo "ok: $1"
-}
-contains() {
-    case "$2" in
-    *"$3"*) echo "ok: $1" ;;
-    *) fail "$1: no '$3' in: $2" ;;
-    esac
-}
-
 brand() { "$HARK" -C "$work/brand" "$@"; }
 mara() { "$HARK" -C "$work/mara" "$@"; }
 
@@ -69,6 +55,7 @@ mara status --json | holds "status" 'd["outbox"] == {"pending": 7, "accepted": 0
     d["alerts"] == []'
 contains "status for people" "$(mara status)" "7 pending"
 refused not-found 1 mara outbox log "$mine"
+refused behind 4 mara receipt "$mine"
 
 # --- seeing ------------------------------------------------------------------------
 same "the log's size" "$size" "$(state size)"

@@ -40,9 +40,9 @@ for word in "${words[0]}" "${words[1]}" "${words[2]}" "${words[5]}"; do
     [ -n "$(partner search "$word" --json)" ] || fail "$word was not found before"
 done
 
-# holds DIR WORD: does any byte of the directory, or of any git object unpacked,
+# keeps DIR WORD: does any byte of the directory, or of any git object unpacked,
 # hold it?
-holds() {
+keeps() {
     if grep -raq --exclude=sock -- "$2" "$1"; then
         grep -ral --exclude=sock -- "$2" "$1"
         return 0
@@ -57,7 +57,7 @@ holds() {
     return 1
 }
 for node in brand partner; do
-    holds "$work/$node" "${words[0]}" >/dev/null || fail "the search of $node finds nothing at all"
+    keeps "$work/$node" "${words[0]}" >/dev/null || fail "the search of $node finds nothing at all"
 done
 
 # --- erase ----------------------------------------------------------------------------
@@ -75,7 +75,7 @@ erased=("${words[0]}" "${words[1]}" "${words[2]}" "${words[3]}" "${words[5]}")
 holds_none() {
     local word
     for word in "${erased[@]}"; do
-        if holds "$1" "$word" >/dev/null; then return 1; fi
+        if keeps "$1" "$word" >/dev/null; then return 1; fi
     done
 }
 for node in brand partner; do
@@ -83,7 +83,7 @@ for node in brand partner; do
     for word in "${erased[@]}"; do
         [ -z "$("$HARK" -C "$work/$node" search "$word" --json)" ] || fail "$node finds $word"
     done
-    echo "ok: $node holds none of the words"
+    echo "ok: $node keeps none of the words"
     counts=$("$HARK" -C "$work/$node" tally "$kept" --json)
     same "votes that count at $node" 0 "$(field 'd["voters"]' <<<"$counts")"
     same "votes erased at $node" 2 "$(field 'd["erased"]' <<<"$counts")"
@@ -102,7 +102,7 @@ for node in brand partner; do
     "$HARK" -C "$work/$node" verify >/dev/null || fail "hark verify at $node"
     "$HARK" -C "$work/$node" reindex >/dev/null
     for word in "${words[0]}" "${words[1]}" "${words[2]}" "${words[3]}" "${words[5]}"; do
-        where=$(holds "$work/$node" "$word") && fail "$node holds $word again: $where"
+        where=$(keeps "$work/$node" "$word") && fail "$node holds $word again: $where"
     done
 done
 same "state hash after reindex" "$(state brand state_hash)" "$(state partner state_hash)"

@@ -107,3 +107,19 @@ entry_id() {
 logged_at() {
     [ "$(hark "$1" show "$2" --json | field 'type(d["entry"]["position"]).__name__')" = int ]
 }
+
+# contains WHAT TEXT PART
+contains() {
+    case "$2" in
+    *"$3"*) echo "ok: $1" ;;
+    *) fail "$1: no '$3' in: $2" ;;
+    esac
+}
+
+# holds WHAT EXPRESSION: true of the JSON document on standard input, called d
+holds() {
+    python3 -ISc 'import json, sys
+d = json.load(sys.stdin)
+sys.exit(0 if eval("(" + sys.argv[1] + ")") else json.dumps(d))' "$2" || fail "$1"
+    echo "ok: $1"
+}

@@ -130,6 +130,8 @@ class World:
         self.device = json.loads(self.hark('brand', 'device', 'add', '--as', 'Jo', '--json'))['key']
         with open(f'{self.folder}/policy.yaml', 'w') as f:
             f.write('merge_delay_s: 90\ntitle: "Lamps: all of them"\n')
+        with open(f'{self.folder}/idea.tlog-proof', 'w') as f:
+            f.write(self.hark('brand', 'receipt', self.idea) + '\n')
         self.hark('brand', 'key', 'backup', f'{self.folder}/kept')
         os.makedirs(f'{self.folder}/talk')
         for name, text in POLIS.items():
@@ -214,7 +216,9 @@ def verbs():
         r('key-ls', lambda x: ['key', 'ls']),
         r('home-show', lambda x: ['home', 'show']),
         r('outbox', lambda x: ['outbox']),
+        r('receipt', lambda x: ['receipt', x.idea, '--json']),
         r('verify', lambda x: ['verify', '--json']),
+        r('verify-file', lambda x: ['verify', f'{x.folder}/idea.tlog-proof']),
         r('audit', lambda x: ['audit', f'spaces/{x.space}.git', '--json'], (0, 10, 13)),
         r('export', lambda x: ['export', 'allowed-signers']),
         r('status', lambda x: ['status', '--json']),
