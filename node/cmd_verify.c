@@ -311,11 +311,12 @@ static int say_receipt(struct hark_cmd *cmd, const struct hark_receipt *receipt,
         : has ? "The log here is shorter than that one was; the entry stands in it at that place."
               : "The log here does not reach that far: whether it still stands there is open.");
     return say(cmd, "receipt", words,
-               json_pack("{s:s, s:o, s:I, s:s, s:s, s:I, s:s, s:b, s:b}", "id", id, "commit",
+               json_pack("{s:s, s:o, s:I, s:s, s:o, s:I, s:s, s:b, s:b}", "id", id, "commit",
                          hark_out_hex(receipt->commit.bytes, HARK_GIT_ID_SIZE), "position",
                          (json_int_t)line->position, "arrival", arrival, "origin",
-                         receipt->checkpoint.origin, "size", (json_int_t)receipt->checkpoint.size,
-                         "node", node, "log_agrees", same, "entry_here", has),
+                         hark_out_text(receipt->checkpoint.origin), "size",
+                         (json_int_t)receipt->checkpoint.size, "node", node, "log_agrees", same,
+                         "entry_here", has),
                err);
 }
 
