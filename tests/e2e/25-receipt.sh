@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Goal: a receipt proves to whoever keeps it that an entry stands in the log: read here
-# with git, openssl and a few lines that share no code with Hark; refused when altered; and
-# held against a home that went back and wrote another history.
+# Goal: a receipt proves to whoever keeps it that an entry stands in the log: read by Hark,
+# and by hand as examples/audit shows it; refused when altered; and held against a home that
+# went back and wrote another history.
 set -euo pipefail
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
-for tool in openssl git; do
+for tool in openssl git ssh-keygen; do
     command -v $tool >/dev/null || skip "there is no $tool"
 done
 
@@ -37,52 +37,33 @@ refused not-found 1 brand receipt 0123456789abcdef
 refused usage 2 brand receipt
 
 # --- without Hark ----------------------------------------------------------------------
-cat >"$work/check.py" <<'PY'
-import base64, hashlib, subprocess, sys
-file, repo, log_key, wanted = sys.argv[1:]
-h = lambda b: hashlib.sha256(b).digest()
-proof, note = open(file).read().split('\n\n', 1)
-lines = proof.split('\n')
-assert lines[0] == 'c2sp.org/tlog-proof@v1'
-extra = base64.b64decode(lines[1].removeprefix('extra '))
-index = int(lines[2].removeprefix('index '))
-path = [base64.b64decode(l) for l in lines[3:]]
-assert extra[0] == 1 and len(extra) == 69
-entry, commit = extra[1:33], extra[49:].hex()
-assert entry.hex() == wanted
-git = ['git', '-c', 'safe.directory=*', '-C', repo]
-assert h(subprocess.run([*git, 'cat-file', 'commit', commit], capture_output=True,
-                        check=True).stdout) == entry, 'the commit is not the entry'
-text, signature = note.split('\n\n')
-origin, size, root = text.split('\n')
-# RFC 9162, 2.1.3.2
-fn, sn, r = index, int(size) - 1, h(b'\0' + extra[1:49])
-assert fn <= sn
-for p in path:
-    assert sn != 0
-    if fn & 1 or fn == sn:
-        r = h(b'\1' + p + r)
-        while not fn & 1 and fn != 0:
-            fn, sn = fn >> 1, sn >> 1
-    else:
-        r = h(b'\1' + r + p)
-    fn, sn = fn >> 1, sn >> 1
-assert sn == 0 and r == base64.b64decode(root), 'another root'
-name, sig = signature.removeprefix('— ').split()
-sig = base64.b64decode(sig)
-assert name == origin and sig[:4] == h(f'{origin}\n\x01'.encode() + bytes.fromhex(log_key))[:4]
-open(file + '.text', 'w').write(text + '\n')
-open(file + '.sig', 'wb').write(sig[4:])
-open(file + '.der', 'wb').write(bytes.fromhex('302a300506032b6570032100' + log_key))
-PY
+by_hand=$(cd "$(dirname "$0")/../.." && pwd)/examples/audit/check.sh
 key=$(brand status --json | field 'd["node"]["key"]')
 for name in said topic; do
-    file=$work/$name.tlog-proof
-    python3 "$work/check.py" "$file" "$work"/brand/spaces/*.git "$key" "${!name}"
-    openssl pkeyutl -verify -pubin -keyform DER -inkey "$file.der" -rawin -in "$file.text" \
-        -sigfile "$file.sig" >/dev/null || fail "openssl does not take the signature"
-    echo "ok: the receipt of $name, by hand"
+    git -c safe.directory='*' -C "$work"/brand/spaces/*.git cat-file commit \
+        "$(brand receipt "${!name}" --json | field 'd["commit"]')" >"$work/$name.entry"
+    contains "the receipt of $name, by hand" \
+        "$("$by_hand" "$work/$name.entry" "$work/$name.tlog-proof" "$key")" "stands in the log"
 done
+contains "the example" "$("$by_hand")" "stands in the log"
+# by_hand_not WHAT ENTRY RECEIPT KEY: it says what is wrong
+by_hand_not() {
+    local what=$1 code=0 why
+    shift
+    why=$("$by_hand" "$@" 2>&1 >/dev/null) || code=$?
+    [ "$code" = 1 ] || fail "by hand: $code, not 1: $why"
+    contains "by hand: $what" "$why" "NO: $what"
+}
+receipt=$work/said.tlog-proof
+by_hand_not "the receipt is for another entry" "$work/topic.entry" "$receipt" "$key"
+by_hand_not "it is signed with another key" "$work/said.entry" "$receipt" "${key:1}${key:0:1}"
+sed 's/^Seq: /&1/' "$work/said.entry" >"$work/entry"
+by_hand_not "ssh-keygen: not signed" "$work/entry" "$receipt" "$key"
+nothing=$(head -c 32 /dev/zero | base64)
+sed "4s/.*/$nothing/" "$receipt" >"$work/altered"
+by_hand_not "the path leads to another root" "$work/said.entry" "$work/altered" "$key"
+sed '$s/\( ........\)....\([^ ]*\)$/\1AAAA\2/' "$receipt" >"$work/altered"
+by_hand_not "openssl: the signature" "$work/said.entry" "$work/altered" "$key"
 
 # --- altered ---------------------------------------------------------------------------
 altered() {
@@ -93,7 +74,7 @@ altered() {
 altered proof '3s/index .*/index 3/' 3
 altered proof-form '3s/index .*/index 99/' 3
 altered proof-form '4s/^.//' 3
-altered proof '4s/.*/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=/' 3
+altered proof "4s/.*/$nothing/" 3
 altered proof-form '2d' 3
 altered proof-form '2s/ A/ B/' 3
 altered no 's/^\(— .* ....\)..../\1AAAA/' 1
