@@ -23,9 +23,10 @@ repo=$(echo "$work"/brand/spaces/*.git)
 
 # --- what a reader without Hark makes of the repository --------------------------
 mkdir "$work/out"
-python3 - "$repo" "$(brand status --json | field 'd["node"]["key"]')" "$work/out" <<'PY'
+python3 - "$repo" "$(brand status --json | field 'd["node"]["key"]')" "$work/out" \
+    "$HARK" "$work/brand" <<'PY'
 import base64, hashlib, json, subprocess, sys
-repo, log_key, out = sys.argv[1:]
+repo, log_key, out, hark, brand = sys.argv[1:]
 git = lambda *a: subprocess.run(['git', '-C', repo, *a], capture_output=True, check=True).stdout
 h = lambda b: hashlib.sha256(b).digest()
 leaf = lambda b: h(b'\0' + b)
@@ -62,7 +63,7 @@ def proof(m, leaves, whole=True):  # RFC 6962, 2.1.2
     return proof(m - k, leaves[k:], False) + [root(leaves[:k])]
 
 b64 = lambda b: base64.b64encode(b).decode()
-leaves, notes, sizes = [], [], []
+leaves, ids, notes, sizes = [], [], [], []
 for commit, what in (l.split(' ', 1) for l in git('log', '--first-parent', '--reverse',
                                                   '--format=%H %s', 'main').decode().splitlines()):
     if not what.startswith('batch '):
@@ -70,6 +71,7 @@ for commit, what in (l.split(' ', 1) for l in git('log', '--first-parent', '--re
     for line in git('cat-file', 'blob', commit + ':entries').decode().splitlines():
         position, arrival, accepted, entry = line.split()[:4]
         assert int(position) == len(leaves)
+        ids.append(entry)
         leaves.append(leaf(bytes.fromhex(entry) + int(arrival).to_bytes(8, 'big')
                            + int(accepted).to_bytes(8, 'big')))
     notes.append(git('cat-file', 'blob', commit + ':checkpoint').decode())
@@ -81,6 +83,12 @@ origin = notes[-1].split('\n')[0]
 key = b'\1' + bytes.fromhex(log_key)
 vkey = f'{origin}+{h(origin.encode() + b"%c" % 10 + key)[:4].hex()}+{b64(key)}'
 n = len(leaves)
+for i, entry in enumerate(ids):  # Hark's own proofs are the ones that Go is shown below
+    receipt = subprocess.run([hark, '-C', brand, 'receipt', entry], capture_output=True,
+                             check=True, text=True).stdout
+    proof_lines, checkpoint = receipt.split('\n\n', 1)
+    assert checkpoint == notes[-1], 'the checkpoint of a receipt'
+    assert proof_lines.split('\n')[2:] == [f'index {i}', *map(b64, path(i, leaves))], receipt
 document = {
     'vkey': vkey, 'note': notes[-1], 'leaf_hashes': [b64(x) for x in leaves],
     'inclusion': [{'index': i, 'size': n, 'root': b64(root(leaves)),
