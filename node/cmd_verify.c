@@ -196,6 +196,32 @@ static bool is_origin_of(const char *origin, const struct hark_hash *space)
            slash[HARK_HEX_SIZE] == '/';
 }
 
+/* Up to how many entries what a log's incarnation signed binds it here: where the `home`
+ * entry of the next stands, HARK_NONE for the one in force. What was signed beyond may be
+ * lost by a move or a recovery, which is no fork (PROTOCOL.md 7.6). */
+static int incarnation_end(struct hark_space *space, const char *origin, uint64_t *end,
+                           struct hark_err *err)
+{
+    const struct hark_log_query query = {.kind = "home", .after = HARK_NONE, .re = HARK_NONE};
+    uint64_t incarnation = 0, *positions = NULL;
+    size_t count = 0;
+    int rc =
+        hark_decimal_decode(&incarnation, hark_span_str(strrchr(origin, '/') + 1), UINT64_MAX, err);
+
+    *end = HARK_NONE;
+    if (rc == 0)
+        rc = hark_cmd_positions(space, &query, &positions, &count, err);
+    for (size_t i = 0; i < count && rc == 0 && *end == HARK_NONE; i++) {
+        struct hark_row row = {0};
+
+        rc = hark_index_row(hark_space_index(space), positions[i], &row, err);
+        if (rc == 0 && row.verdict == 0 && --incarnation == 0) /* each begins the next one */
+            *end = positions[i];
+    }
+    free(positions);
+    return rc;
+}
+
 static int compare_root(struct hark_space *space, const struct hark_checkpoint *cp,
                         struct hark_err *err)
 {
@@ -224,10 +250,10 @@ static int compare_root(struct hark_space *space, const struct hark_checkpoint *
 }
 
 /* A note's checkpoint: of this space's log, and signed by a node that was ever named
- * under the name in its origin. */
+ * under the name in its origin; *end as of incarnation_end. */
 static int check_checkpoint(struct hark_space *space, struct hark_span bytes,
                             struct hark_checkpoint *cp, struct hark_node_object *node,
-                            struct hark_err *err)
+                            uint64_t *end, struct hark_err *err)
 {
     struct hark_note *note = calloc(1, sizeof(*note));
     int rc;
@@ -243,6 +269,8 @@ static int check_checkpoint(struct hark_space *space, struct hark_span bytes,
         rc = hark_err_set(err, HARK_E_UNSUPPORTED, "the checkpoint is of an intake log");
     if (rc == 0)
         rc = signer_of(space, note, cp->origin, node, err);
+    if (rc == 0)
+        rc = incarnation_end(space, cp->origin, end, err);
     free(note);
     return rc;
 }
@@ -253,8 +281,14 @@ static int verify_checkpoint(struct hark_cmd *cmd, struct hark_space *space, str
     struct hark_checkpoint cp = {0};
     struct hark_node_object node = {0};
     char words[640], root[HARK_HEX_SIZE];
-    int rc = check_checkpoint(space, bytes, &cp, &node, err);
+    uint64_t end = HARK_NONE;
+    int rc = check_checkpoint(space, bytes, &cp, &node, &end, err);
 
+    if (rc == 0 && cp.size > end)
+        rc = hark_err_set(err, HARK_E_NO,
+                          "%s signed %" PRIu64 " entries, and its successor went on from %" PRIu64
+                          ": what came between is lost, which is no fork",
+                          cp.origin, cp.size, end);
     if (rc == 0)
         rc = compare_root(space, &cp, err);
     if (rc < 0)
@@ -270,10 +304,10 @@ static int verify_checkpoint(struct hark_cmd *cmd, struct hark_space *space, str
                err);
 }
 
-/* The entry that stands here at the place that a receipt names, where the log here is
- * shorter than what the receipt was made of: then roots cannot be compared. */
-static int compare_leaf(struct hark_space *space, const struct hark_receipt *receipt, bool *has,
-                        struct hark_err *err)
+/* The entry that stands here at the place that a receipt names: where roots cannot be
+ * compared, this can. */
+static int compare_leaf(struct hark_space *space, const struct hark_receipt *receipt, uint64_t end,
+                        bool *has, struct hark_err *err)
 {
     struct hark_row row = {0};
     int rc;
@@ -284,13 +318,19 @@ static int compare_leaf(struct hark_space *space, const struct hark_receipt *rec
     rc = hark_index_row(hark_space_index(space), receipt->line.position, &row, err);
     if (rc < 0)
         return rc;
-    if (!hark_hash_equal(&row.id, &receipt->line.id) ||
-        row.arrival_ms != receipt->line.arrival_ms || row.accepted_ms != receipt->line.accepted_ms)
-        return hark_err_set(err, HARK_E_PEER_FORK,
-                            "%s signed that another entry stands at position %" PRIu64
-                            " than the one here: keep this file, it is evidence",
-                            receipt->checkpoint.origin, receipt->line.position);
-    return 0;
+    if (hark_hash_equal(&row.id, &receipt->line.id) && row.arrival_ms == receipt->line.arrival_ms &&
+        row.accepted_ms == receipt->line.accepted_ms)
+        return 0;
+    if (receipt->line.position >= end)
+        return hark_err_set(err, HARK_E_NO,
+                            "%s signed that it stands at position %" PRIu64
+                            ", and its successor went on from %" PRIu64
+                            ": the receipt is lost, which is no fork",
+                            receipt->checkpoint.origin, receipt->line.position, end);
+    return hark_err_set(err, HARK_E_PEER_FORK,
+                        "%s signed that another entry stands at position %" PRIu64
+                        " than the one here: keep this file, it is evidence",
+                        receipt->checkpoint.origin, receipt->line.position);
 }
 
 static int say_receipt(struct hark_cmd *cmd, const struct hark_receipt *receipt, const char *node,
@@ -308,7 +348,7 @@ static int say_receipt(struct hark_cmd *cmd, const struct hark_receipt *receipt,
         "log: nobody else has signed it.",
         id, node, receipt->checkpoint.origin, line->position, receipt->checkpoint.size, arrival,
         same  ? "The log here begins with just these entries."
-        : has ? "The log here is shorter than that one was; the entry stands in it at that place."
+        : has ? "The log here does not hold all of that one; the entry stands in it at that place."
               : "The log here does not reach that far: whether it still stands there is open.");
     return say(cmd, "receipt", words,
                json_pack("{s:s, s:o, s:I, s:s, s:o, s:I, s:s, s:b, s:b}", "id", id, "commit",
@@ -326,6 +366,7 @@ static int verify_receipt(struct hark_cmd *cmd, struct hark_space *space, struct
     struct hark_receipt *receipt = calloc(1, sizeof(*receipt));
     struct hark_checkpoint cp = {0};
     struct hark_node_object node = {0};
+    uint64_t end = HARK_NONE;
     bool same = false, has = false;
     int rc;
 
@@ -333,13 +374,13 @@ static int verify_receipt(struct hark_cmd *cmd, struct hark_space *space, struct
         return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a receipt");
     rc = hark_receipt_decode(receipt, bytes, err);
     if (rc == 0)
-        rc = check_checkpoint(space, receipt->note, &cp, &node, err);
+        rc = check_checkpoint(space, receipt->note, &cp, &node, &end, err);
     if (rc == 0) {
-        same = cp.size <= hark_state_size(hark_space_state(space));
+        same = cp.size <= hark_state_size(hark_space_state(space)) && cp.size <= end;
         rc = same ? compare_root(space, &cp, err) : 0;
     }
     if (rc == 0)
-        rc = compare_leaf(space, receipt, &has, err);
+        rc = compare_leaf(space, receipt, end, &has, err);
     if (rc == 0)
         rc = say_receipt(cmd, receipt, node.name, same, has, err);
     free(receipt);

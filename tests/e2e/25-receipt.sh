@@ -17,6 +17,7 @@ for i in $(seq 9); do
     brand post "lamp number $i" --re "$topic" -q >/dev/null
 done
 cp -a "$work/brand" "$work/backup"
+cp -a "$work/brand" "$work/moved"
 said=$(brand post "The lamp flickers" --re "$topic" -q)
 brand receipt "$said" >"$work/said.tlog-proof"
 brand receipt "$topic" >"$work/topic.tlog-proof"
@@ -90,3 +91,11 @@ contains "nor any other of that size" "$(back verify "$work/topic.tlog-proof" 2>
     "it is evidence"
 back post "Really" --re "$topic" -q >/dev/null
 refused peer-fork 5 back verify "$work/said.tlog-proof"
+
+# --- a home that lost its disk, and went on by the steward's word: that is no fork ----------
+moved() { "$HARK" -C "$work/moved" "$@"; }
+moved home move brand.example --lost -q >/dev/null
+moved post "We go on" --re "$topic" -q >/dev/null
+refused "which is no fork" 1 moved verify "$work/said.tlog-proof"
+contains "what stood before is still proved" "$(moved verify "$work/topic.tlog-proof")" \
+    "the entry stands in it at that place"
