@@ -35,6 +35,7 @@ struct daemon {
     struct hark_net *net;
     int listen_fd, signal_fd;
     uint64_t tend_at_ms;   /* 0: nothing to tend */
+    uint64_t quiet_at_ms;  /* when there will have been nothing new for a while */
     uint64_t update_at_ms; /* 0: the network need not be told anything by itself */
     struct caller *next;   /* has come, and is served next; NULL: nobody has */
     bool stop;
@@ -47,21 +48,24 @@ static void complain(const char *what, const struct hark_err *err)
 
 static void tend_later(struct daemon *d)
 {
+    d->quiet_at_ms = hark_timer_ms() + TEND_DELAY_MS;
     if (d->tend_at_ms == 0)
-        d->tend_at_ms = hark_timer_ms() + TEND_DELAY_MS;
+        d->tend_at_ms = d->quiet_at_ms;
 }
 
 static void tend(struct daemon *d)
 {
     struct hark_err err = {0};
+    uint64_t now = hark_timer_ms();
+    bool quiet = now >= d->quiet_at_ms;
 
-    if (d->tend_at_ms == 0 || hark_timer_ms() < d->tend_at_ms)
+    if (d->tend_at_ms == 0 || now < d->tend_at_ms)
         return;
-    d->tend_at_ms = 0;
+    d->tend_at_ms = quiet ? 0 : d->quiet_at_ms;
     for (size_t i = 0; i < d->node->space_count; i++) {
         uint64_t erasures = hark_space_erasures(d->node->spaces[i]);
 
-        if (hark_space_tend(d->node->spaces[i], &err) < 0) {
+        if ((quiet ? hark_space_tend : hark_space_tend_briefly)(d->node->spaces[i], &err) < 0) {
             complain("tending a space", &err);
             d->tend_at_ms = hark_timer_ms() + TEND_RETRY_MS;
         }

@@ -58,17 +58,17 @@ static int followed_space(struct hark_node *node, const struct hark_net_event *e
                : rc;
 }
 
-/* The batches of a load, of which two are read at a time. */
+/* The batches of a load, of which some are read at a time. */
 struct load {
     struct hark_span in;
     unsigned left, at;
-    struct hark_raw_entry *items[2];
+    struct hark_raw_entry *items[HARK_TAKE_AHEAD];
 };
 
 static int next_of_load(void *arg, struct hark_raw_batch *out, bool *there, struct hark_err *err)
 {
     struct load *load = arg;
-    struct hark_raw_entry **items = &load->items[load->at++ % 2];
+    struct hark_raw_entry **items = &load->items[load->at++ % HARK_TAKE_AHEAD];
 
     *there = load->left > 0;
     if (!*there)
@@ -88,7 +88,7 @@ static int take_batches(struct hark_node *node, const struct hark_net_event *eve
 
     if (rc == 0)
         rc = hark_space_take_each(space, event->log.node, next_of_load, &load, hark_now_ms(), err);
-    for (size_t i = 0; i < sizeof(load.items) / sizeof(load.items[0]); i++)
+    for (size_t i = 0; i < HARK_TAKE_AHEAD; i++)
         free(load.items[i]);
     if (rc == 0 && load.in.size > 0)
         rc = hark_err_set(err, HARK_E_PEER_FORM, "bytes are left over after the batches");

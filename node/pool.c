@@ -1,66 +1,67 @@
 /*
- * One job at a time: workers take indices from a shared counter until it runs
- * out, then the last one to finish wakes the caller. The caller works too, at once
- * or when it has done something else, so a pool of n threads starts n - 1.
+ * Jobs stand in a queue; workers take items of the oldest that has some left. Whoever
+ * waits for a job works on it, too.
  */
 #include "node/pool.h"
 
 #include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #define POOL_THREADS_MAX 64u
 #define POOL_STACK       (256u * 1024u)
+/* Niceness. What a thread that writes has to do is done by nobody else, and what it
+ * waits for otherwise (a disk) should not come on top of waiting for a core. */
+#define GIVES_WAY 5
 
 struct hark_pool {
-    pthread_mutex_t lock;
-    pthread_cond_t work, idle;
+    pthread_mutex_t lock; /* for all of this, and for the jobs in the queue */
+    pthread_cond_t work, done;
     pthread_t threads[POOL_THREADS_MAX];
     unsigned thread_count;
-    unsigned busy;
-    unsigned long round; /* counts jobs, so that a worker never runs one twice */
     bool stop;
-    bool started; /* a job that is not finished; the caller's own */
-    hark_pool_fn *fn;
-    void *arg;
-    size_t count;
-    atomic_size_t next;
+    struct hark_job *first; /* of those with items that nobody has taken */
 };
 
-static void run_items(struct hark_pool *pool, hark_pool_fn *fn, void *arg, size_t count)
+/* Of a job in the queue, which it leaves with its last one. */
+static size_t take_item(struct hark_pool *pool, struct hark_job *job)
 {
-    for (;;) {
-        size_t i = atomic_fetch_add(&pool->next, 1);
+    size_t i = job->taken++;
+    struct hark_job **at = &pool->first;
 
-        if (i >= count)
-            return;
-        fn(arg, i);
+    if (job->taken == job->count) {
+        while (*at != job)
+            at = &(*at)->after;
+        *at = job->after;
     }
+    return i;
+}
+
+/* With the lock held, which it lets go meanwhile. */
+static void run_item(struct hark_pool *pool, struct hark_job *job)
+{
+    size_t i = take_item(pool, job);
+
+    pthread_mutex_unlock(&pool->lock);
+    job->fn(job->arg, i);
+    pthread_mutex_lock(&pool->lock);
+    if (++job->done == job->count)
+        pthread_cond_broadcast(&pool->done);
 }
 
 static void *worker(void *opaque)
 {
     struct hark_pool *pool = opaque;
-    unsigned long seen = 0;
 
+    (void)!nice(GIVES_WAY);
     pthread_mutex_lock(&pool->lock);
-    for (;;) {
-        while (!pool->stop && pool->round == seen)
+    while (!pool->stop) {
+        if (pool->first != NULL)
+            run_item(pool, pool->first);
+        else
             pthread_cond_wait(&pool->work, &pool->lock);
-        if (pool->stop)
-            break;
-        seen = pool->round;
-        hark_pool_fn *fn = pool->fn;
-        void *arg = pool->arg;
-        size_t count = pool->count;
-        pthread_mutex_unlock(&pool->lock);
-        run_items(pool, fn, arg, count);
-        pthread_mutex_lock(&pool->lock);
-        if (--pool->busy == 0)
-            pthread_cond_signal(&pool->idle);
     }
     pthread_mutex_unlock(&pool->lock);
     return NULL;
@@ -90,8 +91,7 @@ int hark_pool_new(struct hark_pool **out, unsigned threads, struct hark_err *err
         threads = POOL_THREADS_MAX;
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->work, NULL);
-    pthread_cond_init(&pool->idle, NULL);
-    atomic_init(&pool->next, 0);
+    pthread_cond_init(&pool->done, NULL);
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, POOL_STACK);
     /* A worker takes no signals: one that a daemon waits for would else end the
@@ -99,7 +99,7 @@ int hark_pool_new(struct hark_pool **out, unsigned threads, struct hark_err *err
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &before);
     /* Fewer threads than asked for is slower, not wrong. */
-    for (unsigned i = 0; i + 1 < threads; i++) {
+    for (unsigned i = 0; i < threads; i++) {
         if (pthread_create(&pool->threads[pool->thread_count], &attr, worker, pool) != 0)
             break;
         pool->thread_count++;
@@ -121,55 +121,59 @@ void hark_pool_free(struct hark_pool *pool)
     for (unsigned i = 0; i < pool->thread_count; i++)
         pthread_join(pool->threads[i], NULL);
     pthread_cond_destroy(&pool->work);
-    pthread_cond_destroy(&pool->idle);
+    pthread_cond_destroy(&pool->done);
     pthread_mutex_destroy(&pool->lock);
     free(pool);
 }
 
 unsigned hark_pool_threads(const struct hark_pool *pool)
 {
-    return pool == NULL ? 1 : pool->thread_count + 1;
+    return pool == NULL || pool->thread_count == 0 ? 1 : pool->thread_count;
 }
 
-void hark_pool_start(struct hark_pool *pool, size_t count, hark_pool_fn *fn, void *arg)
+void hark_pool_start(struct hark_pool *pool, struct hark_job *job, size_t count, hark_pool_fn *fn,
+                     void *arg)
 {
+    struct hark_job **at;
+
+    *job = (struct hark_job){.fn = fn, .arg = arg, .count = count};
     if (pool == NULL || pool->thread_count == 0) {
         for (size_t i = 0; i < count; i++)
             fn(arg, i);
+        job->done = count;
         return;
     }
-    hark_pool_finish(pool);
+    if (count == 0)
+        return;
     pthread_mutex_lock(&pool->lock);
-    pool->fn = fn;
-    pool->arg = arg;
-    pool->count = count;
-    atomic_store(&pool->next, 0);
-    pool->busy = pool->thread_count;
-    pool->round++;
-    pool->started = true;
+    for (at = &pool->first; *at != NULL;)
+        at = &(*at)->after;
+    *at = job;
     pthread_cond_broadcast(&pool->work);
     pthread_mutex_unlock(&pool->lock);
 }
 
-void hark_pool_finish(struct hark_pool *pool)
+void hark_pool_finish(struct hark_pool *pool, struct hark_job *job)
 {
-    if (pool == NULL || !pool->started)
+    if (pool == NULL || pool->thread_count == 0)
         return;
-    run_items(pool, pool->fn, pool->arg, pool->count);
     pthread_mutex_lock(&pool->lock);
-    while (pool->busy != 0)
-        pthread_cond_wait(&pool->idle, &pool->lock);
+    while (job->taken < job->count)
+        run_item(pool, job);
+    while (job->done < job->count)
+        pthread_cond_wait(&pool->done, &pool->lock);
     pthread_mutex_unlock(&pool->lock);
-    pool->started = false;
 }
 
 void hark_pool_run(struct hark_pool *pool, size_t count, hark_pool_fn *fn, void *arg)
 {
+    struct hark_job job;
+
     if (count < 2) { /* not worth waking anybody */
         for (size_t i = 0; i < count; i++)
             fn(arg, i);
         return;
     }
-    hark_pool_start(pool, count, fn, arg);
-    hark_pool_finish(pool);
+    hark_pool_start(pool, &job, count, fn, arg);
+    hark_pool_finish(pool, &job);
 }

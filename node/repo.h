@@ -104,8 +104,7 @@ HARK_CHECK int hark_repo_read_files(struct hark_repo *repo, const struct hark_gi
 
 /* Brings refs/heads/payloads/<main or node> up to `size`: positions from what it
  * covers now are filled with what `blob_at` gives (*present false: none). Then
- * the packs' .keep files go. Deterministic: the same blobs give the same commit.
- * `covered` (may be NULL) tells the size it covered before. */
+ * the packs' .keep files go. Deterministic: the same blobs give the same commit. */
 typedef int hark_blob_at_fn(void *arg, uint64_t position, bool *present, struct hark_git_id *blob,
                             struct hark_err *err);
 HARK_CHECK int hark_repo_cover_payloads(struct hark_repo *repo, const char *log, uint64_t size,
@@ -172,6 +171,8 @@ HARK_CHECK int hark_repo_walk_payloads(struct hark_repo *repo, const struct hark
  * is little to do. Writes: not beside another writer. Error: busy while stock
  * `git gc` runs (nothing is lost by leaving it for the next time). */
 HARK_CHECK int hark_repo_merge_packs(struct hark_repo *repo, size_t *merged, struct hark_err *err);
+/* How many packs were published by way of `repo` since it last merged. */
+unsigned hark_repo_unmerged(const struct hark_repo *repo);
 /* Removes what no ref reaches and no .keep protects (aborted batches, temporary
  * files), merges everything. */
 HARK_CHECK int hark_repo_gc(struct hark_repo *repo, struct hark_err *err);

@@ -56,6 +56,7 @@ struct hark_repo {
     struct hark_squeezer *squeezers; /* repo_squeeze.c: those that are idle */
     struct hark_near *near;          /* repo_near.c; NULL: nothing is read in order */
     struct hark_payload_leaf *leaf;  /* repo_payloads.c: the last one read; NULL: none */
+    unsigned unmerged;               /* packs since the last merging */
     /* Of which logs the shared keep file is as it must be: main, and one intake. */
     char shared_keeps[2][HARK_REF_MAX];
 };

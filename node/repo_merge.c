@@ -173,6 +173,9 @@ int hark_repo_merge_packs(struct hark_repo *repo, size_t *merged, struct hark_er
             hark_repo_gc_unlock(repo);
         }
     }
+    if (rc == 0) {
+        repo->unmerged = 0;
+    }
     if (gone != 0) {
         int again = hark_repo_reopen(repo, rc == 0 ? err : NULL);
         rc = rc != 0 ? rc : again;
@@ -182,6 +185,11 @@ int hark_repo_merge_packs(struct hark_repo *repo, size_t *merged, struct hark_er
         *merged = gone;
     }
     return rc;
+}
+
+unsigned hark_repo_unmerged(const struct hark_repo *repo)
+{
+    return repo->unmerged;
 }
 
 /* ---- collecting garbage ---- */

@@ -837,9 +837,10 @@ int hark_repo_cover_payloads(struct hark_repo *repo, const char *log, uint64_t s
     if (rc == 0) {
         rc = read_cover(repo, ref, &old, err);
     }
-    if (rc == 0 && size > old.size) {
-        rc = advance(repo, ref, &old, size, blob_at, arg, err);
+    if (rc != 0 || size <= old.size) {
+        return rc;
     }
+    rc = advance(repo, ref, &old, size, blob_at, arg, err);
     return rc != 0 ? rc : drop_keeps(repo, err);
 }
 

@@ -446,6 +446,7 @@ int hark_pack_publish(struct hark_pack_writer *const *writers, size_t count, str
         }
         if (rc == 0) {
             writers[i]->open = false;
+            writers[i]->repo->unmerged++;
         }
     }
     if (rc == 0 && count != 0) {

@@ -324,42 +324,47 @@ out:
     return rc;
 }
 
-static int cover_payloads(struct hark_space *space, uint64_t size, struct hark_err *err)
+static int cover_payloads(struct hark_space *space, struct hark_err *err)
 {
+    uint64_t size = hark_state_size(space->state);
     bool own = false;
     int rc = hark_index_view(space->index, &own, err); /* one, not one an entry */
 
     if (rc < 0)
         return rc;
     rc = hark_repo_cover_payloads(space->repo, "main", size, blob_from_index, space, err);
+    if (rc == 0)
+        rc = hark_space_cover_intakes(space, err);
     hark_index_view_end(space->index, own);
     return rc;
 }
 
-int hark_space_tend(struct hark_space *space, struct hark_err *err)
+/* Packs that may have come since the last merging. */
+#define UNMERGED_MAX 256u
+
+static int tend(struct hark_space *space, unsigned unmerged, struct hark_err *err)
 {
-    uint64_t size = hark_state_size(space->state);
-    uint64_t covered = 0;
-    bool more = false;
     int rc;
 
-    if (size == 0 || space->read_only || space->pending.open)
+    if (hark_state_size(space->state) == 0 || space->read_only || space->pending.open)
         return 0;
-    rc = hark_repo_payloads_covered(space->repo, "main", &covered, err);
+    rc = cover_payloads(space, err);
     if (rc < 0)
-        return rc;
-    if (covered < size) {
-        rc = cover_payloads(space, size, err);
-        if (rc < 0)
-            return hark_err_wrap(err, "the payload ref");
-    }
-    rc = hark_space_tend_intakes(space, &more, err);
-    if (rc < 0)
-        return hark_err_wrap(err, "the intakes' payload refs");
+        return hark_err_wrap(err, "the payload refs");
     rc = carry_out_erasures(space, err);
     if (rc < 0)
         return hark_err_wrap(err, "carrying out erasures");
-    if (covered < size || more)
-        rc = hark_repo_merge_packs(space->repo, NULL, err);
-    return rc;
+    return hark_repo_unmerged(space->repo) > unmerged
+               ? hark_repo_merge_packs(space->repo, NULL, err)
+               : 0;
+}
+
+int hark_space_tend(struct hark_space *space, struct hark_err *err)
+{
+    return tend(space, 0, err);
+}
+
+int hark_space_tend_briefly(struct hark_space *space, struct hark_err *err)
+{
+    return tend(space, UNMERGED_MAX, err);
 }

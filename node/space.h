@@ -92,11 +92,12 @@ uint64_t hark_space_pending_by(const struct hark_space *space, const struct hark
 HARK_CHECK int hark_space_take(struct hark_space *space, const char *node,
                                const struct hark_raw_batch *raw, uint64_t now_ms,
                                struct hark_err *err);
-/* Takes one batch after the other, as far as it goes: the signatures of the next one
- * are verified while one is judged and stored. Each is durable when the next one is
- * stored, all are when it returns. `next` gives the next batch, *there false after the
- * last; what *out points to must live until the call of `next` after the next one. After an
- * error, of next's too, what came before it is taken. */
+/* Takes one batch after the other, as far as it goes: the signatures of the next ones
+ * are verified while one is judged and stored. All are durable when it returns. `next`
+ * gives the next batch, *there false after the last; what *out points to must live until
+ * it has been called HARK_TAKE_AHEAD times more, or all is over. After an error, of
+ * next's too, what came before it is taken. */
+#define HARK_TAKE_AHEAD 4u
 typedef int hark_next_batch_fn(void *arg, struct hark_raw_batch *out, bool *there,
                                struct hark_err *err);
 HARK_CHECK int hark_space_take_each(struct hark_space *space, const char *node,
@@ -261,8 +262,11 @@ uint64_t hark_space_erasures(const struct hark_space *space);
 HARK_CHECK int hark_space_moving(struct hark_space *space, char *name, struct hark_err *err);
 
 /* --- either --------------------------------------------------------------- */
-/* Payload ref, erasures, merging: what may follow a batch a little later. */
+/* Payload refs, erasures, merging: what may follow a batch a little later. */
 HARK_CHECK int hark_space_tend(struct hark_space *space, struct hark_err *err);
+/* The same while there is other work: merging waits for a quiet moment, as long as there
+ * are not too many packs. */
+HARK_CHECK int hark_space_tend_briefly(struct hark_space *space, struct hark_err *err);
 /* Drops the index and makes it anew from the log, verifying everything. */
 HARK_CHECK int hark_space_reindex(struct hark_space *space, struct hark_err *err);
 

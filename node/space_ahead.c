@@ -66,13 +66,13 @@ int hark_space_ahead_start(struct hark_space *space, const struct hark_raw_batch
     if (out->items == NULL || (store && out->packed.entries == NULL))
         return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a batch");
     hark_space_fill_items(raw, out->items);
-    hark_pool_start(space->pool, OWN + raw->count, prepare_nth, out);
+    hark_pool_start(space->pool, &out->job, OWN + raw->count, prepare_nth, out);
     return 0;
 }
 
-void hark_space_ahead_finish(struct hark_space *space)
+void hark_space_ahead_finish(struct hark_space *space, struct space_ahead *ahead)
 {
-    hark_pool_finish(space->pool);
+    hark_pool_finish(space->pool, &ahead->job);
 }
 
 void hark_space_ahead_end(struct space_ahead *ahead)

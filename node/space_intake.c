@@ -360,7 +360,7 @@ static int blob_at(void *arg, uint64_t position, bool *present, struct hark_git_
     return find_blob_in_index(arg, position, NULL, present, blob, err);
 }
 
-int hark_space_tend_intakes(struct hark_space *space, bool *covered, struct hark_err *err)
+int hark_space_cover_intakes(struct hark_space *space, struct hark_err *err)
 {
     hark_node_name *names = NULL;
     size_t count = 0;
@@ -370,20 +370,15 @@ int hark_space_tend_intakes(struct hark_space *space, bool *covered, struct hark
         struct of_intake of = {.space = space};
         char log[HARK_LOG_NAME_MAX];
         struct hark_intake intake = {0};
-        uint64_t size = 0;
         bool found = false;
 
         rc = hark_space_log_name(log, names[i], err);
         if (rc == 0)
             rc = hark_index_intake(space->index, names[i], &found, &intake, err);
-        if (rc == 0)
-            rc = hark_repo_payloads_covered(space->repo, log, &size, err);
         of.number = intake.number;
-        if (rc == 0 && found && size < intake.head.tree.size) {
+        if (rc == 0 && found)
             rc = hark_repo_cover_payloads(space->repo, log, intake.head.tree.size, blob_at, &of,
                                           err);
-            *covered = true;
-        }
     }
     free(names);
     return rc;

@@ -196,11 +196,12 @@ struct space_ahead {
     struct space_item *items;
     struct hark_packed_batch packed; /* entries NULL: it is not to be stored */
     struct hark_repo *repo;
+    struct hark_job job;
 };
-/* One at a time is under way; `out` stays where it is until it is finished. */
+/* `out` stays where it is until it is finished. */
 HARK_CHECK int hark_space_ahead_start(struct hark_space *space, const struct hark_raw_batch *raw,
                                       bool store, struct space_ahead *out, struct hark_err *err);
-void hark_space_ahead_finish(struct hark_space *space);
+void hark_space_ahead_finish(struct hark_space *space, struct space_ahead *ahead);
 void hark_space_ahead_end(struct space_ahead *ahead); /* a finished one */
 void hark_space_fill_items(const struct hark_raw_batch *raw, struct space_item *items);
 
@@ -264,9 +265,8 @@ HARK_CHECK int hark_space_check_taken(struct hark_space *space, const struct har
 HARK_CHECK int hark_space_fill_payloads(struct hark_space *space, const struct hark_raw_batch *raw,
                                         struct hark_raw_entry *items, struct hark_buf *bytes,
                                         struct hark_err *err);
-/* Their payload refs; *covered is set when one moved. */
-HARK_CHECK int hark_space_tend_intakes(struct hark_space *space, bool *covered,
-                                       struct hark_err *err);
+/* Brings their payload refs up to what they hold. */
+HARK_CHECK int hark_space_cover_intakes(struct hark_space *space, struct hark_err *err);
 HARK_CHECK int hark_space_catch_up_intakes(struct hark_space *space, struct hark_err *err);
 
 /* --- the rules of intakes that hang on the main log (space_intake_rules.c) --- */

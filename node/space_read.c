@@ -312,15 +312,20 @@ int hark_space_read_batch(struct hark_space *space, const char *node, uint64_t n
                           struct hark_space_batch *out, struct hark_err *err)
 {
     struct hark_index_batch row;
+    bool own = false;
     int rc;
 
     memset(out, 0, sizeof(*out));
     if (node[0] != '\0')
         return hark_space_intake_read(space, node, number, out, err);
-    rc = hark_index_batch_nth(space->index, number, &row, err);
+    rc = hark_index_view(space->index, &own, err); /* one, not one an entry */
     if (rc < 0)
         return rc;
-    return hark_space_load_batch(space, &row.git_id, find_blob_in_index, space, out, err);
+    rc = hark_index_batch_nth(space->index, number, &row, err);
+    if (rc == 0)
+        rc = hark_space_load_batch(space, &row.git_id, find_blob_in_index, space, out, err);
+    hark_index_view_end(space->index, own);
+    return rc;
 }
 
 /* --- where a log stands ---------------------------------------------------------- */

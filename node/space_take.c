@@ -518,7 +518,7 @@ static int adopt_alone(struct hark_space *space, const struct hark_raw_batch *ra
     int rc = hark_space_ahead_start(space, raw, true, &ahead, err);
 
     if (rc == 0) {
-        hark_space_ahead_finish(space);
+        hark_space_ahead_finish(space, &ahead);
         rc = begin_adopting(space, &mark, err);
     }
     if (rc == 0) {
@@ -582,39 +582,61 @@ int hark_space_take(struct hark_space *space, const char *node, const struct har
 
 /* Batches in one transaction of the index: its keys are hashes, so that a batch of a
  * thousand entries changes most of its pages, and several hardly more. */
-#define TOGETHER 8u
+#define TOGETHER 16u
 
-/* A batch that has been started is finished, and the one after it started, before it is
- * adopted: signatures of the one are verified while the other is judged and written. */
+/* Batches are read, and started, ahead of the one that is adopted: signatures of the
+ * ones are verified while the other is judged and written. */
 struct taking {
     struct hark_space *space;
     hark_next_batch_fn *next;
     void *arg;
     uint64_t now_ms;
     bool store;
-    struct hark_raw_batch raw[2];
-    struct space_ahead ahead[2];
     unsigned together; /* batches in a transaction, at most */
     unsigned open;     /* in git, and not committed in the index */
     struct mark mark;
+    uint64_t read, adopted; /* batches; those between them are in `row` */
+    bool ended;             /* `next` has no more, or `after` is wrong with it */
+    int after;
+    struct hark_err later;
+    struct row {
+        struct hark_raw_batch raw;
+        struct space_ahead ahead;
+    } row[HARK_TAKE_AHEAD];
 };
 
-static int read_nth(struct taking *t, unsigned i, bool *there, struct hark_err *err)
+static struct row *row_at(struct taking *t, uint64_t i)
 {
-    struct hark_raw_batch *raw = &t->raw[i % 2];
-
-    memset(&t->ahead[i % 2], 0, sizeof(t->ahead[i % 2]));
-    return t->next(t->arg, raw, there, err);
+    return &t->row[i % HARK_TAKE_AHEAD];
 }
 
 /* One that lacks payloads is left to its turn. */
-static int start_nth(struct taking *t, unsigned i, struct hark_err *err)
+static int read_one(struct taking *t, struct hark_err *err)
 {
-    const struct hark_raw_batch *raw = &t->raw[i % 2];
+    struct row *row = row_at(t, t->read);
+    bool there = false;
+    int rc = t->next(t->arg, &row->raw, &there, err);
 
-    return t->store && lacks_payloads(raw)
-               ? 0
-               : hark_space_ahead_start(t->space, raw, t->store, &t->ahead[i % 2], err);
+    if (rc < 0 || !there) {
+        t->ended = true;
+        return rc;
+    }
+    if (!t->store || !lacks_payloads(&row->raw))
+        rc = hark_space_ahead_start(t->space, &row->raw, t->store, &row->ahead, err);
+    if (rc == 0)
+        t->read++;
+    else
+        hark_space_ahead_end(&row->ahead);
+    return rc;
+}
+
+/* What is wrong with a later one is said when those before it are in. */
+static void read_ahead(struct taking *t)
+{
+    while (!t->ended && t->read - t->adopted < HARK_TAKE_AHEAD) {
+        t->after = read_one(t, &t->later);
+        t->ended = t->ended || t->after < 0;
+    }
 }
 
 static int commit_open(struct taking *t, struct hark_err *err)
@@ -626,20 +648,21 @@ static int commit_open(struct taking *t, struct hark_err *err)
 }
 
 /* *lost: batches that git has went out of the index with this one. */
-static int adopt_nth(struct taking *t, unsigned i, bool *lost, struct hark_err *err)
+static int adopt_next(struct taking *t, bool *lost, struct hark_err *err)
 {
-    struct space_ahead *ahead = &t->ahead[i % 2];
+    struct row *row = row_at(t, t->adopted);
     int rc = 0;
 
-    if (ahead->raw == NULL) {
+    if (row->ahead.raw == NULL) {
         rc = commit_open(t, err);
-        return rc < 0 ? rc : take_filled(t->space, &t->raw[i % 2], t->now_ms, err);
+        return rc < 0 ? rc : take_filled(t->space, &row->raw, t->now_ms, err);
     }
+    hark_space_ahead_finish(t->space, &row->ahead);
     if (t->open == 0)
         rc = begin_adopting(t->space, &t->mark, err);
     if (rc < 0)
         return rc;
-    rc = adopt(t->space, ahead, t->now_ms, err);
+    rc = adopt(t->space, &row->ahead, t->now_ms, err);
     if (rc < 0) {
         *lost = t->open > 0;
         t->open = 0;
@@ -651,35 +674,24 @@ static int adopt_nth(struct taking *t, unsigned i, bool *lost, struct hark_err *
 
 static int adopt_row(struct taking *t, bool *lost, struct hark_err *err)
 {
-    struct hark_err later = {0};
-    bool there = false, more = false;
-    int after = 0;
-    int rc = read_nth(t, 0, &there, err);
+    int rc = 0;
 
-    if (rc == 0 && there)
-        rc = start_nth(t, 0, err);
-    for (unsigned i = 0; rc == 0 && there; i++) {
-        /* What is wrong with the next one is said when this one is in. */
-        after = read_nth(t, i + 1, &more, &later);
-        hark_space_ahead_finish(t->space);
-        if (after == 0 && more)
-            after = start_nth(t, i + 1, &later);
-        rc = adopt_nth(t, i, lost, err);
-        if (rc == 0 && (after < 0 || !more))
-            rc = commit_open(t, err);
-        if (rc < 0) /* nothing works on it any more */
-            hark_space_ahead_finish(t->space);
-        hark_space_ahead_end(&t->ahead[i % 2]);
-        there = more;
-        if (rc == 0 && after < 0) {
-            rc = after;
-            if (err != NULL)
-                *err = later;
-        }
+    for (read_ahead(t); rc == 0 && t->adopted < t->read; read_ahead(t)) {
+        rc = adopt_next(t, lost, err);
+        hark_space_ahead_finish(t->space, &row_at(t, t->adopted)->ahead);
+        hark_space_ahead_end(&row_at(t, t->adopted++)->ahead);
     }
-    hark_space_ahead_finish(t->space);
-    hark_space_ahead_end(&t->ahead[0]);
-    hark_space_ahead_end(&t->ahead[1]);
+    if (rc == 0)
+        rc = commit_open(t, err);
+    if (rc == 0 && t->after < 0) {
+        rc = t->after;
+        if (err != NULL)
+            *err = t->later;
+    }
+    for (; t->adopted < t->read; t->adopted++) {
+        hark_space_ahead_finish(t->space, &row_at(t, t->adopted)->ahead);
+        hark_space_ahead_end(&row_at(t, t->adopted)->ahead);
+    }
     return rc;
 }
 
@@ -689,13 +701,13 @@ struct catching_up {
     struct space_blobs blobs;
     struct hark_git_id *ids;
     size_t count, at;
-    struct hark_space_batch batches[2];
+    struct hark_space_batch batches[HARK_TAKE_AHEAD];
 };
 
 static int load_next(void *arg, struct hark_raw_batch *out, bool *there, struct hark_err *err)
 {
     struct catching_up *c = arg;
-    struct hark_space_batch *batch = &c->batches[c->at % 2];
+    struct hark_space_batch *batch = &c->batches[c->at % HARK_TAKE_AHEAD];
     int rc;
 
     *there = c->at < c->count;
@@ -728,8 +740,8 @@ static int catch_up_main(struct hark_space *space, unsigned together, struct har
     if (rc < 0)
         return rc;
     rc = adopt_row(&t, &lost, err);
-    hark_space_batch_free(&c.batches[0]);
-    hark_space_batch_free(&c.batches[1]);
+    for (size_t i = 0; i < HARK_TAKE_AHEAD; i++)
+        hark_space_batch_free(&c.batches[i]);
     hark_space_blobs_free(&c.blobs);
     free(c.ids);
     /* One at a time, all comes in again up to what is wrong. */
