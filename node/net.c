@@ -91,6 +91,20 @@ bool hark_net_next(struct hark_net *net, struct hark_net_event *event)
     return any;
 }
 
+bool hark_net_coming(struct hark_net *net, const struct hark_hash *space, struct hark_coming *out)
+{
+    bool any;
+
+    pthread_mutex_lock(&net->lock);
+    any = net->coming.count > 0 && hark_hash_equal(&net->coming_space, space);
+    if (any) {
+        *out = net->coming;
+        net->coming = (struct hark_coming){.count = 0};
+    }
+    pthread_mutex_unlock(&net->lock);
+    return any;
+}
+
 void hark_net_event_free(struct hark_net_event *event)
 {
     hark_buf_free(&event->load);
@@ -289,6 +303,7 @@ static void net_free(struct hark_net *net)
     hark_edge_free(net->edge);
     hark_core_free(net->core);
     hark_net_readers_free(net);
+    hark_coming_free(&net->coming);
     hark_net_plan_free(net->plan);
     hark_net_plan_free(net->now);
     for (size_t i = 0; i < net->space_count; i++)

@@ -270,6 +270,54 @@ static int io_append(void *arg, const struct hark_log_ref *log, const struct har
     return hand_over(arg, &event, load, err);
 }
 
+/* Of what is kept twice for a moment. */
+#define COMING_MAX (8u * 1024u * 1024u)
+
+/* The first batches of a load, copied. */
+static void copy_coming(struct hark_coming *out, struct hark_span load, unsigned batches)
+{
+    struct hark_span in = load;
+    size_t size = 0;
+    unsigned count = 0;
+
+    while (count < batches && count < HARK_TAKE_AHEAD) {
+        struct hark_raw_entry *items = NULL;
+        struct hark_raw_batch raw;
+
+        if (hark_wire_batch_take(&in, &raw, &items, NULL) < 0)
+            break;
+        free(items);
+        if (load.size - in.size > COMING_MAX)
+            break;
+        size = load.size - in.size;
+        count++;
+    }
+    out->bytes = hark_buf_init(COMING_MAX);
+    if (count == 0 || hark_buf_append_span(&out->bytes, hark_span(load.data, size), NULL) < 0)
+        return;
+    in = hark_buf_span(&out->bytes);
+    while (out->count < count &&
+           hark_wire_batch_take(&in, &out->raw[out->count], &out->items[out->count], NULL) == 0)
+        out->count++;
+}
+
+static void io_coming(void *arg, const struct hark_log_ref *log, struct hark_span load,
+                      unsigned batches)
+{
+    struct hark_net *net = arg;
+    struct hark_coming coming = {.count = 0}, old;
+
+    if (log->node[0] != '\0')
+        return;
+    copy_coming(&coming, load, batches);
+    pthread_mutex_lock(&net->lock);
+    old = net->coming;
+    net->coming = coming;
+    net->coming_space = log->space;
+    pthread_mutex_unlock(&net->lock);
+    hark_coming_free(&old);
+}
+
 /* --- handing in, joining --------------------------------------------------------------- */
 
 static int io_submit(void *arg, const struct hark_key *peer, const struct hark_hash *space,
@@ -643,6 +691,7 @@ void hark_net_io(struct hark_net *net, struct hark_core_io *io, struct hark_edge
                                 .fits = io_fits,
                                 .load = io_load,
                                 .append = io_append,
+                                .coming = io_coming,
                                 .submit = io_submit,
                                 .accepted = io_accepted,
                                 .may_join = io_may_join,

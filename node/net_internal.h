@@ -136,8 +136,10 @@ struct hark_net {
     struct net_plan *plan;     /* new, not taken yet; NULL: none */
     bool planning;             /* one is being taken */
     bool ask_now, reopen, grown;
-    size_t unsent;           /* spaces with something to hand in, of the plan in force */
-    uint64_t proof_until_ms; /* until then a later home may still be proved; 0: none is */
+    struct hark_hash coming_space;
+    struct hark_coming coming; /* what comes next of its main log; count 0: nothing */
+    size_t unsent;             /* spaces with something to hand in, of the plan in force */
+    uint64_t proof_until_ms;   /* until then a later home may still be proved; 0: none is */
     size_t row_count, row_room;
     struct net_row *rows;
 
@@ -171,6 +173,9 @@ void hark_net_order_free(struct net_order *order);
 /* The row of a peer; NULL when there are too many. Under the lock. */
 struct net_row *hark_net_row(struct hark_net *net, const struct hark_key *id,
                              const struct hark_key *curve);
+
+/* What comes next of the space's main log, as far as it is known, is moved to *out. */
+bool hark_net_coming(struct hark_net *net, const struct hark_hash *space, struct hark_coming *out);
 
 /* net_core.c */
 void hark_net_io(struct hark_net *net, struct hark_core_io *io,

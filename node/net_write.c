@@ -60,6 +60,8 @@ static int followed_space(struct hark_node *node, const struct hark_net_event *e
 
 /* The batches of a load, of which some are read at a time. */
 struct load {
+    struct hark_net *net;
+    struct hark_space *space;
     struct hark_span in;
     unsigned left, at;
     struct hark_raw_entry *items[HARK_TAKE_AHEAD];
@@ -70,24 +72,30 @@ static int next_of_load(void *arg, struct hark_raw_batch *out, bool *there, stru
     struct load *load = arg;
     struct hark_raw_entry **items = &load->items[load->at++ % HARK_TAKE_AHEAD];
 
+    struct hark_coming coming;
+
     *there = load->left > 0;
-    if (!*there)
+    if (!*there) {
+        /* While these are written, those of the next load are verified. */
+        if (hark_net_coming(load->net, hark_space_id(load->space), &coming))
+            hark_space_coming(load->space, &coming);
         return 0;
+    }
     load->left--;
     free(*items);
     *items = NULL;
     return hark_wire_batch_take(&load->in, out, items, err);
 }
 
-static int take_batches(struct hark_node *node, const struct hark_net_event *event,
-                        struct hark_err *err)
+static int take_batches(struct hark_net *net, struct hark_node *node,
+                        const struct hark_net_event *event, struct hark_err *err)
 {
-    struct load load = {.in = hark_buf_span(&event->load), .left = event->batches};
-    struct hark_space *space;
-    int rc = followed_space(node, event, &space, err);
+    struct load load = {.net = net, .in = hark_buf_span(&event->load), .left = event->batches};
+    int rc = followed_space(node, event, &load.space, err);
 
     if (rc == 0)
-        rc = hark_space_take_each(space, event->log.node, next_of_load, &load, hark_now_ms(), err);
+        rc = hark_space_take_each(load.space, event->log.node, next_of_load, &load, hark_now_ms(),
+                                  err);
     for (size_t i = 0; i < HARK_TAKE_AHEAD; i++)
         free(load.items[i]);
     if (rc == 0 && load.in.size > 0)
@@ -101,7 +109,7 @@ static int handle_append(struct hark_net *net, struct hark_node *node, struct ha
     struct net_order order = {.type = NET_APPENDED, .token = event->token};
     struct hark_err outcome = {0};
 
-    order.code = take_batches(node, event, &outcome);
+    order.code = take_batches(net, node, event, &outcome);
     hark_net_keep(order.message, sizeof(order.message), outcome.message);
     /* The outcome may not overtake what it is about. */
     pthread_mutex_lock(&net->lock);

@@ -241,6 +241,7 @@ void hark_space_free(struct hark_space *space)
 {
     if (space == NULL)
         return;
+    hark_space_coming(space, NULL);
     if (space->index != NULL)
         hark_space_rollback(space);
     free(space->pending.items);
@@ -361,6 +362,7 @@ static int tend(struct hark_space *space, unsigned unmerged, struct hark_err *er
 
 int hark_space_tend(struct hark_space *space, struct hark_err *err)
 {
+    hark_space_coming(space, NULL); /* it did not come */
     return tend(space, 0, err);
 }
 

@@ -4,6 +4,7 @@
  * that can be done on more than one core.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "node/space_internal.h"
 
@@ -90,4 +91,92 @@ void hark_space_ahead_end(struct space_ahead *ahead)
     free(ahead->items);
     free(ahead->packed.entries);
     *ahead = (struct space_ahead){.raw = NULL};
+}
+
+/* --- what is expected --------------------------------------------------------------- */
+
+struct space_expected {
+    struct hark_coming of;
+    struct space_ahead ahead[HARK_TAKE_AHEAD];
+    unsigned started, used; /* in order */
+};
+
+void hark_coming_free(struct hark_coming *expected)
+{
+    for (unsigned i = 0; i < expected->count; i++)
+        free(expected->items[i]);
+    hark_buf_free(&expected->bytes);
+    expected->count = 0;
+}
+
+void hark_space_expected_end(struct hark_space *space, struct space_expected *expected)
+{
+    if (expected == NULL)
+        return;
+    for (unsigned i = 0; i < expected->started; i++) {
+        hark_space_ahead_finish(space, &expected->ahead[i]);
+        hark_space_ahead_end(&expected->ahead[i]);
+    }
+    hark_coming_free(&expected->of);
+    free(expected);
+}
+
+static bool is_whole(const struct hark_raw_batch *raw)
+{
+    for (size_t i = 0; i < raw->count; i++)
+        if (raw->items[i].payload_state == 2)
+            return false;
+    return true;
+}
+
+void hark_space_coming(struct hark_space *space, struct hark_coming *expected)
+{
+    struct space_expected *e = NULL;
+
+    hark_space_expected_end(space, space->expected);
+    space->expected = NULL;
+    /* Without threads of its own it would be done now, and others wait. */
+    if (expected != NULL && hark_pool_threads(space->pool) > 1)
+        e = calloc(1, sizeof(*e));
+    if (e == NULL) {
+        if (expected != NULL)
+            hark_coming_free(expected);
+        return;
+    }
+    e->of = *expected;
+    *expected = (struct hark_coming){.count = 0};
+    for (unsigned i = 0; i < e->of.count && is_whole(&e->of.raw[i]); i++) {
+        if (hark_space_ahead_start(space, &e->of.raw[i], true, &e->ahead[i], NULL) < 0) {
+            hark_space_ahead_end(&e->ahead[i]);
+            break;
+        }
+        e->started++;
+    }
+    space->expected = e;
+}
+
+static bool same(struct hark_span a, struct hark_span b)
+{
+    return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
+}
+
+static bool same_batch(const struct hark_raw_batch *a, const struct hark_raw_batch *b)
+{
+    bool is = a->count == b->count && same(a->commit, b->commit) && same(a->entries, b->entries) &&
+              same(a->checkpoint, b->checkpoint);
+
+    for (size_t i = 0; is && i < a->count; i++)
+        is = a->items[i].payload_state == b->items[i].payload_state &&
+             same(a->items[i].object, b->items[i].object) &&
+             same(a->items[i].payload, b->items[i].payload);
+    return is;
+}
+
+struct space_ahead *hark_space_ahead_expected(struct space_expected *expected,
+                                              const struct hark_raw_batch *raw)
+{
+    if (expected == NULL || expected->used == expected->started ||
+        !same_batch(expected->ahead[expected->used].raw, raw))
+        return NULL;
+    return &expected->ahead[expected->used++];
 }

@@ -71,6 +71,7 @@ struct hark_space {
     bool flight_stale, intake_stale, outbox_stale;
     struct space_recent *recent;        /* space_accept.c: how often keys were taken from */
     struct space_seen seen[SPACE_SEEN]; /* by the key's first byte; cleared by a rollback */
+    struct space_expected *expected;    /* space_ahead.c; NULL: nothing */
     bool held;
     unsigned refreshes;        /* of a reader, since its repository was opened */
     uint64_t rights, erasures; /* hark_space_rights, hark_space_erasures */
@@ -203,6 +204,11 @@ HARK_CHECK int hark_space_ahead_start(struct hark_space *space, const struct har
                                       bool store, struct space_ahead *out, struct hark_err *err);
 void hark_space_ahead_finish(struct hark_space *space, struct space_ahead *ahead);
 void hark_space_ahead_end(struct space_ahead *ahead); /* a finished one */
+/* What was started of these very bytes by hark_space_coming, each once; NULL: nothing.
+ * It lasts until the expected end. `expected` may be NULL. */
+struct space_ahead *hark_space_ahead_expected(struct space_expected *expected,
+                                              const struct hark_raw_batch *raw);
+void hark_space_expected_end(struct hark_space *space, struct space_expected *expected);
 void hark_space_fill_items(const struct hark_raw_batch *raw, struct space_item *items);
 
 /* Brings index and state up to the log in git. */

@@ -599,9 +599,10 @@ struct taking {
     bool ended;             /* `next` has no more, or `after` is wrong with it */
     int after;
     struct hark_err later;
+    struct space_expected *expected;
     struct row {
         struct hark_raw_batch raw;
-        struct space_ahead ahead;
+        struct space_ahead own, *ahead; /* ahead: own, or one that was expected */
     } row[HARK_TAKE_AHEAD];
 };
 
@@ -621,12 +622,16 @@ static int read_one(struct taking *t, struct hark_err *err)
         t->ended = true;
         return rc;
     }
-    if (!t->store || !lacks_payloads(&row->raw))
-        rc = hark_space_ahead_start(t->space, &row->raw, t->store, &row->ahead, err);
+    row->ahead = hark_space_ahead_expected(t->expected, &row->raw);
+    if (row->ahead == NULL) {
+        row->ahead = &row->own;
+        if (!t->store || !lacks_payloads(&row->raw))
+            rc = hark_space_ahead_start(t->space, &row->raw, t->store, &row->own, err);
+    }
     if (rc == 0)
         t->read++;
     else
-        hark_space_ahead_end(&row->ahead);
+        hark_space_ahead_end(&row->own);
     return rc;
 }
 
@@ -653,16 +658,16 @@ static int adopt_next(struct taking *t, bool *lost, struct hark_err *err)
     struct row *row = row_at(t, t->adopted);
     int rc = 0;
 
-    if (row->ahead.raw == NULL) {
+    if (row->ahead->raw == NULL) {
         rc = commit_open(t, err);
         return rc < 0 ? rc : take_filled(t->space, &row->raw, t->now_ms, err);
     }
-    hark_space_ahead_finish(t->space, &row->ahead);
+    hark_space_ahead_finish(t->space, row->ahead);
     if (t->open == 0)
         rc = begin_adopting(t->space, &t->mark, err);
     if (rc < 0)
         return rc;
-    rc = adopt(t->space, &row->ahead, t->now_ms, err);
+    rc = adopt(t->space, row->ahead, t->now_ms, err);
     if (rc < 0) {
         *lost = t->open > 0;
         t->open = 0;
@@ -678,8 +683,8 @@ static int adopt_row(struct taking *t, bool *lost, struct hark_err *err)
 
     for (read_ahead(t); rc == 0 && t->adopted < t->read; read_ahead(t)) {
         rc = adopt_next(t, lost, err);
-        hark_space_ahead_finish(t->space, &row_at(t, t->adopted)->ahead);
-        hark_space_ahead_end(&row_at(t, t->adopted++)->ahead);
+        hark_space_ahead_finish(t->space, row_at(t, t->adopted)->ahead);
+        hark_space_ahead_end(row_at(t, t->adopted++)->ahead);
     }
     if (rc == 0)
         rc = commit_open(t, err);
@@ -689,8 +694,8 @@ static int adopt_row(struct taking *t, bool *lost, struct hark_err *err)
             *err = t->later;
     }
     for (; t->adopted < t->read; t->adopted++) {
-        hark_space_ahead_finish(t->space, &row_at(t, t->adopted)->ahead);
-        hark_space_ahead_end(&row_at(t, t->adopted)->ahead);
+        hark_space_ahead_finish(t->space, row_at(t, t->adopted)->ahead);
+        hark_space_ahead_end(row_at(t, t->adopted)->ahead);
     }
     return rc;
 }
@@ -774,7 +779,10 @@ int hark_space_take_each(struct hark_space *space, const char *node, hark_next_b
     if (rc < 0)
         return rc;
     if (node[0] == '\0') {
+        t.expected = space->expected;
+        space->expected = NULL;
         rc = adopt_row(&t, &lost, err);
+        hark_space_expected_end(space, t.expected);
         if (lost && !space->damaged && catch_up_main(space, 1, NULL) < 0)
             space->damaged = true;
         return rc;

@@ -60,6 +60,11 @@ struct hark_core_io {
     int (*append)(void *arg, const struct hark_log_ref *log, const struct hark_key *peer,
                   struct hark_buf *load, unsigned batches, uint64_t token, struct hark_err *err);
 
+    /* Batches that will be appended next if those before them turn out well: time to begin
+     * with what does not hang on them. Borrowed, a hint and no more. May be NULL. */
+    void (*coming)(void *arg, const struct hark_log_ref *log, struct hark_span load,
+                   unsigned batches);
+
     /* A peer that may have the space hands entries in (the body of a well-formed
      * `submit`, copied; takes ownership). The outcome comes by hark_core_accepted
      * with the same token. HARK_E_BUSY: not now. */

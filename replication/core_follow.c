@@ -943,6 +943,9 @@ void hark_follow_batches(struct hark_core *core, struct hark_peer *peer, uint64_
     if (is_ahead) {
         follow->ahead.batches = batches.count;
         follow->ahead.id = 0;
+        if (core->io.coming != NULL) {
+            core->io.coming(core->io.arg, &follow->log, hark_buf_span(load), batches.count);
+        }
         return;
     }
     follow->batches = batches.count;

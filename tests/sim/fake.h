@@ -201,6 +201,7 @@ struct fake_node {
     /* how it behaves */
     const char *partner; /* takes entries into the intake of that name; NULL: into the main log */
     int submit_fails;    /* code, at once */
+    unsigned comings;    /* loads that it was told of before their turn */
     int join_fails;
     bool denies;      /* nobody may have its space */
     bool may_join;    /* but ask about joining */
@@ -354,6 +355,15 @@ static inline int fake_load(void *arg, const struct hark_log_ref *ref, uint64_t 
     return fake_log_load(log, batches, max_bytes, out, count);
 }
 
+static inline void fake_coming(void *arg, const struct hark_log_ref *log, struct hark_span load,
+                               unsigned batches)
+{
+    struct fake_node *node = arg;
+    assert_true(hark_hash_equal(&log->space, &node->log.ref.space));
+    assert_true(load.size > 0 && batches > 0);
+    node->comings++;
+}
+
 static inline int fake_append(void *arg, const struct hark_log_ref *log,
                               const struct hark_key *peer, struct hark_buf *load, unsigned batches,
                               uint64_t token, struct hark_err *err)
@@ -479,6 +489,7 @@ static inline void fake_node_start(struct fake_node *node, const char *name)
         .fits = fake_fits,
         .load = fake_load,
         .append = fake_append,
+        .coming = fake_coming,
         .submit = fake_submit,
         .accepted = fake_accepted,
         .may_join = fake_may_join,

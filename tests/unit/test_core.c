@@ -1097,6 +1097,7 @@ static void test_core__fetches_ahead_while_appending(void **state)
     (void)hark_core_tick(pair->a->core);
     assert_int_equal(pair->a->out_count, 0);
     assert_int_equal(pair->a->pending_count, 1);
+    assert_int_equal(pair->a->comings, 1);
     assert_true(fake_node_append_one(pair->a));
     assert_int_equal(pair->a->pending_count, 1);
     settle(pair);
