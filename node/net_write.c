@@ -71,7 +71,6 @@ static int next_of_load(void *arg, struct hark_raw_batch *out, bool *there, stru
 {
     struct load *load = arg;
     struct hark_raw_entry **items = &load->items[load->at++ % HARK_TAKE_AHEAD];
-
     struct hark_coming coming;
 
     *there = load->left > 0;

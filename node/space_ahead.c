@@ -37,6 +37,14 @@ static void prepare_entry(struct space_ahead *ahead, size_t i)
         pack(ahead, HARK_GIT_BLOB, &item->blob, item->payload, &packed->payload);
 }
 
+bool hark_space_lacks_payloads(const struct hark_raw_batch *raw)
+{
+    for (size_t i = 0; i < raw->count; i++)
+        if (raw->items[i].payload_state == 2)
+            return true;
+    return false;
+}
+
 /* The batch's own two come first: they are the largest. */
 #define OWN 2u
 
@@ -121,14 +129,6 @@ void hark_space_expected_end(struct hark_space *space, struct space_expected *ex
     free(expected);
 }
 
-static bool is_whole(const struct hark_raw_batch *raw)
-{
-    for (size_t i = 0; i < raw->count; i++)
-        if (raw->items[i].payload_state == 2)
-            return false;
-    return true;
-}
-
 void hark_space_coming(struct hark_space *space, struct hark_coming *expected)
 {
     struct space_expected *e = NULL;
@@ -145,7 +145,8 @@ void hark_space_coming(struct hark_space *space, struct hark_coming *expected)
     }
     e->of = *expected;
     *expected = (struct hark_coming){.count = 0};
-    for (unsigned i = 0; i < e->of.count && is_whole(&e->of.raw[i]); i++) {
+    /* One that lacks payloads is left to its turn. */
+    for (unsigned i = 0; i < e->of.count && !hark_space_lacks_payloads(&e->of.raw[i]); i++) {
         if (hark_space_ahead_start(space, &e->of.raw[i], true, &e->ahead[i], NULL) < 0) {
             hark_space_ahead_end(&e->ahead[i]);
             break;

@@ -199,6 +199,8 @@ struct space_ahead {
     struct hark_repo *repo;
     struct hark_job job;
 };
+/* Does a payload have to be filled in from an intake before anything else? */
+bool hark_space_lacks_payloads(const struct hark_raw_batch *raw);
 /* `out` stays where it is until it is finished. */
 HARK_CHECK int hark_space_ahead_start(struct hark_space *space, const struct hark_raw_batch *raw,
                                       bool store, struct space_ahead *out, struct hark_err *err);

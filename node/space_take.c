@@ -557,14 +557,6 @@ static int take_filled(struct hark_space *space, const struct hark_raw_batch *ra
     return rc;
 }
 
-static bool lacks_payloads(const struct hark_raw_batch *raw)
-{
-    for (size_t i = 0; i < raw->count && i < HARK_BATCH_ENTRIES_MAX; i++)
-        if (raw->items[i].payload_state == 2)
-            return true;
-    return false;
-}
-
 int hark_space_take(struct hark_space *space, const char *node, const struct hark_raw_batch *raw,
                     uint64_t now_ms, struct hark_err *err)
 {
@@ -574,8 +566,8 @@ int hark_space_take(struct hark_space *space, const char *node, const struct har
         return rc;
     if (node[0] != '\0')
         return hark_space_adopt_intake(space, node, raw, now_ms, true, err);
-    return lacks_payloads(raw) ? take_filled(space, raw, now_ms, err)
-                               : adopt_alone(space, raw, now_ms, err);
+    return hark_space_lacks_payloads(raw) ? take_filled(space, raw, now_ms, err)
+                                          : adopt_alone(space, raw, now_ms, err);
 }
 
 /* --- one after the other ----------------------------------------------------- */
@@ -625,7 +617,7 @@ static int read_one(struct taking *t, struct hark_err *err)
     row->ahead = hark_space_ahead_expected(t->expected, &row->raw);
     if (row->ahead == NULL) {
         row->ahead = &row->own;
-        if (!t->store || !lacks_payloads(&row->raw))
+        if (!t->store || !hark_space_lacks_payloads(&row->raw))
             rc = hark_space_ahead_start(t->space, &row->raw, t->store, &row->own, err);
     }
     if (rc == 0)
