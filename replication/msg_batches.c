@@ -9,12 +9,8 @@
 #include <libdeflate.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
 #include "messages.h"
-
-/* Room is made in steps of this, not at once for what was merely announced. */
-#define STEP ((size_t)1024 * 1024)
 
 int hark_batches_encode(struct hark_buf *out, const struct hark_batches *batches,
                         struct hark_err *err)
@@ -43,16 +39,8 @@ int hark_batches_decode(struct hark_batches *out, struct hark_span body, struct 
     return 0;
 }
 
-static int zlib_failed(struct hark_err *err, int status)
-{
-    return status == Z_MEM_ERROR
-               ? hark_err_set(err, HARK_E_NO_MEMORY, "no memory for zlib")
-               : hark_err_set(err, HARK_E_INTERNAL, "zlib does not start (%d)", status);
-}
-
 /* Half of a load is signatures, which nothing makes smaller: the fastest level gets nearly
- * all of the rest. libdeflate takes half of zlib's time for it and leaves a tenth less; what
- * comes from a peer is unpacked by zlib, which does it piece by piece. */
+ * all of the rest. */
 #define LEVEL 1
 
 int hark_batches_pack(struct hark_buf *out, struct hark_span plain, struct hark_err *err)
@@ -82,64 +70,32 @@ int hark_batches_pack(struct hark_buf *out, struct hark_span plain, struct hark_
     return rc;
 }
 
-/* Inflates until the stream ends or `wanted` bytes are there; says by *ended
- * whether it ended. Any defect of the stream is peer-form. */
-static int inflate_into(struct hark_buf *out, z_stream *z, size_t wanted, bool *ended,
-                        struct hark_err *err)
-{
-    int status = Z_OK;
-    while (status == Z_OK && wanted > 0) {
-        size_t step = wanted < STEP ? wanted : STEP;
-        int rc = hark_buf_reserve(out, step, err);
-        if (rc != 0) {
-            return rc;
-        }
-        z->next_out = out->data + out->size;
-        z->avail_out = (uInt)step;
-        status = inflate(z, Z_NO_FLUSH);
-        size_t got = step - z->avail_out;
-        out->size += got;
-        wanted -= got;
-    }
-    *ended = status == Z_STREAM_END;
-    if (status == Z_MEM_ERROR) {
-        return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for zlib");
-    }
-    return 0;
-}
-
-/* The announced bytes may be out before zlib has read its check sum: one byte
- * more of room lets it come to its end, and must stay empty. */
-static bool inflate_ends(z_stream *z, uint8_t *none)
-{
-    z->next_out = none;
-    z->avail_out = 1;
-    return inflate(z, Z_FINISH) == Z_STREAM_END && z->avail_out == 1;
-}
+/* Deflate makes at most 1,032 bytes of one (zlib's Technical Details): no room is made for
+ * what the load cannot hold. What is not written takes no memory, either. */
+#define INFLATED_MAX 1032u
 
 static int inflate_load(struct hark_buf *out, size_t size, struct hark_span load,
                         struct hark_err *err)
 {
-    z_stream z;
-    uint8_t none = 0;
-    bool ended = false;
-    size_t before = out->size;
-    memset(&z, 0, sizeof(z));
-    /* zlib's interface wants it without const; it does not write there. */
-    z.next_in = (Bytef *)(uintptr_t)load.data;
-    z.avail_in = (uInt)load.size;
-    int status = inflateInit(&z);
-    if (status != Z_OK) {
-        return zlib_failed(err, status);
+    size_t taken = 0, made = 0;
+    if (size / INFLATED_MAX > load.size) {
+        return hark_err_set(err, HARK_E_PEER_FORM, "a load that is not what was announced");
     }
-    int rc = inflate_into(out, &z, size, &ended, err);
-    if (rc == 0 && !ended) {
-        ended = inflate_ends(&z, &none);
+    struct libdeflate_decompressor *inflater = libdeflate_alloc_decompressor();
+    if (inflater == NULL) {
+        return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a load");
     }
-    if (rc == 0 && (!ended || z.avail_in != 0 || out->size - before != size)) {
+    int rc = hark_buf_reserve(out, size, err);
+    if (rc == 0 &&
+        (libdeflate_zlib_decompress_ex(inflater, load.data, load.size, out->data + out->size, size,
+                                       &taken, &made) != LIBDEFLATE_SUCCESS ||
+         taken != load.size || made != size)) {
         rc = hark_err_set(err, HARK_E_PEER_FORM, "a load that is not what was announced");
     }
-    (void)inflateEnd(&z);
+    if (rc == 0) {
+        out->size += size;
+    }
+    libdeflate_free_decompressor(inflater);
     return rc;
 }
 
