@@ -1,5 +1,6 @@
 /*
- * hark receipt: the proof that an entry stands in the log, for whoever keeps it.
+ * hark receipt: the proof that an entry stands in the log, or in the intake log of who has
+ * accepted it, for whoever keeps it.
  */
 #include "node/cmd_internal.h"
 #include "schemas/receipt.h"
@@ -32,36 +33,55 @@ static int print_receipt(struct hark_cmd *cmd, struct hark_buf *file, struct har
         err);
 }
 
+/* In which log it stands, and where: the space's, else an intake that it waits in. */
+static int find_place(struct hark_space *space, const struct hark_row *row, const char **node,
+                      uint64_t *position, struct hark_err *err)
+{
+    const struct hark_flight_entry *flight = NULL;
+    int rc;
+
+    *node = "";
+    *position = row->position;
+    if (row->position != HARK_NONE)
+        return 0;
+    rc = hark_cmd_flight(space, &row->id, &flight, err);
+    if (rc == 0 && flight->node[0] == '\0') {
+        rc = hark_err_set(err, HARK_E_BEHIND,
+                          "no node has accepted it yet, as far as is known here");
+        hark_err_hint(err, "`hark outbox` says what has become of it");
+    }
+    if (rc < 0)
+        return rc;
+    *node = flight->node;
+    *position = flight->position;
+    return 0;
+}
+
 int hark_cmd_receipt(struct hark_cmd *cmd, struct hark_err *err)
 {
     struct hark_buf note = hark_buf_init(HARK_NOTE_MAX);
     struct hark_buf file = hark_buf_init(HARK_TLOG_PROOF_MAX);
     struct hark_space *space = NULL;
     struct hark_row row = {0};
+    struct hark_line line;
+    struct hark_git_id commit;
     struct hark_proof path;
+    const char *node = NULL;
+    uint64_t position = 0;
     int rc = hark_cmd_options(cmd, NULL, 0, 1, 1, err);
 
     if (rc == 0)
         rc = hark_cmd_space(cmd, &space, err);
     if (rc == 0)
         rc = hark_cmd_row(space, cmd->argv[1], &row, err);
-    if (rc == 0 && row.position == HARK_NONE) {
-        rc = hark_err_set(err, HARK_E_BEHIND, "it is not in the space's log yet");
-        hark_err_hint(err, "`hark outbox` says what has become of it");
-    }
     if (rc == 0)
-        rc = hark_space_checkpoint(space, &note, err);
+        rc = find_place(space, &row, &node, &position, err);
     if (rc == 0)
-        rc = hark_merkle_prove_inclusion(&path, row.position, hark_space_head(space)->tree.size,
-                                         hark_index_merkle_read, hark_space_index(space), err);
-    if (rc == 0) {
-        const struct hark_line line = {.position = row.position,
-                                       .arrival_ms = row.arrival_ms,
-                                       .accepted_ms = row.accepted_ms,
-                                       .id = row.id};
-
-        rc = hark_receipt_encode(&file, &line, &row.git_id, &path, hark_buf_span(&note), err);
-    }
+        rc = hark_space_line(space, node, position, &line, &commit, err);
+    if (rc == 0)
+        rc = hark_space_prove(space, node, position, &path, &note, err);
+    if (rc == 0)
+        rc = hark_receipt_encode(&file, &line, &commit, &path, hark_buf_span(&note), err);
     if (rc == 0)
         rc = print_receipt(cmd, &file, err);
     hark_buf_free(&note);

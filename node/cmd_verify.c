@@ -222,25 +222,25 @@ static int incarnation_end(struct hark_space *space, const char *origin, uint64_
     return rc;
 }
 
-static int compare_root(struct hark_space *space, const struct hark_checkpoint *cp,
+static bool is_intake(const struct hark_checkpoint *cp)
+{
+    return strcmp(strrchr(cp->origin, '/'), "/intake") == 0;
+}
+
+/* As the functions of space.h name the log of a checkpoint that `node` signed. */
+static const char *log_of(const struct hark_checkpoint *cp, const struct hark_node_object *node)
+{
+    return is_intake(cp) ? node->name : "";
+}
+
+static int compare_root(struct hark_space *space, const char *log, const struct hark_checkpoint *cp,
                         struct hark_err *err)
 {
-    uint64_t size = hark_state_size(hark_space_state(space));
     struct hark_hash root;
-    int rc;
+    int rc = hark_space_root(space, log, cp->size, &root, err);
 
-    if (cp->size > size)
-        return hark_err_set(err, HARK_E_BEHIND,
-                            "the checkpoint is of %" PRIu64 " entries, the log here has %" PRIu64,
-                            cp->size, size);
-    if (cp->size == 0)
-        root = hark_merkle_empty();
-    else {
-        rc = hark_merkle_root_at(&root, cp->size, hark_index_merkle_read, hark_space_index(space),
-                                 err);
-        if (rc < 0)
-            return rc;
-    }
+    if (rc < 0)
+        return rc;
     if (!hark_hash_equal(&root, &cp->root))
         return hark_err_set(err, HARK_E_PEER_FORK,
                             "%s signed another history of %" PRIu64
@@ -249,7 +249,7 @@ static int compare_root(struct hark_space *space, const struct hark_checkpoint *
     return 0;
 }
 
-/* A note's checkpoint: of this space's log, and signed by a node that was ever named
+/* A note's checkpoint: of a log of this space, and signed by a node that was ever named
  * under the name in its origin; *end as of incarnation_end. */
 static int check_checkpoint(struct hark_space *space, struct hark_span bytes,
                             struct hark_checkpoint *cp, struct hark_node_object *node,
@@ -265,11 +265,10 @@ static int check_checkpoint(struct hark_space *space, struct hark_span bytes,
         rc = hark_checkpoint_decode(cp, note->text, NULL, err);
     if (rc == 0 && !is_origin_of(cp->origin, hark_space_id(space)))
         rc = hark_err_set(err, HARK_E_NO, "the checkpoint is of another log: %s", cp->origin);
-    if (rc == 0 && strcmp(strrchr(cp->origin, '/'), "/intake") == 0)
-        rc = hark_err_set(err, HARK_E_UNSUPPORTED, "the checkpoint is of an intake log");
     if (rc == 0)
         rc = signer_of(space, note, cp->origin, node, err);
-    if (rc == 0)
+    *end = HARK_NONE;
+    if (rc == 0 && !is_intake(cp)) /* which has no incarnations */
         rc = incarnation_end(space, cp->origin, end, err);
     free(note);
     return rc;
@@ -290,7 +289,7 @@ static int verify_checkpoint(struct hark_cmd *cmd, struct hark_space *space, str
                           ": what came between is lost, which is no fork",
                           cp.origin, cp.size, end);
     if (rc == 0)
-        rc = compare_root(space, &cp, err);
+        rc = compare_root(space, log_of(&cp, &node), &cp, err);
     if (rc < 0)
         return rc;
     hark_hash_hex(root, &cp.root);
@@ -306,20 +305,20 @@ static int verify_checkpoint(struct hark_cmd *cmd, struct hark_space *space, str
 
 /* The entry that stands here at the place that a receipt names: where roots cannot be
  * compared, this can. */
-static int compare_leaf(struct hark_space *space, const struct hark_receipt *receipt, uint64_t end,
-                        bool *has, struct hark_err *err)
+static int compare_leaf(struct hark_space *space, const char *log,
+                        const struct hark_receipt *receipt, uint64_t end, bool *has,
+                        struct hark_err *err)
 {
-    struct hark_row row = {0};
-    int rc;
+    struct hark_line line;
+    struct hark_git_id commit;
+    int rc = hark_space_line(space, log, receipt->line.position, &line, &commit, err);
 
-    *has = receipt->line.position < hark_state_size(hark_space_state(space));
-    if (!*has)
-        return 0;
-    rc = hark_index_row(hark_space_index(space), receipt->line.position, &row, err);
+    *has = rc == 0;
     if (rc < 0)
-        return rc;
-    if (hark_hash_equal(&row.id, &receipt->line.id) && row.arrival_ms == receipt->line.arrival_ms &&
-        row.accepted_ms == receipt->line.accepted_ms)
+        return rc == HARK_E_NOT_FOUND ? 0 : rc;
+    if (hark_hash_equal(&line.id, &receipt->line.id) &&
+        line.arrival_ms == receipt->line.arrival_ms &&
+        line.accepted_ms == receipt->line.accepted_ms)
         return 0;
     if (receipt->line.position >= end)
         return hark_err_set(err, HARK_E_NO,
@@ -360,6 +359,53 @@ static int say_receipt(struct hark_cmd *cmd, const struct hark_receipt *receipt,
                err);
 }
 
+/* What another node has accepted the home has to log. */
+static int say_accepted(struct hark_cmd *cmd, struct hark_space *space,
+                        const struct hark_receipt *receipt, const char *node, bool same, bool has,
+                        struct hark_err *err)
+{
+    const struct hark_line *line = &receipt->line;
+    char id[HARK_HEX_SIZE], accepted[HARK_TIME_SIZE + 1], due[HARK_TIME_SIZE + 1];
+    char logged[160], words[1024];
+    uint64_t position = 0, delay_ms = 0;
+    bool found = false;
+    int rc = hark_state_find_entry(hark_space_state(space), &line->id, &found, &position, err);
+
+    if (rc == 0)
+        rc = hark_space_merge_delay(space, &delay_ms, err);
+    if (rc < 0)
+        return rc;
+    hark_hash_hex(id, &line->id);
+    hark_time_encode(accepted, line->accepted_ms);
+    hark_time_encode(due, line->accepted_ms + delay_ms);
+    if (found)
+        (void)snprintf(logged, sizeof(logged), "It is in the space's log, at position %" PRIu64 ".",
+                       position);
+    else
+        (void)snprintf(logged, sizeof(logged),
+                       "It is not in the space's log here; the home %s take it over by %s.",
+                       hark_now_ms() > line->accepted_ms + delay_ms ? "had to" : "has to", due);
+    (void)snprintf(
+        words, sizeof(words),
+        "receipt for entry %.12s: node %s signed that it accepted it at %s and that it stands in "
+        "%s at position %" PRIu64 " of %" PRIu64 ".\n%s\n%s",
+        id, node, accepted, receipt->checkpoint.origin, line->position, receipt->checkpoint.size,
+        same  ? "The intake log here begins with just these entries."
+        : has ? "The intake log here does not hold all of that one; the entry stands in it at that "
+                "place."
+              : "The intake log here does not reach that far.",
+        logged);
+    return say(cmd, "receipt", words,
+               json_pack("{s:s, s:o, s:I, s:s, s:o, s:I, s:s, s:b, s:b, s:o, s:s}", "id", id,
+                         "commit", hark_out_hex(receipt->commit.bytes, HARK_GIT_ID_SIZE),
+                         "position", (json_int_t)line->position, "arrival", accepted, "origin",
+                         hark_out_text(receipt->checkpoint.origin), "size",
+                         (json_int_t)receipt->checkpoint.size, "node", node, "log_agrees", same,
+                         "entry_here", has, "logged",
+                         hark_out_position(found ? position : HARK_NONE), "due", due),
+               err);
+}
+
 static int verify_receipt(struct hark_cmd *cmd, struct hark_space *space, struct hark_span bytes,
                           struct hark_err *err)
 {
@@ -375,14 +421,17 @@ static int verify_receipt(struct hark_cmd *cmd, struct hark_space *space, struct
     rc = hark_receipt_decode(receipt, bytes, err);
     if (rc == 0)
         rc = check_checkpoint(space, receipt->note, &cp, &node, &end, err);
-    if (rc == 0) {
-        same = cp.size <= hark_state_size(hark_space_state(space)) && cp.size <= end;
-        rc = same ? compare_root(space, &cp, err) : 0;
+    if (rc == 0 && cp.size <= end) {
+        rc = compare_root(space, log_of(&cp, &node), &cp, err);
+        same = rc == 0;
+        if (rc == HARK_E_BEHIND || rc == HARK_E_NOT_FOUND)
+            rc = 0; /* the log here is shorter */
     }
     if (rc == 0)
-        rc = compare_leaf(space, receipt, end, &has, err);
+        rc = compare_leaf(space, log_of(&cp, &node), receipt, end, &has, err);
     if (rc == 0)
-        rc = say_receipt(cmd, receipt, node.name, same, has, err);
+        rc = is_intake(&cp) ? say_accepted(cmd, space, receipt, node.name, same, has, err)
+                            : say_receipt(cmd, receipt, node.name, same, has, err);
     free(receipt);
     return rc;
 }

@@ -205,8 +205,10 @@ HARK_CHECK int hark_space_accept(struct hark_space *space, const char *self,
  * the home. Error: accept-not-here (this node is not the home). */
 HARK_CHECK int hark_space_take_over(struct hark_space *space, const struct hark_signer *log_key,
                                     uint64_t now_ms, bool *changed, struct hark_err *err);
-/* Entries that have waited longer than the policy's merge delay: how many, and since
- * when the oldest waits. */
+/* How soon the home has to log what another node has accepted, by the policy in force. */
+HARK_CHECK int hark_space_merge_delay(struct hark_space *space, uint64_t *delay_ms,
+                                      struct hark_err *err);
+/* Entries that have waited longer than that: how many, and since when the oldest waits. */
 HARK_CHECK int hark_space_overdue(struct hark_space *space, uint64_t now_ms, uint64_t *count,
                                   uint64_t *oldest_ms, struct hark_err *err);
 
@@ -309,6 +311,21 @@ HARK_CHECK int hark_space_payload_json(struct hark_space *space, const struct ha
 /* The newest checkpoint, a signed note. */
 HARK_CHECK int hark_space_checkpoint(struct hark_space *space, struct hark_buf *out,
                                      struct hark_err *err);
+
+/* --- what a log proves (space_prove.c); `node` names it as above ------------ */
+/* The entry's line (no intake named in it) and git commit. Error: not-found. */
+HARK_CHECK int hark_space_line(struct hark_space *space, const char *node, uint64_t position,
+                               struct hark_line *line, struct hark_git_id *commit,
+                               struct hark_err *err);
+/* The root of the log's first `size` entries. Of an intake, all of those are read. Errors:
+ * not-found (nothing of it is here), behind (fewer are). */
+HARK_CHECK int hark_space_root(struct hark_space *space, const char *node, uint64_t size,
+                               struct hark_hash *root, struct hark_err *err);
+/* The path of the entry under the log's newest checkpoint, which is appended to `note`.
+ * Of an intake, all entries are read. Errors: not-found, proof-form. */
+HARK_CHECK int hark_space_prove(struct hark_space *space, const char *node, uint64_t position,
+                                struct hark_proof *path, struct hark_buf *note,
+                                struct hark_err *err);
 
 /* Verifies the log from the repository alone, over a state in memory: what
  * `hark verify` runs. Stops at the first thing wrong, naming its position. */

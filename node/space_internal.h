@@ -273,6 +273,9 @@ HARK_CHECK int hark_space_check_taken(struct hark_space *space, const struct har
 HARK_CHECK int hark_space_fill_payloads(struct hark_space *space, const struct hark_raw_batch *raw,
                                         struct hark_raw_entry *items, struct hark_buf *bytes,
                                         struct hark_err *err);
+/* The signed note of the batch with that git id, appended. */
+HARK_CHECK int hark_space_checkpoint_of(struct hark_space *space, const struct hark_git_id *id,
+                                        struct hark_buf *out, struct hark_err *err);
 /* Brings their payload refs up to what they hold. */
 HARK_CHECK int hark_space_cover_intakes(struct hark_space *space, struct hark_err *err);
 HARK_CHECK int hark_space_catch_up_intakes(struct hark_space *space, struct hark_err *err);

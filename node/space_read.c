@@ -404,6 +404,13 @@ int hark_space_payload_json(struct hark_space *space, const struct hark_row *row
 
 int hark_space_checkpoint(struct hark_space *space, struct hark_buf *out, struct hark_err *err)
 {
+    return space->head.has_batch ? hark_space_checkpoint_of(space, &space->head.batch_id, out, err)
+                                 : hark_err_set(err, HARK_E_NOT_FOUND, "the log is empty");
+}
+
+int hark_space_checkpoint_of(struct hark_space *space, const struct hark_git_id *id,
+                             struct hark_buf *out, struct hark_err *err)
+{
     struct hark_buf commit = hark_buf_init(HARK_BATCH_COMMIT_MAX);
     struct hark_buf entries = hark_buf_init(HARK_BATCH_FILE_MAX);
     struct hark_batch *batch = calloc(1, sizeof(*batch));
@@ -412,10 +419,7 @@ int hark_space_checkpoint(struct hark_space *space, struct hark_buf *out, struct
 
     if (batch == NULL)
         return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a batch");
-    if (!space->head.has_batch)
-        rc = hark_err_set(err, HARK_E_NOT_FOUND, "the log is empty");
-    else
-        rc = hark_repo_read(space->repo, HARK_GIT_COMMIT, &space->head.batch_id, &commit, err);
+    rc = hark_repo_read(space->repo, HARK_GIT_COMMIT, id, &commit, err);
     if (rc == 0)
         rc = hark_batch_parse(batch, &tree, NULL, hark_buf_span(&commit), NULL, err);
     if (rc == 0)

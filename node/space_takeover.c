@@ -276,7 +276,7 @@ int hark_space_take_over(struct hark_space *space, const struct hark_signer *log
 /* --- what waits too long ---------------------------------------------------------- */
 
 /* The policy in force stands in the entry that set it. */
-static int merge_delay(struct hark_space *space, uint64_t *delay_ms, struct hark_err *err)
+int hark_space_merge_delay(struct hark_space *space, uint64_t *delay_ms, struct hark_err *err)
 {
     struct hark_row row = {.position = 0};
     json_t *payload = NULL;
@@ -306,7 +306,7 @@ int hark_space_overdue(struct hark_space *space, uint64_t now_ms, uint64_t *coun
     *oldest_ms = 0;
     if (hark_state_size(space->state) == 0)
         return 0;
-    rc = merge_delay(space, &delay_ms, err);
+    rc = hark_space_merge_delay(space, &delay_ms, err);
     if (rc == 0)
         rc = hark_space_flight_waiting(space, &flight, err);
     for (size_t i = 0; rc == 0 && i < flight->waiting_count; i++) {

@@ -105,6 +105,20 @@ await 30 "m1 sees it" shows m1 "$reply"
 for node in p q m1 m2; do await 30 "$node counts two votes in flight" votes_are "$node" 0+2; done
 same "what the home's log has of it" 0+0 "$(votes home)"
 
+# Who took it signs for it, and whoever has the receipt can hold it against the logs here.
+proof=$work/post.tlog-proof
+hark m1 receipt "$post" >"$proof"
+hark m1 verify "$proof" --json | holds "the receipt of p" "d['id'] == '$post' and d['node'] == 'p' and
+    d['log_agrees'] and d['entry_here'] and d['logged'] is None and d['arrival'] < d['due']"
+contains "in words" "$(hark q verify "$proof")" "the home has to take it over by"
+contains "where it has not come to" "$(hark home verify "$proof")" "does not reach that far"
+sed '3s/index .*/index 99/' "$proof" >"$work/altered"
+refused proof-form 3 hark q verify "$work/altered"
+sed 's/^\(— .* ....\)..../\1AAAA/' "$proof" >"$work/altered"
+refused no 1 hark q verify "$work/altered"
+sed '1,/^$/d' "$proof" >"$work/checkpoint"
+contains "its checkpoint alone" "$(hark m2 verify "$work/checkpoint")" "begins with just these"
+
 if [ -n "$long" ]; then
     # Past the merge delay, whoever looks sees what the home has not taken over.
     sleep 62
@@ -127,6 +141,9 @@ await 60 "the home is back: the reply stands after the post" in_order
 await 60 "one log everywhere" equal home p q m1 m2
 await 60 "m1's outbox says logged" is_out m1 "$post" logged
 await 60 "m2's outbox says logged" is_out m2 "$reply" logged
+contains "what p signed for has been taken over" "$(hark home verify "$proof")" \
+    "in the space's log, at position $(position "$post")."
+contains "and now the home signs for it" "$(hark m1 receipt "$post")" " home/"
 for node in home p q m1 m2; do await 60 "$node counts two votes, none in flight" votes_are "$node" 2+0; done
 
 # --- cut in the middle of a sync, again and again ----------------------------------------

@@ -18,6 +18,7 @@
 #include <cmocka.h>
 
 #include "node/space_internal.h"
+#include "schemas/receipt.h"
 #include "tests/unit/flight_stage.h"
 #include "tests/vectors/craft.h"
 
@@ -1298,6 +1299,52 @@ static void test_space_intake__ends_where_its_node_is_removed(void **state)
     party_end(&p);
 }
 
+/* ---- Proving -------------------------------------------------------------------------- */
+
+/* The path of each entry leads to the root that the node signed last, and the log says of
+ * each size that a batch ended at what was signed there. */
+static void test_space_intake__proves_each_of_its_entries(void **state)
+{
+    struct hark_hash ends[12];
+    struct hark_hash root;
+    struct party p;
+
+    (void)state;
+    at_case = "proving";
+    party_begin(&p);
+    for (uint64_t size = 1; size < 12; size++) {
+        struct hark_log_head head;
+        uint64_t batches = 0;
+
+        append(&p, P, party_post(&p, 1, p.topic));
+        carry(&p, P, Q, NAME_P);
+        OK(hark_space_log(p.nodes[Q], NAME_P, &head, &batches, &err));
+        ends[size] = hark_merkle_root(&head.tree);
+        for (uint64_t i = 0; i < size; i++) {
+            struct hark_buf note = hark_buf_init(HARK_NOTE_MAX);
+            struct hark_buf file = hark_buf_init(HARK_TLOG_PROOF_MAX);
+            struct hark_receipt receipt;
+            struct hark_git_id commit;
+            struct hark_line line;
+            struct hark_proof path;
+
+            OK(hark_space_line(p.nodes[Q], NAME_P, i, &line, &commit, &err));
+            OK(hark_space_prove(p.nodes[Q], NAME_P, i, &path, &note, &err));
+            OK(hark_receipt_encode(&file, &line, &commit, &path, hark_buf_span(&note), &err));
+            OK(hark_receipt_decode(&receipt, hark_buf_span(&file), &err));
+            assert_int_equal(receipt.checkpoint.size, size);
+            assert_true(hark_hash_equal(&receipt.checkpoint.root, &ends[size]));
+            OK(hark_space_root(p.nodes[Q], NAME_P, i, &root, &err));
+            assert_true(i == 0 || hark_hash_equal(&root, &ends[i]));
+            hark_buf_free(&note);
+            hark_buf_free(&file);
+        }
+        assert_code(hark_space_root(p.nodes[Q], NAME_P, size + 1, &root, &err), HARK_E_BEHIND);
+    }
+    assert_code(hark_space_root(p.nodes[HOME], NAME_P, 1, &root, &err), HARK_E_NOT_FOUND);
+    party_end(&p);
+}
+
 /* ---- Erasing ------------------------------------------------------------------------------------
  */
 
@@ -1446,6 +1493,7 @@ int main(void)
         cmocka_unit_test(test_space_intake__what_is_taken_is_the_end_of_a_batch),
         cmocka_unit_test(test_space_intake__what_is_taken_stands_still_with_one_root),
         cmocka_unit_test(test_space_intake__ends_where_its_node_is_removed),
+        cmocka_unit_test(test_space_intake__proves_each_of_its_entries),
         cmocka_unit_test(test_space_intake__gives_an_erased_payload_up),
         cmocka_unit_test(test_space_intake__an_intakes_payload_is_the_main_logs_and_goes_with_it),
     };

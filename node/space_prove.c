@@ -1,0 +1,130 @@
+/*
+ * What a log proves of what stands in it: for receipts, and for what is held against
+ * them. The main log's tree is kept in tiles; an intake's is small, and made of its
+ * entries when it is asked for.
+ */
+#include "node/space_internal.h"
+
+/* --- an intake's tree ---------------------------------------------------------------- */
+
+struct of_intake {
+    struct hark_index *index;
+    struct hark_intake intake;
+};
+
+static int find_intake(struct hark_space *space, const char *node, struct of_intake *out,
+                       struct hark_err *err)
+{
+    bool found = false;
+    int rc = hark_space_find_intake(space, node, &found, &out->intake, err);
+
+    out->index = space->index;
+    if (rc == 0 && !found)
+        rc = hark_err_set(err, HARK_E_NOT_FOUND, "there is no intake of %s here", node);
+    return rc;
+}
+
+static int intake_line(const struct of_intake *of, uint64_t position, struct hark_line *line,
+                       struct hark_git_id *commit, struct hark_err *err)
+{
+    struct hark_intake_row row;
+    int rc = hark_index_intake_row(of->index, of->intake.number, position, &row, err);
+
+    if (rc < 0)
+        return rc;
+    *line = (struct hark_line){.position = position,
+                               .arrival_ms = row.accepted_ms, /* acceptance is arrival (7.2) */
+                               .accepted_ms = row.accepted_ms,
+                               .id = row.id};
+    *commit = row.git_id;
+    return 0;
+}
+
+static int read_hash(void *arg, unsigned level, uint64_t index, struct hark_hash *out,
+                     struct hark_err *err)
+{
+    struct hark_merkle tree = {.size = 0};
+    uint64_t first = index << level;
+    int rc = 0;
+
+    for (uint64_t i = 0; rc == 0 && i < (uint64_t)1 << level; i++) {
+        struct hark_line line;
+        struct hark_git_id commit;
+
+        rc = intake_line(arg, first + i, &line, &commit, err);
+        if (rc == 0) {
+            struct hark_hash leaf = hark_line_leaf(&line);
+
+            hark_merkle_append(&tree, &leaf);
+        }
+    }
+    if (rc == 0)
+        *out = hark_merkle_root(&tree);
+    return rc;
+}
+
+/* --- either -------------------------------------------------------------------------- */
+
+int hark_space_line(struct hark_space *space, const char *node, uint64_t position,
+                    struct hark_line *line, struct hark_git_id *commit, struct hark_err *err)
+{
+    struct of_intake of;
+    struct hark_row row = {0};
+    int rc;
+
+    if (node[0] != '\0') {
+        rc = find_intake(space, node, &of, err);
+        return rc < 0 ? rc : intake_line(&of, position, line, commit, err);
+    }
+    rc = hark_index_row(space->index, position, &row, err);
+    *line = (struct hark_line){.position = position,
+                               .arrival_ms = row.arrival_ms,
+                               .accepted_ms = row.accepted_ms,
+                               .id = row.id};
+    *commit = row.git_id;
+    return rc;
+}
+
+int hark_space_root(struct hark_space *space, const char *node, uint64_t size,
+                    struct hark_hash *root, struct hark_err *err)
+{
+    uint64_t here = space->head.tree.size;
+    struct of_intake of;
+    int rc = 0;
+
+    if (node[0] != '\0') {
+        rc = find_intake(space, node, &of, err);
+        here = rc == 0 ? of.intake.head.tree.size : 0;
+    }
+    if (rc == 0 && size > here)
+        rc = hark_err_set(err, HARK_E_BEHIND,
+                          "the checkpoint is of %llu entries, the log here has %llu",
+                          (unsigned long long)size, (unsigned long long)here);
+    if (rc < 0)
+        return rc;
+    if (size == 0) {
+        *root = hark_merkle_empty();
+        return 0;
+    }
+    return node[0] != '\0'
+               ? hark_merkle_root_at(root, size, read_hash, &of, err)
+               : hark_merkle_root_at(root, size, hark_index_merkle_read, space->index, err);
+}
+
+int hark_space_prove(struct hark_space *space, const char *node, uint64_t position,
+                     struct hark_proof *path, struct hark_buf *note, struct hark_err *err)
+{
+    struct of_intake of;
+    int rc;
+
+    if (node[0] == '\0') {
+        rc = hark_merkle_prove_inclusion(path, position, space->head.tree.size,
+                                         hark_index_merkle_read, space->index, err);
+        return rc < 0 ? rc : hark_space_checkpoint(space, note, err);
+    }
+    rc = find_intake(space, node, &of, err);
+    if (rc == 0)
+        rc = hark_merkle_prove_inclusion(path, position, of.intake.head.tree.size, read_hash, &of,
+                                         err);
+    return rc < 0 ? rc : hark_space_checkpoint_of(space, &of.intake.head.batch_id, note, err);
+}
