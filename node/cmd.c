@@ -75,7 +75,7 @@ static const struct hark_verb verbs[] = {
      "get back what a lost disk held, from partners", HARK_VERB_NO_NODE, hark_cmd_recover},
     {"repair", "repair [--timeout S]", "check every space, and fetch what is damaged",
      HARK_VERB_NETWORK, hark_cmd_repair},
-    {"receipt", "receipt ID", "the proof that an entry stands in the log (or was accepted), to be kept",
+    {"receipt", "receipt ID", "the proof that an entry stands in the log, or was accepted",
      HARK_VERB_NODE, hark_cmd_receipt},
     {"verify", "verify [FILE]", "check the space, or what a file proves", HARK_VERB_NODE,
      hark_cmd_verify},
