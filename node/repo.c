@@ -359,6 +359,9 @@ int hark_repo_open(struct hark_repo **out, const char *path, struct hark_err *er
     if (rc == 0) {
         rc = open_dirs(repo, err);
     }
+    if (rc == 0) {
+        rc = hark_packs_check_offsets(repo, err);
+    }
 out:
     if (rc != 0) {
         hark_repo_free(repo);

@@ -230,6 +230,9 @@ HARK_CHECK int hark_pack_open(struct hark_pack *out, struct hark_repo *repo, con
 /* The index alone: no data, no places. For hark_pack_has and hark_pack_find. */
 HARK_CHECK int hark_pack_open_index(struct hark_pack *out, struct hark_repo *repo, const char *name,
                                     struct hark_err *err);
+/* Does every offset of every pack's index lie within its pack? libgit2 (1.5) follows it
+ * wherever it leads, out of what is mapped too. Error: damaged. */
+HARK_CHECK int hark_packs_check_offsets(struct hark_repo *repo, struct hark_err *err);
 void hark_pack_close(struct hark_pack *pack);
 struct hark_git_id hark_pack_id(const struct hark_pack *pack, uint32_t index);
 bool hark_pack_has(const struct hark_pack *pack, const struct hark_git_id *id);

@@ -92,6 +92,9 @@ int hark_repo_view(struct hark_repo **out, const char *path, struct hark_err *er
         int answer = open_objects(&repo->odb, objects);
         rc = answer == 0 ? 0 : hark_repo_git_err(err, answer, path);
     }
+    if (rc == 0) {
+        rc = hark_packs_check_offsets(repo, err);
+    }
     if (rc != 0) {
         hark_repo_free(repo);
         return rc;

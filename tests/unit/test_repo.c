@@ -1474,6 +1474,28 @@ static void test_repo__tells_unreadable_from_absent(void **state)
     log_free(log);
 }
 
+/* An index that leads out of its pack: not to be followed there. */
+static void test_repo__follows_no_index_out_of_its_pack(void **state)
+{
+    (void)state;
+    struct hark_err err;
+    struct hark_repo *view = NULL;
+    struct log *log = log_new();
+    log_grow(log, 3);
+    hark_repo_free(log->repo);
+    log->repo = NULL;
+    /* The last offset: before the two check sums. */
+    assert_int_equal(run_tool(log->dir, "cd space.git/objects/pack && for f in *.idx; do "
+                                        "chmod u+w $f && printf '\\004' | dd of=$f bs=1 "
+                                        "seek=$(($(stat -c %s $f) - 43)) conv=notrunc; done"),
+                     0);
+    assert_int_equal(hark_repo_open(&log->repo, log->path, &err), HARK_E_DAMAGED);
+    assert_int_equal(hark_repo_view(&view, log->path, &err), HARK_E_DAMAGED);
+    assert_null(log->repo);
+    assert_null(view);
+    log_free(log);
+}
+
 /* An object whose bytes are sound, but not those that its name says. */
 static void test_repo__compares_bytes_with_names(void **state)
 {
@@ -1653,6 +1675,7 @@ int main(void)
         cmocka_unit_test(test_repo__minds_locks),
         cmocka_unit_test(test_repo__notices_damage),
         cmocka_unit_test(test_repo__tells_unreadable_from_absent),
+        cmocka_unit_test(test_repo__follows_no_index_out_of_its_pack),
         cmocka_unit_test(test_repo__compares_bytes_with_names),
         cmocka_unit_test(test_repo__deflates_any_bytes),
         cmocka_unit_test(test_repo__deflates_what_is_alike_nearly_as_small),
