@@ -104,17 +104,17 @@ HARK_CHECK int hark_space_take_each(struct hark_space *space, const char *node,
                                     hark_next_batch_fn *next, void *arg, uint64_t now_ms,
                                     struct hark_err *err);
 /* Batches that hark_space_take_each will probably be given next, of the main log: what
- * does not hang on those before them is begun with on the pool. Takes all of *expected
- * over, in place of what was expected before, and leaves it empty (NULL: nothing is
- * expected). A hint: other batches may come instead, and what it did is lost then. */
+ * does not hang on those before them is begun with on the pool. Takes all of *coming
+ * over, in place of what was to come before, and leaves it empty (NULL: nothing comes).
+ * A hint: other batches may come instead, and what it did is lost then. */
 struct hark_coming {
     struct hark_buf bytes; /* which raw and items borrow from */
     unsigned count;
     struct hark_raw_batch raw[HARK_TAKE_AHEAD];
     struct hark_raw_entry *items[HARK_TAKE_AHEAD]; /* raw's, allocated */
 };
-void hark_space_coming(struct hark_space *space, struct hark_coming *expected);
-void hark_coming_free(struct hark_coming *expected);
+void hark_space_coming(struct hark_space *space, struct hark_coming *coming);
+void hark_coming_free(struct hark_coming *coming);
 /* Where a log stands here, and after how many batches. Error: not-found (nothing of
  * it is here). */
 HARK_CHECK int hark_space_log(struct hark_space *space, const char *node,

@@ -66,7 +66,7 @@ static void prepare_nth(void *arg, size_t i)
 int hark_space_ahead_start(struct hark_space *space, const struct hark_raw_batch *raw, bool store,
                            struct space_ahead *out, struct hark_err *err)
 {
-    *out = (struct space_ahead){.raw = raw, .repo = space->repo};
+    *out = (struct space_ahead){.raw = raw, .repo = space->repo, .pool = space->pool};
     if (raw->count > HARK_BATCH_ENTRIES_MAX)
         return hark_err_set(err, HARK_E_BATCH_FORM, "a batch of %zu entries", raw->count);
     out->items = calloc(raw->count + 1, sizeof(*out->items));
@@ -79,13 +79,14 @@ int hark_space_ahead_start(struct hark_space *space, const struct hark_raw_batch
     return 0;
 }
 
-void hark_space_ahead_finish(struct hark_space *space, struct space_ahead *ahead)
+void hark_space_ahead_finish(struct space_ahead *ahead)
 {
-    hark_pool_finish(space->pool, &ahead->job);
+    hark_pool_finish(ahead->pool, &ahead->job);
 }
 
 void hark_space_ahead_end(struct space_ahead *ahead)
 {
+    hark_space_ahead_finish(ahead);
     for (size_t i = 0; ahead->raw != NULL && i < ahead->raw->count; i++) {
         if (ahead->items != NULL)
             hark_space_item_clear(&ahead->items[i]);
@@ -109,42 +110,41 @@ struct space_expected {
     unsigned started, used; /* in order */
 };
 
-void hark_coming_free(struct hark_coming *expected)
+void hark_coming_free(struct hark_coming *coming)
 {
-    for (unsigned i = 0; i < expected->count; i++)
-        free(expected->items[i]);
-    hark_buf_free(&expected->bytes);
-    expected->count = 0;
+    for (unsigned i = 0; i < coming->count; i++)
+        free(coming->items[i]);
+    hark_buf_free(&coming->bytes);
+    coming->count = 0;
 }
 
-void hark_space_expected_end(struct hark_space *space, struct space_expected *expected)
+void hark_space_expected_end(struct space_expected *expected)
 {
     if (expected == NULL)
         return;
-    for (unsigned i = 0; i < expected->started; i++) {
-        hark_space_ahead_finish(space, &expected->ahead[i]);
+    for (unsigned i = 0; i < expected->started; i++)
         hark_space_ahead_end(&expected->ahead[i]);
-    }
     hark_coming_free(&expected->of);
     free(expected);
 }
 
-void hark_space_coming(struct hark_space *space, struct hark_coming *expected)
+void hark_space_coming(struct hark_space *space, struct hark_coming *coming)
 {
     struct space_expected *e = NULL;
 
-    hark_space_expected_end(space, space->expected);
+    hark_space_expected_end(space->expected);
     space->expected = NULL;
+    if (coming == NULL)
+        return;
     /* Without threads of its own it would be done now, and others wait. */
-    if (expected != NULL && hark_pool_threads(space->pool) > 1)
+    if (hark_pool_threads(space->pool) > 1)
         e = calloc(1, sizeof(*e));
     if (e == NULL) {
-        if (expected != NULL)
-            hark_coming_free(expected);
+        hark_coming_free(coming);
         return;
     }
-    e->of = *expected;
-    *expected = (struct hark_coming){.count = 0};
+    e->of = *coming;
+    *coming = (struct hark_coming){.count = 0};
     /* One that lacks payloads is left to its turn. */
     for (unsigned i = 0; i < e->of.count && !hark_space_lacks_payloads(&e->of.raw[i]); i++) {
         if (hark_space_ahead_start(space, &e->of.raw[i], true, &e->ahead[i], NULL) < 0) {

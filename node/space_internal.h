@@ -197,6 +197,7 @@ struct space_ahead {
     struct space_item *items;
     struct hark_packed_batch packed; /* entries NULL: it is not to be stored */
     struct hark_repo *repo;
+    struct hark_pool *pool;
     struct hark_job job;
 };
 /* Does a payload have to be filled in from an intake before anything else? */
@@ -204,13 +205,14 @@ bool hark_space_lacks_payloads(const struct hark_raw_batch *raw);
 /* `out` stays where it is until it is finished. */
 HARK_CHECK int hark_space_ahead_start(struct hark_space *space, const struct hark_raw_batch *raw,
                                       bool store, struct space_ahead *out, struct hark_err *err);
-void hark_space_ahead_finish(struct hark_space *space, struct space_ahead *ahead);
-void hark_space_ahead_end(struct space_ahead *ahead); /* a finished one */
+void hark_space_ahead_finish(struct space_ahead *ahead);
+/* Finishes it, and frees what it made. */
+void hark_space_ahead_end(struct space_ahead *ahead);
 /* What was started of these very bytes by hark_space_coming, each once; NULL: nothing.
  * It lasts until the expected end. `expected` may be NULL. */
 struct space_ahead *hark_space_ahead_expected(struct space_expected *expected,
                                               const struct hark_raw_batch *raw);
-void hark_space_expected_end(struct hark_space *space, struct space_expected *expected);
+void hark_space_expected_end(struct space_expected *expected);
 void hark_space_fill_items(const struct hark_raw_batch *raw, struct space_item *items);
 
 /* Brings index and state up to the log in git. */

@@ -518,7 +518,7 @@ static int adopt_alone(struct hark_space *space, const struct hark_raw_batch *ra
     int rc = hark_space_ahead_start(space, raw, true, &ahead, err);
 
     if (rc == 0) {
-        hark_space_ahead_finish(space, &ahead);
+        hark_space_ahead_finish(&ahead);
         rc = begin_adopting(space, &mark, err);
     }
     if (rc == 0) {
@@ -654,7 +654,7 @@ static int adopt_next(struct taking *t, bool *lost, struct hark_err *err)
         rc = commit_open(t, err);
         return rc < 0 ? rc : take_filled(t->space, &row->raw, t->now_ms, err);
     }
-    hark_space_ahead_finish(t->space, row->ahead);
+    hark_space_ahead_finish(row->ahead);
     if (t->open == 0)
         rc = begin_adopting(t->space, &t->mark, err);
     if (rc < 0)
@@ -675,7 +675,6 @@ static int adopt_row(struct taking *t, bool *lost, struct hark_err *err)
 
     for (read_ahead(t); rc == 0 && t->adopted < t->read; read_ahead(t)) {
         rc = adopt_next(t, lost, err);
-        hark_space_ahead_finish(t->space, row_at(t, t->adopted)->ahead);
         hark_space_ahead_end(row_at(t, t->adopted++)->ahead);
     }
     if (rc == 0)
@@ -685,10 +684,8 @@ static int adopt_row(struct taking *t, bool *lost, struct hark_err *err)
         if (err != NULL)
             *err = t->later;
     }
-    for (; t->adopted < t->read; t->adopted++) {
-        hark_space_ahead_finish(t->space, row_at(t, t->adopted)->ahead);
-        hark_space_ahead_end(row_at(t, t->adopted)->ahead);
-    }
+    while (t->adopted < t->read)
+        hark_space_ahead_end(row_at(t, t->adopted++)->ahead);
     return rc;
 }
 
@@ -774,7 +771,7 @@ int hark_space_take_each(struct hark_space *space, const char *node, hark_next_b
         t.expected = space->expected;
         space->expected = NULL;
         rc = adopt_row(&t, &lost, err);
-        hark_space_expected_end(space, t.expected);
+        hark_space_expected_end(t.expected);
         if (lost && !space->damaged && catch_up_main(space, 1, NULL) < 0)
             space->damaged = true;
         return rc;

@@ -586,10 +586,16 @@ static inline bool fake_node_append_one(struct fake_node *node)
 
 /* ---- handing in ---- */
 
-/* An entry is nothing but its number. */
+/* An entry is nothing but its number, with what tells one that came garbled: fakes do not
+ * sign. Numbers are below 2^32. */
+static inline uint64_t fake_sealed(uint64_t value)
+{
+    return (value ^ UINT32_MAX) << 32 | value;
+}
+
 static inline void fake_entry(uint8_t out[8], uint64_t value)
 {
-    hark_put_u64(out, value);
+    hark_put_u64(out, fake_sealed(value));
 }
 
 /* The body of a submit for `count` numbers. */
@@ -619,11 +625,16 @@ static inline bool fake_log_find(const struct fake_log *log, uint64_t value, uin
 }
 
 /* Odd as it is, 13 may not be logged anywhere. */
-static inline void fake_judge(struct fake_node *node, uint64_t value, struct hark_accepted *out)
+static inline void fake_judge(struct fake_node *node, uint64_t entry, struct hark_accepted *out)
 {
+    uint64_t value = entry & UINT32_MAX;
     struct fake_log *log =
         node->partner != NULL ? fake_node_intake(node, node->partner) : &node->log;
     memset(out, 0, sizeof(*out));
+    if (entry != fake_sealed(value)) {
+        out->code = HARK_E_ENTRY_SIGNATURE;
+        return;
+    }
     if (value == 13) {
         out->code = HARK_E_VOID_ROLE;
         return;

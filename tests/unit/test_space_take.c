@@ -889,47 +889,65 @@ static int next_of_row(void *arg, struct hark_raw_batch *out, bool *there, struc
     return *there || row->wrong == 0 ? 0 : hark_err_set(why, row->wrong, "the row breaks off");
 }
 
+/* A copy with threads of its own, and the two batches that its home is ahead. */
+struct two {
+    struct stage s;
+    struct hark_space *home;
+    struct hark_pool *pool;
+    struct hark_space_batch second, third;
+};
+
+static void begin_two(struct two *two)
+{
+    struct stage *s = &two->s, ahead;
+    char place[STAGE_PATH_MAX];
+
+    two->home = ahead.space = begin_pair(s);
+    ahead.world = s->world;
+    world_say(s->world, s->bob, "topic", stage_text("title", "The moon"), HARK_NONE);
+    stage_log(&ahead, s->base + 4);
+    OK(stage_read(two->home, s->base, &two->second, &err));
+    OK(stage_read(two->home, s->base + 4, &two->third, &err));
+    OK(hark_pool_new(&two->pool, 3, &err));
+    hark_space_free(s->space);
+    (void)snprintf(place, sizeof(place), "%s/copy-%u", stage_dir, stage_copies);
+    OK(hark_space_open(&s->space, place, &s->world->space, false, two->pool, &err));
+}
+
+static void end_two(struct two *two)
+{
+    assert_sound(two->s.space);
+    hark_space_batch_free(&two->second);
+    hark_space_batch_free(&two->third);
+    hark_space_free(two->home);
+    stage_end(&two->s);
+    hark_pool_free(two->pool);
+}
+
 /* Each prepared on other threads while the one before is stored: what comes before the
  * first wrong one is in, and nothing of that one or after it. */
 static void test_space_take__in_a_row_up_to_what_is_wrong(void **state)
 {
-    struct hark_space_batch second, third;
-    struct hark_pool *pool = NULL;
-    struct stage s, ahead;
+    struct two two;
     struct snapshot was;
-    char place[STAGE_PATH_MAX];
 
     (void)state;
     at_case = "in a row";
-    ahead.space = begin_pair(&s);
-    ahead.world = s.world;
-    world_say(s.world, s.bob, "topic", stage_text("title", "The moon"), HARK_NONE);
-    stage_log(&ahead, s.base + 4);
-    OK(stage_read(ahead.space, s.base, &second, &err));
-    OK(stage_read(ahead.space, s.base + 4, &third, &err));
-    OK(hark_pool_new(&pool, 3, &err));
-    hark_space_free(s.space);
-    (void)snprintf(place, sizeof(place), "%s/copy-%u", stage_dir, stage_copies);
-    OK(hark_space_open(&s.space, place, &s.world->space, false, pool, &err));
-    stage_snapshot(&was, s.space);
-    struct row gap = {.batches = {&third.raw, &second.raw}, .count = 2};
-    assert_code(hark_space_take_each(s.space, "", next_of_row, &gap, STAGE_ANY_TIME, &err),
+    begin_two(&two);
+    stage_snapshot(&was, two.s.space);
+    struct row gap = {.batches = {&two.third.raw, &two.second.raw}, .count = 2};
+    assert_code(hark_space_take_each(two.s.space, "", next_of_row, &gap, STAGE_ANY_TIME, &err),
                 HARK_E_BATCH_RANGE);
-    assert_unchanged(&was, s.space);
-    struct row again = {.batches = {&second.raw, &second.raw, &third.raw}, .count = 3};
-    assert_code(hark_space_take_each(s.space, "", next_of_row, &again, STAGE_ANY_TIME, &err),
+    assert_unchanged(&was, two.s.space);
+    struct row again = {.batches = {&two.second.raw, &two.second.raw, &two.third.raw}, .count = 3};
+    assert_code(hark_space_take_each(two.s.space, "", next_of_row, &again, STAGE_ANY_TIME, &err),
                 HARK_E_BATCH_RANGE);
-    assert_int_equal(hark_space_head(s.space)->tree.size, s.base + 4);
-    struct row broken = {.batches = {&third.raw}, .count = 1, .wrong = HARK_E_PEER_FORM};
-    assert_code(hark_space_take_each(s.space, "", next_of_row, &broken, STAGE_ANY_TIME, &err),
+    assert_int_equal(hark_space_head(two.s.space)->tree.size, two.s.base + 4);
+    struct row broken = {.batches = {&two.third.raw}, .count = 1, .wrong = HARK_E_PEER_FORM};
+    assert_code(hark_space_take_each(two.s.space, "", next_of_row, &broken, STAGE_ANY_TIME, &err),
                 HARK_E_PEER_FORM);
-    assert_same(s.space, ahead.space);
-    assert_sound(s.space);
-    hark_space_batch_free(&second);
-    hark_space_batch_free(&third);
-    hark_space_free(ahead.space);
-    stage_end(&s);
-    hark_pool_free(pool);
+    assert_same(two.s.space, two.home);
+    end_two(&two);
 }
 
 static struct hark_span put(struct hark_buf *buf, struct hark_span bytes)
@@ -967,65 +985,49 @@ static void add_coming(struct hark_coming *coming, const struct hark_raw_batch *
  * in the one and is not in the other is neither let through nor held against it. */
 static void test_space_take__what_was_expected_is_no_more_than_a_hint(void **state)
 {
-    struct hark_space_batch second, third;
     struct hark_coming coming = {.count = 0};
-    struct hark_pool *pool = NULL;
-    struct stage s, ahead;
+    struct two two;
     struct snapshot was;
-    char place[STAGE_PATH_MAX];
     uint8_t *turned;
 
     (void)state;
     at_case = "expected";
-    ahead.space = begin_pair(&s);
-    ahead.world = s.world;
-    world_say(s.world, s.bob, "topic", stage_text("title", "The moon"), HARK_NONE);
-    stage_log(&ahead, s.base + 4);
-    OK(stage_read(ahead.space, s.base, &second, &err));
-    OK(stage_read(ahead.space, s.base + 4, &third, &err));
-    OK(hark_pool_new(&pool, 3, &err));
-    hark_space_free(s.space);
-    (void)snprintf(place, sizeof(place), "%s/copy-%u", stage_dir, stage_copies);
-    OK(hark_space_open(&s.space, place, &s.world->space, false, pool, &err));
-    stage_snapshot(&was, s.space);
+    begin_two(&two);
+    stage_snapshot(&was, two.s.space);
     /* The expected is right, and what comes is not. */
-    add_coming(&coming, &second.raw);
-    hark_space_coming(s.space, &coming);
+    add_coming(&coming, &two.second.raw);
+    hark_space_coming(two.s.space, &coming);
     assert_int_equal(coming.count, 0);
-    turned = second.bytes.data + (second.raw.items[0].object.data - second.bytes.data) +
-             second.raw.items[0].object.size - 2;
+    turned = two.second.bytes.data + (two.second.raw.items[0].object.data - two.second.bytes.data) +
+             two.second.raw.items[0].object.size - 2;
     *turned ^= 1;
-    struct row wrong = {.batches = {&second.raw}, .count = 1};
-    assert_true(hark_space_take_each(s.space, "", next_of_row, &wrong, STAGE_ANY_TIME, &err) < 0);
-    assert_unchanged(&was, s.space);
+    struct row wrong = {.batches = {&two.second.raw}, .count = 1};
+    assert_true(hark_space_take_each(two.s.space, "", next_of_row, &wrong, STAGE_ANY_TIME, &err) <
+                0);
+    assert_unchanged(&was, two.s.space);
     *turned ^= 1;
     /* They are the same, after what has been given up. */
-    add_coming(&coming, &third.raw);
-    hark_space_coming(s.space, &coming);
-    add_coming(&coming, &second.raw);
-    add_coming(&coming, &second.raw);
-    hark_space_coming(s.space, &coming);
-    struct row same = {.batches = {&second.raw}, .count = 1};
-    OK(hark_space_take_each(s.space, "", next_of_row, &same, STAGE_ANY_TIME, &err));
+    add_coming(&coming, &two.third.raw);
+    hark_space_coming(two.s.space, &coming);
+    add_coming(&coming, &two.second.raw);
+    add_coming(&coming, &two.second.raw);
+    hark_space_coming(two.s.space, &coming);
+    struct row same = {.batches = {&two.second.raw}, .count = 1};
+    OK(hark_space_take_each(two.s.space, "", next_of_row, &same, STAGE_ANY_TIME, &err));
     /* What comes is right, and the expected is not. */
-    turned = third.bytes.data + (third.raw.items[0].object.data - third.bytes.data) +
-             third.raw.items[0].object.size - 2;
+    turned = two.third.bytes.data + (two.third.raw.items[0].object.data - two.third.bytes.data) +
+             two.third.raw.items[0].object.size - 2;
     *turned ^= 1;
-    add_coming(&coming, &third.raw);
-    hark_space_coming(s.space, &coming);
+    add_coming(&coming, &two.third.raw);
+    hark_space_coming(two.s.space, &coming);
     *turned ^= 1;
-    struct row right = {.batches = {&third.raw}, .count = 1};
-    OK(hark_space_take_each(s.space, "", next_of_row, &right, STAGE_ANY_TIME, &err));
-    assert_same(s.space, ahead.space);
+    struct row right = {.batches = {&two.third.raw}, .count = 1};
+    OK(hark_space_take_each(two.s.space, "", next_of_row, &right, STAGE_ANY_TIME, &err));
+    assert_same(two.s.space, two.home);
     /* What never comes goes with the space. */
-    add_coming(&coming, &third.raw);
-    hark_space_coming(s.space, &coming);
-    assert_sound(s.space);
-    hark_space_batch_free(&second);
-    hark_space_batch_free(&third);
-    hark_space_free(ahead.space);
-    stage_end(&s);
-    hark_pool_free(pool);
+    add_coming(&coming, &two.third.raw);
+    hark_space_coming(two.s.space, &coming);
+    end_two(&two);
 }
 
 /* A home that signs two histories: whoever has the one takes nothing of the other. */
