@@ -162,66 +162,6 @@ out:
     return rc;
 }
 
-/* The log key of a node that was ever named under the name an origin begins
- * with, and whose signature the note holds. */
-static int signer_of(struct hark_space *space, const struct hark_note *note, const char *origin,
-                     struct hark_node_object *node, struct hark_err *err)
-{
-    struct hark_note_key key;
-    uint64_t count = 0;
-    size_t size = strcspn(origin, "/");
-    int rc = hark_cmd_section_count(space, HARK_SECTION_NODE, &count, err);
-
-    for (uint32_t i = 0; i < count && rc == 0; i++) {
-        rc = hark_state_node(hark_space_state(space), i, node, err);
-        if (rc < 0 || strlen(node->name) != size || strncmp(node->name, origin, size) != 0)
-            continue;
-        if (hark_note_key_init(&key, origin, HARK_NOTE_ED25519, &node->keys.log, NULL) == 0 &&
-            hark_note_verify(note, &key, NULL, NULL) == 0)
-            return 0;
-    }
-    if (rc < 0)
-        return rc;
-    return hark_err_set(err, HARK_E_NO,
-                        "the checkpoint is not signed by a node of this space under that name");
-}
-
-static bool is_origin_of(const char *origin, const struct hark_hash *space)
-{
-    const char *slash = strchr(origin, '/');
-    char id[HARK_HEX_SIZE];
-
-    hark_hash_hex(id, space);
-    return slash != NULL && strncmp(slash + 1, id, HARK_HEX_SIZE - 1) == 0 &&
-           slash[HARK_HEX_SIZE] == '/';
-}
-
-/* Up to how many entries what a log's incarnation signed binds it here: where the `home`
- * entry of the next stands, HARK_NONE for the one in force. What was signed beyond may be
- * lost by a move or a recovery, which is no fork (PROTOCOL.md 7.6). */
-static int incarnation_end(struct hark_space *space, const char *origin, uint64_t *end,
-                           struct hark_err *err)
-{
-    const struct hark_log_query query = {.kind = "home", .after = HARK_NONE, .re = HARK_NONE};
-    uint64_t incarnation = 0, *positions = NULL;
-    size_t count = 0;
-    int rc =
-        hark_decimal_decode(&incarnation, hark_span_str(strrchr(origin, '/') + 1), UINT64_MAX, err);
-
-    *end = HARK_NONE;
-    if (rc == 0)
-        rc = hark_cmd_positions(space, &query, &positions, &count, err);
-    for (size_t i = 0; i < count && rc == 0 && *end == HARK_NONE; i++) {
-        struct hark_row row = {0};
-
-        rc = hark_index_row(hark_space_index(space), positions[i], &row, err);
-        if (rc == 0 && row.verdict == 0 && --incarnation == 0) /* each begins the next one */
-            *end = positions[i];
-    }
-    free(positions);
-    return rc;
-}
-
 static bool is_intake(const struct hark_checkpoint *cp)
 {
     return strcmp(strrchr(cp->origin, '/'), "/intake") == 0;
@@ -250,7 +190,7 @@ static int compare_root(struct hark_space *space, const char *log, const struct 
 }
 
 /* A note's checkpoint: of a log of this space, and signed by a node that was ever named
- * under the name in its origin; *end as of incarnation_end. */
+ * under the name in its origin; *end as of hark_space_incarnation_end. */
 static int check_checkpoint(struct hark_space *space, struct hark_span bytes,
                             struct hark_checkpoint *cp, struct hark_node_object *node,
                             uint64_t *end, struct hark_err *err)
@@ -263,13 +203,13 @@ static int check_checkpoint(struct hark_space *space, struct hark_span bytes,
     rc = hark_note_parse(note, bytes, err);
     if (rc == 0)
         rc = hark_checkpoint_decode(cp, note->text, NULL, err);
-    if (rc == 0 && !is_origin_of(cp->origin, hark_space_id(space)))
+    if (rc == 0 && !hark_space_is_origin(space, cp->origin))
         rc = hark_err_set(err, HARK_E_NO, "the checkpoint is of another log: %s", cp->origin);
     if (rc == 0)
-        rc = signer_of(space, note, cp->origin, node, err);
+        rc = hark_space_log_signer(space, note, cp->origin, node, err);
     *end = HARK_NONE;
     if (rc == 0 && !is_intake(cp)) /* which has no incarnations */
-        rc = incarnation_end(space, cp->origin, end, err);
+        rc = hark_space_incarnation_end(space, cp->origin, end, err);
     free(note);
     return rc;
 }

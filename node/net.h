@@ -8,6 +8,7 @@
  *     net_core.c   the network thread: the core's and the edge's functions
  *     net_plan.c   the writer's: who may come in, whom to follow, what to hand in
  *     net_write.c  the writer's: what came from the network
+ *     net_witness.c  the writer's: cosigned checkpoints
  */
 #ifndef HARK_NODE_NET_H
 #define HARK_NODE_NET_H
@@ -24,6 +25,7 @@ enum hark_net_event_type {
     HARK_NET_SUBMIT,   /* entries handed in here: `load` is the body of a submit */
     HARK_NET_ACCEPTED, /* what became of entries that we handed in */
     HARK_NET_JOIN,     /* a sealed request to join, in `load` */
+    HARK_NET_COSIGN,   /* cosigned checkpoints: `load` is the body of a `cosign` */
     HARK_NET_ANSWERED, /* the answer to hark_net_request: its body in `load`, or `code` */
 };
 struct hark_net_event {

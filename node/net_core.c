@@ -364,6 +364,15 @@ static int io_join(void *arg, const struct hark_key *peer, const struct hark_has
     return hand_over(arg, &event, sealed, err);
 }
 
+static int io_cosign(void *arg, const struct hark_key *peer, const struct hark_hash *space,
+                     struct hark_buf *body, uint64_t token, struct hark_err *err)
+{
+    struct hark_net_event event = {
+        .type = HARK_NET_COSIGN, .log = {.space = *space}, .peer = *peer, .token = token};
+
+    return hand_over(arg, &event, body, err);
+}
+
 static void io_answered(void *arg, const struct hark_key *peer, uint8_t type,
                         const struct hark_hash *space, int code, struct hark_span body)
 {
@@ -626,6 +635,9 @@ static void carry_out(struct hark_net *net, struct net_order *order)
     case NET_JOINED:
         hark_core_joined(net->core, order->token, &order->joined);
         break;
+    case NET_COSIGNED:
+        hark_core_cosigned(net->core, order->token, order->code);
+        break;
     case NET_CONNECT:
         rc = hark_edge_connect(net->edge, &order->peer, &order->curve, order->own, order->address,
                                NULL);
@@ -645,6 +657,27 @@ static void carry_out(struct hark_net *net, struct net_order *order)
         break;
     }
     hark_net_order_free(order);
+}
+
+/* Spaces of which something new is to be shown. */
+static void show_notes(struct hark_net *net)
+{
+    for (size_t i = 0;; i++) {
+        struct hark_hash space;
+        bool fresh;
+
+        pthread_mutex_lock(&net->lock);
+        if (i >= net->shown_count) {
+            pthread_mutex_unlock(&net->lock);
+            return;
+        }
+        fresh = net->shown[i].fresh;
+        space = net->shown[i].space;
+        net->shown[i].fresh = false;
+        pthread_mutex_unlock(&net->lock);
+        if (fresh)
+            hark_core_noted(net->core, &space);
+    }
 }
 
 static void on_woken(void *arg)
@@ -677,6 +710,7 @@ static void on_woken(void *arg)
         net->planning = false;
         pthread_mutex_unlock(&net->lock);
     }
+    show_notes(net);
     if (ask_now)
         hark_core_ask_now(net->core);
 }
@@ -698,6 +732,8 @@ void hark_net_io(struct hark_net *net, struct hark_core_io *io, struct hark_edge
                                 .terms = io_terms,
                                 .join = io_join,
                                 .answered = io_answered,
+                                .notes = hark_net_io_notes,
+                                .cosign = io_cosign,
                                 .peer_changed = io_peer_changed,
                                 .synced = io_synced};
     *handlers = (struct hark_edge_handlers){.arg = net,

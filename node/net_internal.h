@@ -57,6 +57,7 @@ enum net_order_type {
     NET_APPENDED,
     NET_TOOK_IN,
     NET_JOINED,
+    NET_COSIGNED,
     NET_REQUEST,
     NET_CONNECT,
     NET_DISCONNECT
@@ -76,6 +77,14 @@ struct net_order {
     uint8_t request;
     uint64_t patience_ms;
     struct hark_buf body; /* REQUEST: owned */
+};
+
+/* What is shown of a space's cosigned checkpoints, made by the writer. */
+struct net_shown {
+    struct hark_hash space;
+    uint64_t version;
+    struct hark_buf body; /* of a `cosign` */
+    bool fresh;           /* the core has not been told yet */
 };
 
 /* A log at a peer, as last reported. */
@@ -106,6 +115,9 @@ struct net_space {
     /* what we may sign, with another named node, since the start */
     bool main_compared, intake_compared;
     bool level; /* nothing is to be had of its main log where we asked last */
+    uint64_t shown_version; /* hark_notes_version of what is shown */
+    bool leaving;           /* a node that is named no more is still needed (7.8) */
+    bool unsettling;        /* a later home was shown that goes on from before what is settled */
     /* joining: one request at a time is handed on to the home */
     bool relay_busy;
     struct hark_hash relaying;
@@ -142,6 +154,8 @@ struct hark_net {
     uint64_t proof_until_ms;   /* until then a later home may still be proved; 0: none is */
     size_t row_count, row_room;
     struct net_row *rows;
+    size_t shown_count;
+    struct net_shown *shown;
 
     /* the network thread's */
     struct net_plan *now;
@@ -191,5 +205,14 @@ struct net_space *hark_net_notes(struct hark_net *net, const struct hark_hash *i
 /* net_write.c */
 HARK_CHECK int hark_net_take_over(struct hark_net *net, struct hark_node *node,
                                   struct hark_err *err);
+
+/* net_witness.c */
+/* Signs what is to be signed, and hands the network what it shows. */
+HARK_CHECK int hark_net_witness(struct hark_net *net, struct hark_node *node, struct hark_err *err);
+HARK_CHECK int hark_net_take_notes(struct hark_net *net, struct hark_node *node,
+                                   const struct hark_net_event *event, struct hark_err *err);
+/* hark_core_io.notes. */
+int hark_net_io_notes(void *arg, const struct hark_hash *space, uint64_t *version,
+                      struct hark_buf *out, struct hark_err *err);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "node/aside.h"
 #include "node/net_internal.h"
+#include "node/witness.h"
 #include "node/outbox.h"
 
 #define ACCESS_MAX     (1u << 22)
@@ -63,14 +64,28 @@ static int add_access(struct net_space *notes, const struct hark_key *curve, boo
     return 0;
 }
 
-static int note_nodes(const struct hark_node *node, struct hark_state *state, uint64_t count,
+/* Named no more, but what took its name away is not settled without it (PROTOCOL.md 7.8):
+ * it may still have the space. */
+static int note_leaving(struct hark_space *space, const struct hark_node_object *was,
+                        struct net_space *notes, struct hark_err *err)
+{
+    bool wanted = false;
+    int rc = hark_witness_wants(space, &was->keys.cosigner, &wanted, err);
+
+    if (rc < 0 || !wanted)
+        return rc;
+    notes->leaving = true;
+    return add_access(notes, &was->keys.curve, false, err);
+}
+
+static int note_nodes(const struct hark_node *node, struct hark_space *space, uint64_t count,
                       struct net_space *notes, struct hark_err *err)
 {
     int rc = 0;
 
     free(notes->nodes);
     notes->node_count = 0;
-    notes->named = false;
+    notes->named = notes->leaving = false;
     notes->nodes = calloc(count + 1, sizeof(*notes->nodes));
     if (notes->nodes == NULL)
         return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for %llu nodes",
@@ -78,7 +93,9 @@ static int note_nodes(const struct hark_node *node, struct hark_state *state, ui
     for (uint64_t i = 0; rc == 0 && i < count; i++) {
         struct hark_node_object *named = &notes->nodes[notes->node_count];
 
-        rc = hark_state_node(state, (uint32_t)i, named, err);
+        rc = hark_state_node(hark_space_state(space), (uint32_t)i, named, err);
+        if (rc == 0 && named->until != HARK_NONE)
+            rc = note_leaving(space, named, notes, err);
         if (rc < 0 || named->until != HARK_NONE)
             continue;
         notes->node_count++;
@@ -152,12 +169,12 @@ static int note_space(struct hark_net *net, const struct hark_node *node, struct
 
     if (notes == NULL)
         return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a space's rights");
-    if (notes->noted && notes->stamp == hark_space_rights(space))
+    if (notes->noted && !notes->leaving && notes->stamp == hark_space_rights(space))
         return 0;
     notes->access_count = 0;
     rc = hark_state_counts(state, counts, err);
     if (rc == 0)
-        rc = note_nodes(node, state, counts[HARK_SECTION_NODE], notes, err);
+        rc = note_nodes(node, space, counts[HARK_SECTION_NODE], notes, err);
     if (rc == 0)
         rc = note_members(state, counts[HARK_SECTION_KEY], notes, err);
     if (rc == 0)
@@ -570,6 +587,8 @@ int hark_net_update(struct hark_net *net, struct hark_node *node, uint64_t *next
         hold_spaces(net, node, &next);
         rc = hark_net_take_over(net, node, err);
     }
+    if (rc == 0)
+        rc = hark_net_witness(net, node, err);
     /* Taking over may have changed them once more. */
     if (rc == 0)
         rc = gather(net, node, err);

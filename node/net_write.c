@@ -9,6 +9,7 @@
 #include "node/join.h"
 #include "node/net_internal.h"
 #include "node/outbox.h"
+#include "node/witness.h"
 
 #define RELAY_PATIENCE_MS 15000u
 #define PROOF_PATIENCE_MS 10000u
@@ -169,7 +170,9 @@ static int handle_proof(struct hark_net *net, struct hark_node *node, struct net
 {
     struct hark_terms *terms = malloc(sizeof(*terms));
     struct hark_space *space = NULL;
+    uint64_t settled = 0;
     bool later = false;
+    int rc = 0;
 
     pthread_mutex_lock(&net->lock);
     net->proof_until_ms = 0;
@@ -179,8 +182,15 @@ static int handle_proof(struct hark_net *net, struct hark_node *node, struct net
     if (event->code == 0 && hark_node_space(node, &notes->id, &space, NULL) == 0 &&
         hark_join_read_terms(&notes->id, hark_buf_span(&event->load), terms, NULL) == 0)
         later = terms->incarnation > hark_state_space_object(hark_space_state(space))->incarnation;
+    if (later)
+        rc = hark_witness_settled(space, &settled, err);
+    /* What is settled never rewinds (7.8). */
+    if (later && rc == 0 && terms->home_size < settled) {
+        notes->unsettling = true;
+        later = false;
+    }
     free(terms);
-    return later ? rewind_space(net, node, notes, err) : 0;
+    return later && rc == 0 ? rewind_space(net, node, notes, err) : rc;
 }
 
 /* Is another named node at the other end of that link? A person's key held here may
@@ -608,6 +618,9 @@ int hark_net_handle(struct hark_net *net, struct hark_node *node, struct hark_ne
         break;
     case HARK_NET_JOIN:
         rc = handle_join(net, node, event, err);
+        break;
+    case HARK_NET_COSIGN:
+        rc = hark_net_take_notes(net, node, event, err);
         break;
     default: /* HARK_NET_ANSWERED */
         rc = handle_answered(net, node, event, err);

@@ -14,6 +14,7 @@
 #include "node/outbox.h"
 #include "node/space_flight.h"
 #include "node/sqlite.h"
+#include "node/witness.h"
 
 #define REFRESHES_A_REPO 32u
 
@@ -185,14 +186,17 @@ int hark_space_mend(struct hark_space *space, struct hark_err *err)
 static int set_paths(struct hark_space *space, const char *dir, struct hark_err *err)
 {
     char hex[2 * HARK_HASH_SIZE + 1];
-    int a, b, c;
+    int a, b, c, d, e;
 
     hark_hash_hex(hex, &space->id);
     a = snprintf(space->repo_path, sizeof(space->repo_path), "%s/spaces/%s.git", dir, hex);
     b = snprintf(space->index_path, sizeof(space->index_path), "%s/index/%s.db", dir, hex);
     c = snprintf(space->outbox_path, sizeof(space->outbox_path), "%s/outbox/%s.db", dir, hex);
+    d = snprintf(space->cosign_path, sizeof(space->cosign_path), "%s/cosigned/%s", dir, hex);
+    e = snprintf(space->evidence_path, sizeof(space->evidence_path), "%s/evidence", dir);
     if (!PATH_FITS(a, sizeof(space->repo_path)) || !PATH_FITS(b, sizeof(space->index_path)) ||
-        !PATH_FITS(c, sizeof(space->outbox_path)))
+        !PATH_FITS(c, sizeof(space->outbox_path)) || !PATH_FITS(d, sizeof(space->cosign_path)) ||
+        !PATH_FITS(e, sizeof(space->evidence_path)))
         return hark_err_set(err, HARK_E_USAGE, "the path %s is too long", dir);
     return 0;
 }
@@ -248,6 +252,7 @@ void hark_space_free(struct hark_space *space)
     free(space->pending.lines);
     free(space->recent);
     hark_outbox_free(space->outbox);
+    hark_witness_free(space);
     hark_space_close_index(space);
     hark_repo_free(space->repo);
     free(space);

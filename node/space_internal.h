@@ -52,6 +52,8 @@ struct hark_space {
     char repo_path[HARK_PATH_MAX];
     char index_path[HARK_PATH_MAX];
     char outbox_path[HARK_PATH_MAX];
+    char cosign_path[HARK_PATH_MAX];   /* folder of notes.h */
+    char evidence_path[HARK_PATH_MAX]; /* folder, of all spaces */
     struct hark_repo *repo;
     struct hark_index *index;
     struct hark_store store;
@@ -72,6 +74,7 @@ struct hark_space {
     struct space_recent *recent;        /* space_accept.c: how often keys were taken from */
     struct space_seen seen[SPACE_SEEN]; /* by the key's first byte; cleared by a rollback */
     struct space_expected *expected;    /* space_ahead.c; NULL: nothing */
+    struct space_witness *witness;       /* witness.c, made when it is asked for */
     bool held;
     unsigned refreshes;        /* of a reader, since its repository was opened */
     uint64_t rights, erasures; /* hark_space_rights, hark_space_erasures */

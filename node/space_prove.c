@@ -3,6 +3,10 @@
  * them. The main log's tree is kept in tiles; an intake's is small, and made of its
  * entries when it is asked for.
  */
+#include <stdio.h>
+#include <string.h>
+
+#include "crypto/note.h"
 #include "node/space_internal.h"
 
 /* --- an intake's tree ---------------------------------------------------------------- */
@@ -127,4 +131,68 @@ int hark_space_prove(struct hark_space *space, const char *node, uint64_t positi
         rc = hark_merkle_prove_inclusion(path, position, of.intake.head.tree.size, read_hash, &of,
                                          err);
     return rc < 0 ? rc : hark_space_checkpoint_of(space, &of.intake.head.batch_id, note, err);
+}
+
+/* --- whose word it is ------------------------------------------------------------------ */
+
+bool hark_space_is_origin(const struct hark_space *space, const char *origin)
+{
+    const char *slash = strchr(origin, '/');
+    char id[2 * HARK_HASH_SIZE + 1];
+
+    hark_hash_hex(id, &space->id);
+    return slash != NULL && strncmp(slash + 1, id, sizeof(id) - 1) == 0 &&
+           slash[sizeof(id)] == '/' && slash[sizeof(id) + 1] != '\0';
+}
+
+int hark_space_log_signer(struct hark_space *space, const struct hark_note *note,
+                          const char *origin, struct hark_node_object *node, struct hark_err *err)
+{
+    uint64_t counts[HARK_SECTION_HASHED_];
+    size_t size = strcspn(origin, "/");
+    int rc = hark_state_counts(space->state, counts, err);
+
+    for (uint32_t i = 0; rc == 0 && i < counts[HARK_SECTION_NODE]; i++) {
+        struct hark_note_key key;
+
+        rc = hark_state_node(space->state, i, node, err);
+        if (rc < 0 || strlen(node->name) != size || strncmp(node->name, origin, size) != 0)
+            continue;
+        if (hark_note_key_init(&key, origin, HARK_NOTE_ED25519, &node->keys.log, NULL) == 0 &&
+            hark_note_verify(note, &key, NULL, NULL) == 0)
+            return 0;
+    }
+    if (rc < 0)
+        return rc;
+    return hark_err_set(err, HARK_E_NO,
+                        "the checkpoint is not signed by a node of this space under that name");
+}
+
+struct homes {
+    uint64_t left, end;
+};
+
+static int pass_home(void *arg, const struct hark_row *row, struct hark_err *err)
+{
+    struct homes *homes = arg;
+
+    (void)err;
+    if (row->verdict != 0 || --homes->left > 0) /* each begins the next one */
+        return 0;
+    homes->end = row->position;
+    return HARK_STOP;
+}
+
+int hark_space_incarnation_end(struct hark_space *space, const char *origin, uint64_t *end,
+                               struct hark_err *err)
+{
+    const struct hark_log_query query = {.kind = "home", .after = HARK_NONE, .re = HARK_NONE};
+    struct homes homes = {.end = HARK_NONE};
+    int rc =
+        hark_decimal_decode(&homes.left, hark_span_str(strrchr(origin, '/') + 1), UINT64_MAX, err);
+
+    if (rc == 0)
+        rc = hark_index_log(space->index, &query, pass_home, &homes, err);
+    *end = homes.end;
+    return rc;
 }

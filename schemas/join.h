@@ -77,6 +77,7 @@ struct hark_terms {
     char until[11];                       /* YYYY-MM-DD */
     struct hark_key steward, steward_box; /* in office */
     uint32_t incarnation;                 /* of the last `home` shown; 1: none was */
+    uint64_t home_size;                   /* where that stands; 0: none was */
     size_t node_count;                    /* now named, in order */
     struct hark_terms_node nodes[HARK_TERMS_NODES_MAX];
 };

@@ -178,7 +178,8 @@ static int read_home(struct reading *r, const json_t *json, struct hark_err *err
 {
     uint64_t incarnation;
 
-    if (!hark_json_u64(json, "incarnation", UINT32_MAX, &incarnation))
+    if (!hark_json_u64(json, "incarnation", UINT32_MAX, &incarnation) ||
+        !hark_json_u64(json, "size", HARK_NUMBER_MAX, &r->terms->home_size))
         return hark_err_set(err, HARK_E_INTERNAL, "kind home and the program disagree");
     r->terms->incarnation = (uint32_t)incarnation;
     return 0;

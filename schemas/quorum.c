@@ -139,14 +139,15 @@ const struct hark_quorum *hark_quorums_at(const struct hark_quorums *quorums, ui
     return found;
 }
 
-static bool is_of(const struct hark_quorum *quorum, const struct hark_key *key)
+static const struct hark_cosigner *find(const struct hark_quorum *quorum,
+                                        const struct hark_key *key)
 {
     for (size_t i = 0; i < quorum->count; i++) {
         if (hark_key_equal(&quorum->cosigners[i].key, key)) {
-            return true;
+            return &quorum->cosigners[i];
         }
     }
-    return false;
+    return NULL;
 }
 
 struct settling {
@@ -161,7 +162,7 @@ static bool holds(const struct settling *s, const struct hark_quorum *quorum, ui
 {
     size_t signers = 0;
     for (size_t i = 0; i < s->count; i++) {
-        signers += s->cosigned[i].size >= size && is_of(quorum, &s->cosigned[i].key) ? 1 : 0;
+        signers += s->cosigned[i].size >= size && find(quorum, &s->cosigned[i].key) != NULL ? 1 : 0;
     }
     return signers >= quorum->needed;
 }
@@ -207,14 +208,15 @@ uint64_t hark_quorums_settled(const struct hark_quorums *quorums, uint64_t befor
     return settled;
 }
 
-bool hark_quorums_want(const struct hark_quorums *quorums, uint64_t settled,
-                       const struct hark_key *key)
+const struct hark_cosigner *hark_quorums_wanted(const struct hark_quorums *quorums,
+                                                uint64_t settled, const struct hark_key *key)
 {
-    for (size_t i = 0; i < quorums->count; i++) {
-        bool ended = i + 1 < quorums->count && quorums->list[i + 1].from <= settled;
-        if (!ended && hark_quorum_settles(&quorums->list[i]) && is_of(&quorums->list[i], key)) {
-            return true;
-        }
+    const struct hark_cosigner *found = NULL;
+    for (size_t i = quorums->count; i-- > 0 && found == NULL;) {
+        bool last = i + 1 == quorums->count;
+        bool needed = hark_quorum_settles(&quorums->list[i]) &&
+                      (last || quorums->list[i + 1].from > settled);
+        found = last || needed ? find(&quorums->list[i], key) : NULL;
     }
-    return false;
+    return found;
 }

@@ -57,9 +57,9 @@ struct hark_cosigned_size {
  * settled (0: none). Any number of cosigners, each once, in any order. */
 uint64_t hark_quorums_settled(const struct hark_quorums *quorums, uint64_t before, uint64_t size,
                               const struct hark_cosigned_size *cosigned, size_t count);
-/* Is the key of one whose cosignature may still be needed for the log's end, when so much
- * of it is settled? */
-bool hark_quorums_want(const struct hark_quorums *quorums, uint64_t settled,
-                       const struct hark_key *key);
+/* The cosigner with that key, of the quorum at the log's end, or of one whose signatures
+ * what is not settled yet still needs; NULL: it is neither's. Borrowed. */
+const struct hark_cosigner *hark_quorums_wanted(const struct hark_quorums *quorums,
+                                                uint64_t settled, const struct hark_key *key);
 
 #endif

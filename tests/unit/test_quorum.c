@@ -193,11 +193,11 @@ static void test_quorum__goes_on_wanting_who_is_still_needed(void **state)
     name_node(&q, 1, 1);
     name_node(&q, 2, 2);
     drop_node(&q, 10, 1);
-    assert_true(hark_quorums_want(&q, 0, &one));
-    assert_true(hark_quorums_want(&q, 10, &one));
-    assert_false(hark_quorums_want(&q, 11, &one));
-    assert_true(hark_quorums_want(&q, 11, &two));
-    assert_false(hark_quorums_want(&q, 0, &three));
+    assert_non_null(hark_quorums_wanted(&q, 0, &one));
+    assert_non_null(hark_quorums_wanted(&q, 10, &one));
+    assert_null(hark_quorums_wanted(&q, 11, &one));
+    assert_non_null(hark_quorums_wanted(&q, 11, &two));
+    assert_null(hark_quorums_wanted(&q, 0, &three));
     hark_quorums_free(&q);
 }
 

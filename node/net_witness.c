@@ -1,0 +1,166 @@
+/*
+ * The writer's part in cosigning: what this node signs, what others show, and what is
+ * shown to them. PROTOCOL.md 7.8.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "node/aside.h"
+#include "node/net_internal.h"
+#include "node/witness.h"
+
+/* --- what is shown ------------------------------------------------------------------- */
+
+/* The slot of a space; NULL: no memory. Under the lock. */
+static struct net_shown *slot_of(struct hark_net *net, const struct hark_hash *space)
+{
+    struct net_shown *grown;
+
+    for (size_t i = 0; i < net->shown_count; i++) {
+        if (hark_hash_equal(&net->shown[i].space, space))
+            return &net->shown[i];
+    }
+    grown = realloc(net->shown, (net->shown_count + 1) * sizeof(*grown));
+    if (grown == NULL)
+        return NULL;
+    net->shown = grown;
+    grown = &net->shown[net->shown_count++];
+    *grown = (struct net_shown){.space = *space};
+    return grown;
+}
+
+/* Hands the network's thread what it shows of the space from now on. */
+static int show(struct hark_net *net, struct hark_space *space, uint64_t version,
+                struct hark_err *err)
+{
+    struct hark_buf body = hark_buf_init(HARK_BODY_MAX);
+    struct net_shown *slot;
+    size_t count = 0;
+    int rc = hark_witness_body(space, &body, &count, err);
+
+    if (rc < 0 || count == 0) {
+        hark_buf_free(&body);
+        return rc;
+    }
+    pthread_mutex_lock(&net->lock);
+    slot = slot_of(net, hark_space_id(space));
+    if (slot != NULL) {
+        struct hark_buf old = slot->body;
+
+        slot->body = body;
+        body = old;
+        slot->version = version;
+        slot->fresh = true;
+    } else {
+        rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for cosignatures");
+    }
+    pthread_mutex_unlock(&net->lock);
+    hark_buf_free(&body);
+    return rc;
+}
+
+/* --- signing --------------------------------------------------------------------------- */
+
+/* Q5. A space that is set aside is not the log it will be. */
+static bool may_sign(const struct hark_node *node, struct hark_space *space,
+                     const struct net_space *notes)
+{
+    return notes->main_compared && !hark_node_is_home(node, space) && !hark_space_held(space) &&
+           !hark_aside_is(node, &notes->id);
+}
+
+static int witness_space(struct hark_net *net, const struct hark_node *node,
+                         struct hark_space *space, struct net_space *notes, struct hark_err *err)
+{
+    const struct hark_notes *kept = NULL;
+    uint64_t version;
+    bool done = false;
+    int rc = hark_witness_notes(space, &kept, err);
+
+    if (rc == 0 && may_sign(node, space, notes))
+        rc = hark_witness_cosign(space, node->identity.cosigner, hark_now_ms() / 1000, &done, err);
+    if (rc < 0)
+        return rc;
+    version = hark_notes_version(kept);
+    if (version == notes->shown_version)
+        return 0;
+    rc = show(net, space, version, err);
+    if (rc == 0)
+        notes->shown_version = version;
+    return rc;
+}
+
+int hark_net_witness(struct hark_net *net, struct hark_node *node, struct hark_err *err)
+{
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < node->space_count; i++) {
+        struct net_space *notes = hark_net_notes(net, hark_space_id(node->spaces[i]));
+
+        if (notes != NULL)
+            rc = witness_space(net, node, node->spaces[i], notes, err);
+    }
+    return rc;
+}
+
+/* --- what others show -------------------------------------------------------------------- */
+
+/* As much as can be taken; the first thing wrong is what it is answered with. That somebody's
+ * home has two histories is nothing that who shows it did wrong. */
+static int take_notes(struct hark_space *space, const struct hark_span *notes, size_t count,
+                      struct hark_err *err)
+{
+    int outcome = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        struct hark_err said = {0};
+        int rc = hark_witness_take(space, notes[i], &said);
+
+        if (rc == 0 || rc == HARK_E_PEER_FORK || outcome != 0)
+            continue;
+        outcome = rc;
+        if (err != NULL)
+            *err = said;
+        if (rc == HARK_E_PEER_FORM)
+            break;
+    }
+    return outcome;
+}
+
+int hark_net_take_notes(struct hark_net *net, struct hark_node *node,
+                        const struct hark_net_event *event, struct hark_err *err)
+{
+    struct net_order order = {.type = NET_COSIGNED, .token = event->token};
+    struct hark_span notes[HARK_COSIGN_MAX];
+    struct hark_space *space = NULL;
+    struct hark_hash id;
+    struct hark_err outcome = {0};
+    size_t count = 0;
+
+    order.code = hark_cosign_decode(&id, notes, &count, hark_buf_span(&event->load), &outcome);
+    if (order.code == 0)
+        order.code = hark_node_space(node, &event->log.space, &space, &outcome);
+    if (order.code == 0)
+        order.code = take_notes(space, notes, count, &outcome);
+    return hark_net_order(net, &order, err);
+}
+
+/* --- the network's thread ------------------------------------------------------------------ */
+
+int hark_net_io_notes(void *arg, const struct hark_hash *space, uint64_t *version,
+                      struct hark_buf *out, struct hark_err *err)
+{
+    struct hark_net *net = arg;
+    int rc = HARK_E_NOT_FOUND;
+
+    *version = 0;
+    pthread_mutex_lock(&net->lock);
+    for (size_t i = 0; i < net->shown_count && rc == HARK_E_NOT_FOUND; i++) {
+        if (!hark_hash_equal(&net->shown[i].space, space))
+            continue;
+        *version = net->shown[i].version;
+        rc = out == NULL ? 0 : hark_buf_append_span(out, hark_buf_span(&net->shown[i].body), err);
+    }
+    pthread_mutex_unlock(&net->lock);
+    return rc == HARK_E_NOT_FOUND ? hark_err_set(err, rc, "nothing of that space is cosigned") : rc;
+}

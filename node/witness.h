@@ -1,0 +1,47 @@
+/*
+ * What cosigners have signed of a space's main log, what is settled by that, and this
+ * node's own part in it. PROTOCOL.md 7.8. Over a space (its log, its state) and the notes
+ * that are kept of it (notes.h). Of the thread that owns the space.
+ */
+#ifndef HARK_NODE_WITNESS_H
+#define HARK_NODE_WITNESS_H
+
+#include "node/notes.h"
+#include "node/space.h"
+
+/* Lets go of what was made for the space; hark_space_free does it. */
+void hark_witness_free(struct hark_space *space);
+
+/* Signs the newest checkpoint with this node's cosigner key if rules Q1 to Q4 let it; what Q5 asks is the caller's. Durable when it returns 0. *done: it was signed. When
+ * nothing is to be signed, or may be, it is not, without error. */
+HARK_CHECK int hark_witness_cosign(struct hark_space *space, const char *name,
+                                   const struct hark_signer *signer, uint64_t now_s, bool *done,
+                                   struct hark_err *err);
+/* Takes what somebody shows: a checkpoint of the space's log with any cosignatures, of which
+ * those are kept that say more than what is here. Errors: peer-form (no such thing, or a
+ * signature that does not hold), behind (its log's key, or the log so far, is not known
+ * here: later), peer-fork (its log signed another history than the one here: the note is
+ * kept as evidence); those of the store. */
+HARK_CHECK int hark_witness_take(struct hark_space *space, struct hark_span note,
+                                 struct hark_err *err);
+
+/* How many entries of the main log are settled, as far as is known here. */
+HARK_CHECK int hark_witness_settled(struct hark_space *space, uint64_t *size, struct hark_err *err);
+/* Borrowed until the space changes: the quorum in force (NULL: the log is empty), the notes. */
+HARK_CHECK int hark_witness_quorum(struct hark_space *space, const struct hark_quorum **out,
+                                   struct hark_err *err);
+HARK_CHECK int hark_witness_notes(struct hark_space *space, const struct hark_notes **out,
+                                  struct hark_err *err);
+/* Is the key of a cosigner whose signature what is not settled yet may still need? */
+HARK_CHECK int hark_witness_wants(struct hark_space *space, const struct hark_key *key,
+                                  bool *wanted, struct hark_err *err);
+/* Has the cosigner whose note this is signed just the entries that the log here begins with?
+ * *here false: it goes further than the log here. */
+HARK_CHECK int hark_witness_fits(struct hark_space *space, const struct hark_cosigned *cosigned,
+                                 bool *here, bool *fits, struct hark_err *err);
+/* Appends the body of a `cosign` (PROTOCOL.md 9.2) with all that is here; *count 0: nothing,
+ * and nothing is appended. */
+HARK_CHECK int hark_witness_body(struct hark_space *space, struct hark_buf *out, size_t *count,
+                                 struct hark_err *err);
+
+#endif
