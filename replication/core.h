@@ -85,6 +85,17 @@ struct hark_core_io {
      * hark_core_joined with the same token. HARK_E_BUSY: not now. */
     int (*join)(void *arg, const struct hark_key *peer, const struct hark_hash *space,
                 struct hark_buf *sealed, uint64_t token, struct hark_err *err);
+    /* The cosigned checkpoints of a space that are here: *version is a number that grows
+     * whenever they change (0: there are none); the body of a `cosign` with all of them is
+     * appended to `out` unless that is NULL. Error: not-found. May be NULL: none are shown. */
+    int (*notes)(void *arg, const struct hark_hash *space, uint64_t *version, struct hark_buf *out,
+                 struct hark_err *err);
+    /* A peer that may have the space shows cosigned checkpoints (the body of a well-formed
+     * `cosign`, copied; takes ownership). The outcome comes by hark_core_cosigned with the
+     * same token. HARK_E_BUSY: not now. May be NULL: never. */
+    int (*cosign)(void *arg, const struct hark_key *peer, const struct hark_hash *space,
+                  struct hark_buf *body, uint64_t token, struct hark_err *err);
+
     /* The answer to hark_core_request: type HARK_MESSAGE_SHOWN or _JOINED with its body
      * (well-formed), or code with no body. */
     void (*answered)(void *arg, const struct hark_key *peer, uint8_t type,
@@ -146,6 +157,12 @@ HARK_CHECK int hark_core_request(struct hark_core *core, const struct hark_key *
                                  struct hark_span body, uint64_t patience_ms, struct hark_err *err);
 /* io.join's outcome (the space is filled in). Due within two minutes. */
 void hark_core_joined(struct hark_core *core, uint64_t token, const struct hark_joined *joined);
+/* Our cosigned checkpoints of the space changed: whoever asks about it is shown them. */
+void hark_core_noted(struct hark_core *core, const struct hark_hash *space);
+/* io.cosign's outcome: 0 (all of them are judged, and kept as far as they matter), peer-form
+ * (the peer sent what no honest node sends: malformed, muted as ever), or a code: it is told
+ * so and shows them again later. Due within two minutes. */
+void hark_core_cosigned(struct hark_core *core, uint64_t token, int code);
 /* What was asked of this peer will not be answered (hark_edge_handlers.lost): it is asked
  * again soon rather than when an answer would be overdue. */
 void hark_core_lost(struct hark_core *core, const struct hark_key *peer);

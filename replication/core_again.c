@@ -134,6 +134,7 @@ void hark_again_serve(struct hark_core *core, struct hark_peer *peer, uint64_t v
         return;
     }
     hark_follow_heard(core, peer);
+    peer->asked_via = via;
     cursors = count > 0 ? calloc(count, sizeof(*cursors)) : NULL;
     if (cursors != NULL && ours(core, peer, via, cursors) &&
         hark_again_digest(&digest, cursors, count, NULL) == 0) {

@@ -151,9 +151,12 @@ static void compare(struct hark_core *core, struct hark_peer *peer, uint64_t via
     if (!core->io.may_have(core->io.arg, &peer->key, &asked->space)) {
         return;
     }
+    hark_cursor_log(asked, &log);
+    if (log.node[0] == '\0') {
+        hark_cosign_asked(core, peer, via, &log.space);
+    }
     /* An intake that we have nothing of, or never heard of, is an empty one: `same`
      * to who has nothing of it either. */
-    hark_cursor_log(asked, &log);
     /* One of ours that cannot be read now is refused, not told to be shorter: who is told
      * that nobody has more of its log signs (7.6). */
     if (hark_core_cursor(core, &log, &ours) != 0 ||

@@ -184,6 +184,16 @@ HARK_CHECK int hark_joined_encode(struct hark_buf *out, const struct hark_joined
 HARK_CHECK int hark_joined_decode(struct hark_joined *out, struct hark_span body,
                                   struct hark_err *err);
 
+/* cosign (14): space id ‖ u16 n ‖ n × (u32 size ‖ note), n 1 to HARK_COSIGN_MAX, a note of
+ * 1 to HARK_NOTE_MAX bytes. What the notes say is not looked at here. */
+#define HARK_COSIGN_MAX 64u
+HARK_CHECK int hark_cosign_encode(struct hark_buf *out, const struct hark_hash *space,
+                                  const struct hark_span *notes, size_t count,
+                                  struct hark_err *err);
+/* The notes, *count of them, borrow from body. */
+HARK_CHECK int hark_cosign_decode(struct hark_hash *space, struct hark_span notes[HARK_COSIGN_MAX],
+                                  size_t *count, struct hark_span body, struct hark_err *err);
+
 /* again (18): SHA-256("hark/again/1\n" ‖ cursors, each as in an ask, in order of space id
  * and then origin, bytewise). Sorts `cursors`. Errors: no-memory, limit. */
 HARK_CHECK int hark_again_digest(struct hark_hash *out, struct hark_cursor *cursors, size_t count,
@@ -196,5 +206,11 @@ HARK_CHECK int hark_again_decode(struct hark_hash *digest, struct hark_span body
 /* still (19): u8 status, 1: the cursors are the same, 0: ask. */
 HARK_CHECK int hark_still_encode(struct hark_buf *out, bool same, struct hark_err *err);
 HARK_CHECK int hark_still_decode(bool *same, struct hark_span body, struct hark_err *err);
+
+/* noted (20): space id. */
+HARK_CHECK int hark_noted_encode(struct hark_buf *out, const struct hark_hash *space,
+                                 struct hark_err *err);
+HARK_CHECK int hark_noted_decode(struct hark_hash *space, struct hark_span body,
+                                 struct hark_err *err);
 
 #endif

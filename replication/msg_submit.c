@@ -19,7 +19,7 @@ int hark_id_take(struct hark_span *in, struct hark_hash *out, struct hark_err *e
     return 0;
 }
 
-static int put_sized(struct hark_buf *out, struct hark_span bytes, struct hark_err *err)
+int hark_sized_encode(struct hark_buf *out, struct hark_span bytes, struct hark_err *err)
 {
     int rc = hark_buf_append_u32(out, (uint32_t)bytes.size, err);
     return rc != 0 ? rc : hark_buf_append_span(out, bytes, err);
@@ -37,9 +37,9 @@ static int put_entry(struct hark_buf *out, const struct hark_submitted *entry, u
         rc = hark_buf_append_u8(out, entry->flags, err);
     }
     if (rc == 0) {
-        rc = put_sized(out, entry->entry, err);
+        rc = hark_sized_encode(out, entry->entry, err);
     }
-    return rc != 0 ? rc : put_sized(out, entry->payload, err);
+    return rc != 0 ? rc : hark_sized_encode(out, entry->payload, err);
 }
 
 int hark_entries_encode(struct hark_buf *out, const struct hark_submitted *entries, size_t count,
@@ -55,8 +55,8 @@ int hark_entries_encode(struct hark_buf *out, const struct hark_submitted *entri
     return rc;
 }
 
-static int take_sized(struct hark_span *in, size_t min, size_t max, struct hark_span *out,
-                      struct hark_err *err)
+int hark_sized_take(struct hark_span *in, size_t min, size_t max, struct hark_span *out,
+                    struct hark_err *err)
 {
     uint32_t size = 0;
     if (!hark_take_u32(in, &size) || size < min || size > max || !hark_take(in, size, out)) {
@@ -74,8 +74,8 @@ static int take_entry(struct hark_span *in, struct hark_submitted *out, uint8_t 
     if (flags != 0 && (!hark_take_u8(in, &out->flags) || (out->flags & ~flags) != 0)) {
         return hark_err_set(err, HARK_E_PEER_FORM, "flags that no entry has");
     }
-    int rc = take_sized(in, 1, HARK_ENTRY_MAX, &out->entry, err);
-    return rc != 0 ? rc : take_sized(in, 0, PAYLOAD_MAX, &out->payload, err);
+    int rc = hark_sized_take(in, 1, HARK_ENTRY_MAX, &out->entry, err);
+    return rc != 0 ? rc : hark_sized_take(in, 0, PAYLOAD_MAX, &out->payload, err);
 }
 
 int hark_entries_take(struct hark_submitted **entries, size_t *count, size_t max, uint8_t flags,

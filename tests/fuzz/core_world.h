@@ -131,6 +131,15 @@ static inline int again_join(struct hark_buf *out, const struct hark_message *me
     }
 }
 
+static inline int again_cosign(struct hark_buf *out, struct hark_span body)
+{
+    struct hark_span notes[HARK_COSIGN_MAX];
+    struct hark_hash space;
+    size_t count = 0;
+    int rc = hark_cosign_decode(&space, notes, &count, body, NULL);
+    return rc != 0 ? rc : hark_cosign_encode(out, &space, notes, count, NULL);
+}
+
 static inline int again(struct hark_buf *out, const struct hark_message *message)
 {
     struct hark_hello hello;
@@ -164,6 +173,11 @@ static inline int again(struct hark_buf *out, const struct hark_message *message
     case HARK_MESSAGE_JOIN:
     case HARK_MESSAGE_JOINED:
         return again_join(out, message);
+    case HARK_MESSAGE_COSIGN:
+        return again_cosign(out, message->body);
+    case HARK_MESSAGE_NOTED:
+        rc = hark_noted_decode(&digest, message->body, NULL);
+        return rc != 0 ? rc : hark_noted_encode(out, &digest, NULL);
     case HARK_MESSAGE_AGAIN:
         rc = hark_again_decode(&digest, message->body, NULL);
         return rc != 0 ? rc : hark_again_encode(out, &digest, NULL);
@@ -178,7 +192,7 @@ static inline int again(struct hark_buf *out, const struct hark_message *message
 /* ---- the core ---- */
 
 struct world {
-    uint64_t now_ms, ids[HARK_MESSAGE_TYPES_], tokens[2];
+    uint64_t now_ms, ids[HARK_MESSAGE_TYPES_], tokens[3], notes;
     struct hark_cursor cursor;
 };
 
@@ -308,6 +322,31 @@ static inline int world_join(void *arg, const struct hark_key *peer, const struc
     return 0;
 }
 
+static inline int world_notes(void *arg, const struct hark_hash *space, uint64_t *version,
+                              struct hark_buf *out, struct hark_err *err)
+{
+    const struct world *world = arg;
+    struct hark_span note = hark_span_str("a note");
+    require(hark_hash_equal(space, &world->cursor.space));
+    *version = world->notes;
+    return out != NULL ? hark_cosign_encode(out, space, &note, 1, err) : 0;
+}
+
+static inline int world_cosign(void *arg, const struct hark_key *peer,
+                               const struct hark_hash *space, struct hark_buf *body, uint64_t token,
+                               struct hark_err *err)
+{
+    struct world *world = arg;
+    (void)peer;
+    (void)err;
+    require(hark_hash_equal(space, &world->cursor.space) && body->size > 0);
+    if (token % 3 == 0)
+        return HARK_E_BUSY;
+    hark_buf_free(body);
+    world->tokens[2] = token;
+    return 0;
+}
+
 static inline void world_answered(void *arg, const struct hark_key *peer, uint8_t type,
                                   const struct hark_hash *space, int code, struct hark_span body)
 {
@@ -339,7 +378,9 @@ static inline void give_work(struct hark_core *core, const struct hark_key *peer
     hark_buf_free(&body);
 }
 
-static inline void say_hello(struct hark_core *core, const struct hark_key *peer)
+/* Which also asks about the main log, so that it is shown what there is. */
+static inline void say_hello(struct hark_core *core, const struct hark_key *peer,
+                             const struct world *world)
 {
     struct hark_hello hello = {.lowest = 1, .highest = 1, .name = "peer"};
     struct hark_buf body = hark_buf_init(HARK_BODY_MAX);
@@ -348,6 +389,11 @@ static inline void say_hello(struct hark_core *core, const struct hark_key *peer
     require(hark_hello_encode(&body, &hello, NULL) == 0);
     struct hark_span frames[2] = {hark_span(header, sizeof(header)), hark_buf_span(&body)};
     hark_core_message(core, peer, HARK_VIA_OURS, frames, 2);
+    hark_buf_clear(&body);
+    hark_message_header(header, HARK_MESSAGE_ASK, 2);
+    require(hark_ask_encode(&body, &world->cursor, 1, NULL) == 0);
+    frames[1] = hark_buf_span(&body);
+    hark_core_message(core, peer, HARK_VIA_OURS, frames, 2);
     hark_buf_free(&body);
 }
 
@@ -355,8 +401,9 @@ static inline void say_hello(struct hark_core *core, const struct hark_key *peer
 static inline uint64_t awaited(const struct world *world, const struct hark_span *frames,
                                size_t count, unsigned turn)
 {
-    static const uint8_t questions[] = {HARK_MESSAGE_ASK, HARK_MESSAGE_FETCH, HARK_MESSAGE_SUBMIT,
-                                        HARK_MESSAGE_TERMS, HARK_MESSAGE_JOIN};
+    static const uint8_t questions[] = {HARK_MESSAGE_ASK,    HARK_MESSAGE_FETCH,
+                                        HARK_MESSAGE_SUBMIT, HARK_MESSAGE_TERMS,
+                                        HARK_MESSAGE_JOIN,   HARK_MESSAGE_COSIGN};
     uint8_t type = count > 0 && frames[0].size == HARK_HEADER_SIZE ? frames[0].data[5] : 0;
     switch (type) {
     case HARK_MESSAGE_TELL:
@@ -369,6 +416,8 @@ static inline uint64_t awaited(const struct world *world, const struct hark_span
         return world->ids[HARK_MESSAGE_TERMS];
     case HARK_MESSAGE_JOINED:
         return world->ids[HARK_MESSAGE_JOIN];
+    case HARK_MESSAGE_NOTED:
+        return world->ids[HARK_MESSAGE_COSIGN];
     default:
         return world->ids[questions[turn % sizeof(questions)]];
     }
@@ -397,6 +446,8 @@ static inline struct hark_core_io world_io(struct world *world)
         .terms = world_terms,
         .join = world_join,
         .answered = world_answered,
+        .notes = world_notes,
+        .cosign = world_cosign,
     };
 }
 
@@ -404,6 +455,7 @@ static inline void world_init(struct world *world)
 {
     memset(world, 0, sizeof(*world));
     world->now_ms = 1000000;
+    world->notes = 1;
     memset(world->cursor.space.bytes, 0x51, HARK_HASH_SIZE);
     hark_origin(world->cursor.origin, "home.example", &world->cursor.space, 1);
     world->cursor.size = 257;

@@ -43,10 +43,10 @@ static void try_core(const struct hark_span *frames, size_t count)
     log.space = world.cursor.space;
     require(hark_core_new(&core, "fuzz", &io, NULL) == 0);
     give_work(core, &peer, &world);
-    for (unsigned i = 0; i < 6; i++) {
+    for (unsigned i = 0; i < 7; i++) {
         (void)hark_core_tick(core);
         if (i == 0)
-            say_hello(core, &peer);
+            say_hello(core, &peer, &world);
         (void)hark_core_tick(core);
         memcpy(patched, frames, count * sizeof(*frames));
         if (count > 0 && frames[0].size == HARK_HEADER_SIZE && i > 0) {
@@ -56,11 +56,14 @@ static void try_core(const struct hark_span *frames, size_t count)
         }
         hark_core_message(core, &peer, HARK_VIA_OURS, patched, count);
         hark_core_grown(core, &log);
+        world.notes++;
+        hark_core_noted(core, &log.space);
         world.now_ms += hark_core_tick(core);
     }
     hark_core_appended(core, 2, 0, NULL);
     hark_core_accepted(core, world.tokens[0], NULL, 0, HARK_E_IO);
     hark_core_joined(core, world.tokens[1], &waiting);
+    hark_core_cosigned(core, world.tokens[2], 0);
     hark_core_ask_now(core);
     world.now_ms += 100000;
     (void)hark_core_tick(core);

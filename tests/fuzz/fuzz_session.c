@@ -8,9 +8,11 @@
  */
 #include "core_world.h"
 
-#define STEPS_MAX 64
-#define PEERS     2
-#define KINDS     20u /* of steps: what is said, and what happens */
+#define STEPS_MAX  64
+#define PEERS      2
+#define KINDS      22u /* of steps: what is said, and what happens */
+#define HAPPENS    15u /* the first of those that happen, of HAPPENINGS */
+#define HAPPENINGS 5u
 
 struct session {
     struct world world;
@@ -136,6 +138,10 @@ static int build(const struct session *s, uint8_t type, const struct step *step,
         return hark_shown_encode(body, space, &shown, 1, NULL);
     case HARK_MESSAGE_JOIN:
         return hark_join_encode(body, space, hark_span_str("sealed"), NULL);
+    case HARK_MESSAGE_COSIGN:
+        return hark_cosign_encode(body, space, &shown.entry, 1, NULL);
+    case HARK_MESSAGE_NOTED:
+        return hark_noted_encode(body, step->how & 128 ? &cursor.root : space, NULL);
     case HARK_MESSAGE_AGAIN:
         return put_again(&cursor, body);
     case HARK_MESSAGE_STILL:
@@ -153,8 +159,9 @@ static uint64_t id_of(const struct session *s, uint8_t type, const struct step *
         [HARK_MESSAGE_STILL] = HARK_MESSAGE_AGAIN,   [HARK_MESSAGE_TELL] = HARK_MESSAGE_ASK,
         [HARK_MESSAGE_BATCHES] = HARK_MESSAGE_FETCH, [HARK_MESSAGE_ACCEPTED] = HARK_MESSAGE_SUBMIT,
         [HARK_MESSAGE_SHOWN] = HARK_MESSAGE_TERMS,   [HARK_MESSAGE_JOINED] = HARK_MESSAGE_JOIN,
+        [HARK_MESSAGE_NOTED] = HARK_MESSAGE_COSIGN,
     };
-    uint8_t question = type == HARK_MESSAGE_ERROR ? (uint8_t)(1 + step->how % HARK_MESSAGE_JOINED)
+    uint8_t question = type == HARK_MESSAGE_ERROR ? (uint8_t)(1 + step->how % HARK_MESSAGE_COSIGN)
                                                   : questions[type];
 
     if (type == HARK_MESSAGE_NEWS)
@@ -205,16 +212,22 @@ static void happen(struct session *s, const struct hark_key *peer, const struct 
         s->world.cursor.size += step->number % 5u;
         s->world.cursor.batches++;
         hark_core_grown(s->core, &log);
+        s->world.notes += step->number % 2u;
+        hark_core_noted(s->core, &log.space);
         break;
     case 4:
         hark_core_accepted(s->core, s->world.tokens[0], NULL, 0, HARK_E_IO);
         hark_core_joined(s->core, s->world.tokens[1], &joined);
+        hark_core_cosigned(s->core, s->world.tokens[2],
+                           step->number % 4 == 1 ? HARK_E_PEER_FORM : 0);
         break;
     case 5:
         give_work(s->core, peer, &s->world);
         break;
     case 6:
         hark_core_ask_now(s->core);
+        if (step->number % 4 == 1)
+            hark_core_lost(s->core, peer);
         break;
     default:
         if (step->number % 4 == 0)
@@ -230,7 +243,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         HARK_MESSAGE_HELLO,    HARK_MESSAGE_ASK,   HARK_MESSAGE_TELL,  HARK_MESSAGE_FETCH,
         HARK_MESSAGE_BATCHES,  HARK_MESSAGE_NEWS,  HARK_MESSAGE_ERROR, HARK_MESSAGE_SUBMIT,
         HARK_MESSAGE_ACCEPTED, HARK_MESSAGE_TERMS, HARK_MESSAGE_SHOWN, HARK_MESSAGE_JOIN,
-        HARK_MESSAGE_JOINED,   HARK_MESSAGE_AGAIN, HARK_MESSAGE_STILL,
+        HARK_MESSAGE_JOINED,   HARK_MESSAGE_AGAIN, HARK_MESSAGE_STILL, HARK_MESSAGE_COSIGN,
+        HARK_MESSAGE_NOTED,
     };
     struct hark_span in = hark_span(data, size);
     struct session s = {.peers = {{{1}}, {{2}}}};
@@ -242,19 +256,23 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     require(hark_core_new(&s.core, "fuzz", &io, NULL) == 0);
     give_work(s.core, &s.peers[0], &s.world);
     (void)hark_core_tick(s.core);
-    say_hello(s.core, &s.peers[0]);
+    say_hello(s.core, &s.peers[0], &s.world);
     (void)hark_core_tick(s.core);
     for (unsigned i = 0; i < STEPS_MAX; i++) {
         const struct hark_key *peer;
+        unsigned kind;
 
         if (!hark_take_u8(&in, &step.what) || !hark_take_u8(&in, &step.how) ||
             !hark_take_u16(&in, &step.number))
             break;
         peer = &s.peers[step.what >> 7];
-        if ((step.what & 0x7f) % KINDS < sizeof(types))
-            say(&s, peer, types[(step.what & 0x7f) % KINDS], &step);
-        else
+        kind = (step.what & 0x7f) % KINDS;
+        if (kind < HAPPENS)
+            say(&s, peer, types[kind], &step);
+        else if (kind < HAPPENS + HAPPENINGS)
             happen(&s, peer, &step);
+        else
+            say(&s, peer, types[kind - HAPPENINGS], &step);
         (void)hark_core_tick(s.core);
     }
     hark_core_free(s.core);

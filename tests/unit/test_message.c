@@ -15,6 +15,7 @@
 #include <jansson.h>
 #include <zlib.h>
 
+#include "crypto/note.h"
 #include "replication/messages.h"
 #include "schemas/batch.h"
 #include "vectors.h"
@@ -52,7 +53,7 @@ static int decode_body(const struct hark_message *message, struct hark_err *err)
     struct hark_accepted *items = NULL;
     struct hark_joined joined;
     struct hark_hash space;
-    struct hark_span sealed;
+    struct hark_span sealed, notes[HARK_COSIGN_MAX];
     struct hark_buf load = hark_buf_init(HARK_UNPACKED_MAX);
     size_t count = 0;
     bool same = false;
@@ -98,6 +99,12 @@ static int decode_body(const struct hark_message *message, struct hark_err *err)
         break;
     case HARK_MESSAGE_JOINED:
         rc = hark_joined_decode(&joined, message->body, err);
+        break;
+    case HARK_MESSAGE_COSIGN:
+        rc = hark_cosign_decode(&space, notes, &count, message->body, err);
+        break;
+    case HARK_MESSAGE_NOTED:
+        rc = hark_noted_decode(&space, message->body, err);
         break;
     case HARK_MESSAGE_AGAIN:
         rc = hark_again_decode(&space, message->body, err);
@@ -564,6 +571,69 @@ static void test_message__join_there_and_back(void **state)
     hark_buf_free(&body);
 }
 
+static void test_message__cosign_there_and_back(void **state)
+{
+    struct hark_hash space = hash_of(9), named;
+    struct hark_span notes[HARK_COSIGN_MAX], back[HARK_COSIGN_MAX];
+    struct hark_buf body = hark_buf_init(HARK_BODY_MAX);
+    size_t count = 0;
+
+    (void)state;
+    for (size_t i = 0; i < HARK_COSIGN_MAX; i++)
+        notes[i] = hark_span("a note of some length" + i % 8, 13);
+    assert_int_equal(hark_cosign_encode(&body, &space, notes, HARK_COSIGN_MAX, NULL), 0);
+    assert_int_equal(hark_cosign_decode(&named, back, &count, hark_buf_span(&body), NULL), 0);
+    assert_true(hark_hash_equal(&space, &named));
+    assert_int_equal(count, HARK_COSIGN_MAX);
+    for (size_t i = 0; i < count; i++) {
+        assert_true(hark_span_equal(notes[i], back[i]));
+        assert_true(back[i].data >= body.data && back[i].data < body.data + body.size);
+    }
+    hark_buf_clear(&body);
+    assert_int_equal(hark_noted_encode(&body, &space, NULL), 0);
+    assert_int_equal(body.size, HARK_HASH_SIZE);
+    assert_int_equal(hark_noted_decode(&named, hark_buf_span(&body), NULL), 0);
+    assert_true(hark_hash_equal(&space, &named));
+    hark_buf_free(&body);
+}
+
+/* 64 notes of 64 KiB do not fit together: what does not is refused before it is sent. */
+static void test_message__notes_at_their_limit(void **state)
+{
+    struct hark_hash space = hash_of(9);
+    uint8_t *large = calloc(1, HARK_NOTE_MAX + 1);
+    struct hark_span notes[HARK_COSIGN_MAX], back[HARK_COSIGN_MAX];
+    struct hark_buf body = hark_buf_init(HARK_BODY_MAX);
+    size_t count = 9;
+
+    (void)state;
+    assert_non_null(large);
+    for (size_t i = 0; i < HARK_COSIGN_MAX; i++)
+        notes[i] = hark_span(large, HARK_NOTE_MAX);
+    assert_int_equal(hark_cosign_encode(&body, &space, notes, 1, NULL), 0);
+    assert_int_equal(hark_cosign_decode(&space, back, &count, hark_buf_span(&body), NULL), 0);
+    assert_int_equal(count, 1);
+    assert_int_equal(back[0].size, HARK_NOTE_MAX);
+    /* One byte more, and all of it there. */
+    assert_int_equal(hark_buf_append_u8(&body, 0, NULL), 0);
+    hark_put_u32(body.data + HARK_HASH_SIZE + 2, HARK_NOTE_MAX + 1);
+    assert_int_equal(hark_cosign_decode(&space, back, &count, hark_buf_span(&body), NULL),
+                     HARK_E_PEER_FORM);
+    assert_int_equal(count, 0);
+    hark_buf_clear(&body);
+    assert_int_equal(hark_cosign_encode(&body, &space, notes, 16, NULL), HARK_E_LIMIT);
+    hark_buf_clear(&body);
+    assert_int_equal(hark_cosign_encode(&body, &space, notes, 0, NULL), HARK_E_LIMIT);
+    assert_int_equal(hark_cosign_encode(&body, &space, notes, HARK_COSIGN_MAX + 1, NULL),
+                     HARK_E_LIMIT);
+    notes[0] = hark_span(large, HARK_NOTE_MAX + 1);
+    assert_int_equal(hark_cosign_encode(&body, &space, notes, 1, NULL), HARK_E_LIMIT);
+    notes[0] = hark_span(large, 0);
+    assert_int_equal(hark_cosign_encode(&body, &space, notes, 1, NULL), HARK_E_LIMIT);
+    hark_buf_free(&body);
+    free(large);
+}
+
 /* ---- cursors ---- */
 
 static void test_message__cursors_name_their_log(void **state)
@@ -784,6 +854,8 @@ int main(void)
         cmocka_unit_test(test_message__accepted_there_and_back),
         cmocka_unit_test(test_message__whose_error_it_is),
         cmocka_unit_test(test_message__join_there_and_back),
+        cmocka_unit_test(test_message__cosign_there_and_back),
+        cmocka_unit_test(test_message__notes_at_their_limit),
         cmocka_unit_test(test_message__cursors_name_their_log),
         cmocka_unit_test(test_message__wire_batch_there_and_back),
         cmocka_unit_test(test_message__wire_batch_whole_or_not_at_all),

@@ -19,8 +19,8 @@ ROOT = hashlib.sha256(b"a root").digest()
 ORIGIN = f"home.example/{SPACE.hex()}/1"
 
 HELLO, ASK, TELL, FETCH, BATCHES, NEWS, ERROR = range(1, 8)
-SUBMIT, ACCEPTED, TERMS, SHOWN, JOIN, JOINED = range(8, 14)
-AGAIN, STILL = 18, 19
+SUBMIT, ACCEPTED, TERMS, SHOWN, JOIN, JOINED, COSIGN = range(8, 15)
+AGAIN, STILL, NOTED = 18, 19, 20
 
 
 def u(size, value):
@@ -40,6 +40,8 @@ def cursor(space=SPACE, origin=ORIGIN, size=258, batches=3, root=ROOT):
     return space + text(origin) + u(8, size) + u(8, batches) + root
 
 
+# A checkpoint with a cosignature, as far as anybody looks at it here.
+NOTE = f"{ORIGIN}\n258\ncm9vdA==\n\n\u2014 partner.example c2lnbmF0dXJl\n".encode()
 NOTHING = cursor(origin="", size=0, batches=0, root=EMPTY)
 
 
@@ -97,6 +99,10 @@ def joined(status=0, name="", message=""):
     return SPACE + u(1, status) + text(name) + text(message)
 
 
+def cosign(*notes, n=None):
+    return SPACE + u(2, len(notes) if n is None else n) + b"".join(map(sized, notes))
+
+
 def cases():
     whole = batch()
     two = whole + batch(entries=0)
@@ -144,6 +150,12 @@ def cases():
     yield "joined, refused", None, [
         header(JOINED), joined(2, "ticket-used", "its uses are used up")]
 
+    yield "cosign", None, [header(COSIGN), cosign(NOTE, NOTE.replace(b"258", b"259"))]
+    yield "cosign, least", None, [header(COSIGN), cosign(b"n")]
+    yield "cosign, most", None, [header(COSIGN), cosign(*[b"n"] * 64)]
+    yield "cosign of what is no note", None, [header(COSIGN), cosign(b"\0\xff")]
+    yield "noted", None, [header(NOTED), SPACE]
+
     form = "peer-form"
     # the header
     yield "no frames", form, []
@@ -157,7 +169,7 @@ def cases():
     yield "version 0", "peer-version", [header(HELLO, version=0), hello()]
     yield "version 2 with another header", "peer-version", [b"HARK\x02", b"", b"", b""]
     yield "type 0", form, [header(0), hello()]
-    yield "a reserved type", form, [header(14), b""]
+    yield "a reserved type", form, [header(15), b""]
     yield "type 255", form, [header(255), hello()]
     yield "a header alone", form, [header(HELLO)]
     yield "a load that is not wanted", form, [header(HELLO), hello(), b"load"]
@@ -169,9 +181,12 @@ def cases():
     yield "news with an id", form, [header(NEWS, 1), cursor()]
     yield "a submit without an id", form, [header(SUBMIT, 0), submit(handed_in())]
     yield "joined without an id", form, [header(JOINED, 0), joined()]
+    yield "a cosign without an id", form, [header(COSIGN, 0), cosign(NOTE)]
+    yield "noted without an id", form, [header(NOTED, 0), SPACE]
     for kind, body in ((SUBMIT, submit(handed_in())), (ACCEPTED, accepted(item())),
                        (TERMS, SPACE), (SHOWN, submit(handed_in(None))),
-                       (JOIN, SPACE + sized(b"s")), (JOINED, joined())):
+                       (JOIN, SPACE + sized(b"s")), (JOINED, joined()),
+                       (COSIGN, cosign(NOTE)), (NOTED, SPACE)):
         yield f"a message of type {kind} with a load", form, [header(kind), body, b"load"]
         yield f"a message of type {kind} with more behind", form, [header(kind), body + b"\0"]
         yield f"a message of type {kind} cut short", form, [header(kind), body[:-1]]
@@ -300,6 +315,16 @@ def cases():
     yield "joined, refused, without a name", form, [header(JOINED), joined(2, "", "because")]
     yield "joined, admitted, with a name", form, [header(JOINED), joined(0, "ticket-used")]
     yield "joined, waiting, with a message", form, [header(JOINED), joined(1, "", "soon")]
+    # cosign
+    yield "cosign nothing", form, [header(COSIGN), cosign()]
+    yield "cosign 65", form, [header(COSIGN), cosign(*[b"n"] * 65)]
+    yield "cosign without a number", form, [header(COSIGN), SPACE + b"\0"]
+    yield "cosign more than there is", form, [header(COSIGN), cosign(NOTE, n=2)]
+    yield "cosign fewer than there are", form, [header(COSIGN), cosign(NOTE, NOTE, n=1)]
+    yield "cosign an empty note", form, [header(COSIGN), cosign(b"")]
+    yield "cosign an empty note among others", form, [header(COSIGN), cosign(NOTE, b"", NOTE)]
+    yield "cosign a note longer than all", form, [
+        header(COSIGN), SPACE + u(2, 1) + u(4, 2**32 - 1) + NOTE]
     # again, still
     yield "again", None, [header(AGAIN), again(NOTHING, cursor(OTHER), cursor())]
     yield "again without an id", form, [header(AGAIN, 0), again()]
