@@ -153,6 +153,25 @@ HARK_CHECK int hark_cmd_votes_in_flight(struct hark_space *space, const struct h
 /* "in flight, not counted: agree 1  disagree 0  pass 0"; nothing for null. */
 void hark_cmd_print_in_flight(FILE *out, const json_t *votes);
 
+/* --- cmd_witness.c: cosignatures --------------------------------------------- */
+
+/* How many entries are settled (null: no quorum is wanted), and {"needed","cosigners"}. */
+HARK_CHECK int hark_cmd_settled_json(struct hark_space *space, json_t **settled, json_t **quorum,
+                                     struct hark_err *err);
+/* How much of the log here the node with that log key has cosigned; null: nothing. */
+HARK_CHECK int hark_cmd_cosigned_json(struct hark_space *space, const struct hark_key *log,
+                                      json_t **out, struct hark_err *err);
+/* Whose cosignatures a note holds, [{"node","key","time"}], of all nodes ever named. Error:
+ * note-signature (one does not hold). */
+HARK_CHECK int hark_cmd_cosigners(struct hark_space *space, struct hark_span note, json_t **out,
+                                  struct hark_err *err);
+/* The same in words; `otherwise` when there is none. */
+void hark_cmd_cosigners_words(const json_t *cosigners, const char *otherwise, char *out,
+                              size_t size);
+/* Adds what is wrong. */
+HARK_CHECK int hark_cmd_witness_alerts(struct hark_cmd *cmd, struct hark_space *space,
+                                       json_t *alerts, struct hark_err *err);
+
 /* --- cmd_ticket.c ------------------------------------------------------------ */
 
 /* Addresses under which this node can be reached: advertised, or where it listens, or

@@ -56,7 +56,7 @@ struct facts {
     uint64_t by_role[2], index_bytes, log_bytes;
     uint64_t members; /* of either role */
     const char *role;
-    json_t *charter;
+    json_t *charter, *settled, *quorum;
 };
 
 static int gather(struct hark_cmd *cmd, struct hark_space *space, struct facts *facts,
@@ -76,6 +76,8 @@ static int gather(struct hark_cmd *cmd, struct hark_space *space, struct facts *
         rc = hark_repo_disk(hark_space_repo(space), &facts->log_bytes, err);
     if (rc == 0)
         rc = role_here(cmd, space, &facts->role, err);
+    if (rc == 0)
+        rc = hark_cmd_settled_json(space, &facts->settled, &facts->quorum, err);
     return rc;
 }
 
@@ -218,8 +220,12 @@ static int space_json(struct hark_cmd *cmd, const struct hark_hash *id, struct t
         rc = count_outbox(space, totals, err);
     if (rc == 0)
         rc = add_overdue(space, totals->alerts, err);
+    if (rc == 0)
+        rc = hark_cmd_witness_alerts(cmd, space, totals->alerts, err);
     if (rc < 0) {
         json_decref(facts.charter);
+        json_decref(facts.settled);
+        json_decref(facts.quorum);
         return rc;
     }
     facts.members = facts.by_role[0] + facts.by_role[1];
@@ -227,15 +233,15 @@ static int space_json(struct hark_cmd *cmd, const struct hark_hash *id, struct t
     root = hark_merkle_root(hark_state_log(hark_space_state(space)));
     totals->log += facts.log_bytes;
     totals->index += facts.index_bytes;
-    json = json_pack("{s:o, s:o, s:o, s:s, s:I, s:I, s:o, s:n, s:I, s:I, s:I, s:o, s:o, s:o}", "id",
-                     hark_out_hex(id->bytes, HARK_HASH_SIZE), "title",
+    json = json_pack("{s:o, s:o, s:o, s:s, s:I, s:I, s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:o, s:o}",
+                     "id", hark_out_hex(id->bytes, HARK_HASH_SIZE), "title",
                      shared_or_null(facts.charter, "title"), "mode",
                      shared_or_null(facts.charter, "mode"), "role", facts.role, "entries",
                      (json_int_t)size, "size", (json_int_t)size, "root",
-                     hark_out_hex(root.bytes, HARK_HASH_SIZE), "settled_size", "members",
-                     (json_int_t)facts.members, "staff", (json_int_t)facts.by_role[1], "index_size",
-                     (json_int_t)facts.index_bytes, "state_hash",
-                     hark_out_hex(facts.state.bytes, HARK_HASH_SIZE), "content_hash",
+                     hark_out_hex(root.bytes, HARK_HASH_SIZE), "settled_size", facts.settled,
+                     "quorum", facts.quorum, "members", (json_int_t)facts.members, "staff",
+                     (json_int_t)facts.by_role[1], "index_size", (json_int_t)facts.index_bytes,
+                     "state_hash", hark_out_hex(facts.state.bytes, HARK_HASH_SIZE), "content_hash",
                      hark_out_hex(facts.content.bytes, HARK_HASH_SIZE), "objective",
                      shared_or_null(facts.charter, "objective"));
     json_decref(facts.charter);
@@ -289,24 +295,29 @@ static const struct hark_net_peer *find_live(const struct hark_net_peer *live, s
 
 /* Ours as the log stands here; theirs as last heard. */
 static int peer_space_json(struct hark_cmd *cmd, const struct hark_hash *id,
-                           const struct hark_net_peer *live, json_t *list, struct hark_err *err)
+                           const struct hark_key *log, const struct hark_net_peer *live,
+                           json_t *list, struct hark_err *err)
 {
     const struct hark_sync_report *report = NULL;
     struct hark_space *space = NULL;
+    json_t *json, *cosigned = NULL;
     uint64_t ours = 0;
-    json_t *json;
     int rc = hark_node_space(cmd->node, id, &space, NULL);
 
-    if (rc == 0)
+    if (rc == 0) {
         ours = hark_state_size(hark_space_state(space));
+        rc = hark_cmd_cosigned_json(space, log, &cosigned, err);
+        if (rc < 0)
+            return rc;
+    }
     for (size_t i = 0; live != NULL && i < live->report_count && report == NULL; i++) {
         if (hark_hash_equal(&live->reports[i].log.space, id))
             report = &live->reports[i];
     }
-    json = json_pack("{s:o, s:I, s:o, s:n, s:o, s:o}", "id",
+    json = json_pack("{s:o, s:I, s:o, s:o, s:o, s:o}", "id",
                      hark_out_hex(id->bytes, HARK_HASH_SIZE), "ours", (json_int_t)ours, "theirs",
                      report != NULL ? json_integer((json_int_t)report->theirs.size) : json_null(),
-                     "cosigned", "equal",
+                     "cosigned", cosigned != NULL ? cosigned : json_null(), "equal",
                      report != NULL ? json_boolean(report->equal) : json_null(), "error",
                      report != NULL && report->code != 0 ? json_string(hark_err_name(report->code))
                                                          : json_null());
@@ -321,7 +332,7 @@ static int peer_json(struct hark_cmd *cmd, const struct hark_config_peer *peer,
     int rc = 0;
 
     for (size_t i = 0; i < peer->space_count && rc == 0; i++)
-        rc = peer_space_json(cmd, &peer->spaces[i], live, spaces, err);
+        rc = peer_space_json(cmd, &peer->spaces[i], &peer->log, live, spaces, err);
     if (rc < 0) {
         json_decref(spaces);
         return rc;
@@ -479,6 +490,14 @@ static void print_status(struct hark_cmd *cmd, const json_t *status)
                       " members; state %.12s\n",
                       text_of(space, "role"), text_of(space, "mode"), number_of(space, "size"),
                       number_of(space, "members"), text_of(space, "state_hash"));
+        if (json_is_integer(json_object_get(space, "settled_size")))
+            (void)fprintf(cmd->out,
+                          "      %" JSON_INTEGER_FORMAT
+                          " entries settled: cosigned by %" JSON_INTEGER_FORMAT
+                          " of %" JSON_INTEGER_FORMAT " partners\n",
+                          number_of(space, "settled_size"),
+                          number_of(json_object_get(space, "quorum"), "needed"),
+                          number_of(json_object_get(space, "quorum"), "cosigners"));
     }
     print_peers(cmd->out, json_object_get(status, "peers"));
     print_waiting(cmd->out, status);

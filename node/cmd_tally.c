@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "node/cmd_internal.h"
+#include "node/witness.h"
 
 #define BY_MAX     4u
 #define WHERE_MAX  8u
@@ -170,14 +171,17 @@ static int at_json(const struct count *count, json_t **out, struct hark_err *err
 {
     uint64_t size =
         count->below != 0 ? count->below : hark_state_size(hark_space_state(count->space));
+    uint64_t settled = 0;
     struct hark_hash root;
     int rc = hark_merkle_root_at(&root, size, hark_index_merkle_read,
                                  hark_space_index(count->space), err);
 
+    if (rc == 0)
+        rc = hark_witness_settled(count->space, &settled, err);
     if (rc < 0)
         return rc;
     *out = json_pack("{s:I, s:o, s:b}", "size", (json_int_t)size, "root",
-                     hark_out_hex(root.bytes, HARK_HASH_SIZE), "settled", 0);
+                     hark_out_hex(root.bytes, HARK_HASH_SIZE), "settled", size <= settled);
     return *out == NULL ? hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an answer") : 0;
 }
 

@@ -219,7 +219,8 @@ static int verify_checkpoint(struct hark_cmd *cmd, struct hark_space *space, str
 {
     struct hark_checkpoint cp = {0};
     struct hark_node_object node = {0};
-    char words[640], root[HARK_HEX_SIZE];
+    char by[1024], words[2048], root[HARK_HEX_SIZE];
+    json_t *cosigners = NULL;
     uint64_t end = HARK_NONE;
     int rc = check_checkpoint(space, bytes, &cp, &node, &end, err);
 
@@ -230,16 +231,20 @@ static int verify_checkpoint(struct hark_cmd *cmd, struct hark_space *space, str
                           cp.origin, cp.size, end);
     if (rc == 0)
         rc = compare_root(space, log_of(&cp, &node), &cp, err);
+    if (rc == 0)
+        rc = hark_cmd_cosigners(space, bytes, &cosigners, err);
     if (rc < 0)
         return rc;
     hark_hash_hex(root, &cp.root);
+    hark_cmd_cosigners_words(cosigners, "Nobody else has signed it.", by, sizeof(by));
     (void)snprintf(words, sizeof(words),
                    "checkpoint of %s at size %" PRIu64
-                   ": signed by node %s, and the log here begins with just these entries",
-                   cp.origin, cp.size, node.name);
+                   ": signed by node %s, and the log here begins with just these entries.\n%s",
+                   cp.origin, cp.size, node.name, by);
     return say(cmd, "checkpoint", words,
-               json_pack("{s:o, s:I, s:s, s:s}", "origin", hark_out_text(cp.origin), "size",
-                         (json_int_t)cp.size, "root", root, "node", node.name),
+               json_pack("{s:o, s:I, s:s, s:s, s:o}", "origin", hark_out_text(cp.origin), "size",
+                         (json_int_t)cp.size, "root", root, "node", node.name, "cosigners",
+                         cosigners),
                err);
 }
 
@@ -272,30 +277,39 @@ static int compare_leaf(struct hark_space *space, const char *log,
                         receipt->checkpoint.origin, receipt->line.position);
 }
 
-static int say_receipt(struct hark_cmd *cmd, const struct hark_receipt *receipt, const char *node,
-                       bool same, bool has, struct hark_err *err)
+static int say_receipt(struct hark_cmd *cmd, struct hark_space *space,
+                       const struct hark_receipt *receipt, const char *node, bool same, bool has,
+                       struct hark_err *err)
 {
     const struct hark_line *line = &receipt->line;
-    char id[HARK_HEX_SIZE], arrival[HARK_TIME_SIZE + 1], words[1024];
+    char id[HARK_HEX_SIZE], arrival[HARK_TIME_SIZE + 1], by[1024], words[2048];
+    json_t *cosigners = NULL;
+    int rc = hark_cmd_cosigners(space, receipt->note, &cosigners, err);
 
+    if (rc < 0)
+        return rc;
+    hark_cmd_cosigners_words(cosigners,
+                             "It does not prove that others were shown the same log: nobody else "
+                             "has signed it.",
+                             by, sizeof(by));
     hark_hash_hex(id, &line->id);
     hark_time_encode(arrival, line->arrival_ms);
     (void)snprintf(
         words, sizeof(words),
         "receipt for entry %.12s: node %s signed that it stands in %s at position %" PRIu64
-        " of %" PRIu64 ", arrived %s.\n%s\nIt does not prove that others were shown the same "
-        "log: nobody else has signed it.",
+        " of %" PRIu64 ", arrived %s.\n%s\n%s",
         id, node, receipt->checkpoint.origin, line->position, receipt->checkpoint.size, arrival,
         same  ? "The log here begins with just these entries."
         : has ? "The log here does not hold all of that one; the entry stands in it at that place."
-              : "The log here does not reach that far: whether it still stands there is open.");
+              : "The log here does not reach that far: whether it still stands there is open.",
+        by);
     return say(cmd, "receipt", words,
-               json_pack("{s:s, s:o, s:I, s:s, s:o, s:I, s:s, s:b, s:b}", "id", id, "commit",
+               json_pack("{s:s, s:o, s:I, s:s, s:o, s:I, s:s, s:b, s:b, s:o}", "id", id, "commit",
                          hark_out_hex(receipt->commit.bytes, HARK_GIT_ID_SIZE), "position",
                          (json_int_t)line->position, "arrival", arrival, "origin",
                          hark_out_text(receipt->checkpoint.origin), "size",
                          (json_int_t)receipt->checkpoint.size, "node", node, "log_agrees", same,
-                         "entry_here", has),
+                         "entry_here", has, "cosigners", cosigners),
                err);
 }
 
@@ -371,7 +385,7 @@ static int verify_receipt(struct hark_cmd *cmd, struct hark_space *space, struct
         rc = compare_leaf(space, log_of(&cp, &node), receipt, end, &has, err);
     if (rc == 0)
         rc = is_intake(&cp) ? say_accepted(cmd, space, receipt, node.name, same, has, err)
-                            : say_receipt(cmd, receipt, node.name, same, has, err);
+                            : say_receipt(cmd, space, receipt, node.name, same, has, err);
     free(receipt);
     return rc;
 }

@@ -318,6 +318,9 @@ static void net_free(struct hark_net *net)
     for (size_t i = 0; i < net->row_count; i++)
         free(net->rows[i].reports);
     free(net->rows);
+    for (size_t i = 0; i < net->shown_count; i++)
+        hark_buf_free(&net->shown[i].body);
+    free(net->shown);
     free(net->access);
     if (net->event_fd >= 0)
         (void)close(net->event_fd);

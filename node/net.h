@@ -113,4 +113,7 @@ bool hark_net_compared(struct hark_net *net, struct hark_node *node);
 /* Is it early enough after the start to wait for that? */
 bool hark_net_waits(const struct hark_net *net);
 
+/* Was a later home of the space shown that goes on from before what is settled? */
+bool hark_net_unsettling(struct hark_net *net, const struct hark_hash *space);
+
 #endif

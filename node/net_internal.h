@@ -114,7 +114,7 @@ struct net_space {
     struct hark_hash submit_hash; /* of the last body */
     /* what we may sign, with another named node, since the start */
     bool main_compared, intake_compared;
-    bool level; /* nothing is to be had of its main log where we asked last */
+    bool level;             /* nothing is to be had of its main log where we asked last */
     uint64_t shown_version; /* hark_notes_version of what is shown */
     bool leaving;           /* a node that is named no more is still needed (7.8) */
     bool unsettling;        /* a later home was shown that goes on from before what is settled */
@@ -207,7 +207,8 @@ HARK_CHECK int hark_net_take_over(struct hark_net *net, struct hark_node *node,
                                   struct hark_err *err);
 
 /* net_witness.c */
-/* Signs what is to be signed, and hands the network what it shows. */
+/* Signs what is to be signed, and hands the network what it shows: in each space, and then
+ * gives the first error. */
 HARK_CHECK int hark_net_witness(struct hark_net *net, struct hark_node *node, struct hark_err *err);
 HARK_CHECK int hark_net_take_notes(struct hark_net *net, struct hark_node *node,
                                    const struct hark_net_event *event, struct hark_err *err);

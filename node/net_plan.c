@@ -7,8 +7,8 @@
 
 #include "node/aside.h"
 #include "node/net_internal.h"
-#include "node/witness.h"
 #include "node/outbox.h"
+#include "node/witness.h"
 
 #define ACCESS_MAX     (1u << 22)
 #define LINKS_MAX      1024u
@@ -70,10 +70,10 @@ static int note_leaving(struct hark_space *space, const struct hark_node_object 
                         struct net_space *notes, struct hark_err *err)
 {
     bool wanted = false;
-    int rc = hark_witness_wants(space, &was->keys.cosigner, &wanted, err);
 
-    if (rc < 0 || !wanted)
-        return rc;
+    /* What is wrong with cosignatures is said where they are made. */
+    if (hark_witness_wants(space, &was->keys.cosigner, &wanted, NULL) < 0 || !wanted)
+        return 0;
     notes->leaving = true;
     return add_access(notes, &was->keys.curve, false, err);
 }
@@ -525,6 +525,13 @@ bool hark_net_compared(struct hark_net *net, struct hark_node *node)
     return all;
 }
 
+bool hark_net_unsettling(struct hark_net *net, const struct hark_hash *space)
+{
+    const struct net_space *notes = hark_net_notes(net, space);
+
+    return notes != NULL && notes->unsettling;
+}
+
 bool hark_net_waits(const struct hark_net *net)
 {
     return hark_timer_ms() < net->started_ms + COMPARE_MS;
@@ -579,7 +586,9 @@ int hark_net_update(struct hark_net *net, struct hark_node *node, uint64_t *next
                     struct hark_err *err)
 {
     struct net_plan *plan = calloc(1, sizeof(*plan)), *unused;
+    struct hark_err said = {0};
     uint64_t next = 0;
+    int witnessed = 0;
     int rc = plan == NULL ? hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a plan")
                           : gather(net, node, err);
 
@@ -588,7 +597,7 @@ int hark_net_update(struct hark_net *net, struct hark_node *node, uint64_t *next
         rc = hark_net_take_over(net, node, err);
     }
     if (rc == 0)
-        rc = hark_net_witness(net, node, err);
+        witnessed = hark_net_witness(net, node, &said); /* the rest goes on without */
     /* Taking over may have changed them once more. */
     if (rc == 0)
         rc = gather(net, node, err);
@@ -610,5 +619,9 @@ int hark_net_update(struct hark_net *net, struct hark_node *node, uint64_t *next
     hark_edge_wake(net->edge);
     if (next_ms != NULL)
         *next_ms = next;
-    return 0;
+    if (witnessed == 0 || !net->running) /* a start does not fail for it */
+        return 0;
+    if (err != NULL)
+        *err = said;
+    return witnessed;
 }

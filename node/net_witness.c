@@ -92,15 +92,19 @@ static int witness_space(struct hark_net *net, const struct hark_node *node,
 
 int hark_net_witness(struct hark_net *net, struct hark_node *node, struct hark_err *err)
 {
-    int rc = 0;
+    int outcome = 0;
 
-    for (size_t i = 0; rc == 0 && i < node->space_count; i++) {
+    for (size_t i = 0; i < node->space_count; i++) {
         struct net_space *notes = hark_net_notes(net, hark_space_id(node->spaces[i]));
+        struct hark_err said = {0};
+        int rc = notes == NULL ? 0 : witness_space(net, node, node->spaces[i], notes, &said);
 
-        if (notes != NULL)
-            rc = witness_space(net, node, node->spaces[i], notes, err);
+        if (rc == 0 || outcome != 0)
+            continue;
+        outcome = rc;
+        *err = said;
     }
-    return rc;
+    return outcome;
 }
 
 /* --- what others show -------------------------------------------------------------------- */

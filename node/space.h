@@ -321,8 +321,9 @@ HARK_CHECK int hark_space_line(struct hark_space *space, const char *node, uint6
  * not-found (nothing of it is here), behind (fewer are). */
 HARK_CHECK int hark_space_root(struct hark_space *space, const char *node, uint64_t size,
                                struct hark_hash *root, struct hark_err *err);
-/* The path of the entry under the log's newest checkpoint, which is appended to `note`.
- * Of an intake, all entries are read. Errors: not-found, proof-form. */
+/* The path of the entry under the checkpoint that most cosigners have signed, of those that
+ * cover it, else the newest, which is appended to `note`. Of an intake, all entries are
+ * read. Errors: not-found, proof-form. */
 HARK_CHECK int hark_space_prove(struct hark_space *space, const char *node, uint64_t position,
                                 struct hark_proof *path, struct hark_buf *note,
                                 struct hark_err *err);

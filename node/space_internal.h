@@ -74,7 +74,7 @@ struct hark_space {
     struct space_recent *recent;        /* space_accept.c: how often keys were taken from */
     struct space_seen seen[SPACE_SEEN]; /* by the key's first byte; cleared by a rollback */
     struct space_expected *expected;    /* space_ahead.c; NULL: nothing */
-    struct space_witness *witness;       /* witness.c, made when it is asked for */
+    struct space_witness *witness;      /* witness.c, made when it is asked for */
     bool held;
     unsigned refreshes;        /* of a reader, since its repository was opened */
     uint64_t rights, erasures; /* hark_space_rights, hark_space_erasures */

@@ -8,6 +8,7 @@
 
 #include "crypto/note.h"
 #include "node/space_internal.h"
+#include "node/witness.h"
 
 /* --- an intake's tree ---------------------------------------------------------------- */
 
@@ -119,12 +120,18 @@ int hark_space_prove(struct hark_space *space, const char *node, uint64_t positi
                      struct hark_proof *path, struct hark_buf *note, struct hark_err *err)
 {
     struct of_intake of;
+    uint64_t size = 0;
     int rc;
 
     if (node[0] == '\0') {
-        rc = hark_merkle_prove_inclusion(path, position, space->head.tree.size,
-                                         hark_index_merkle_read, space->index, err);
-        return rc < 0 ? rc : hark_space_checkpoint(space, note, err);
+        rc = hark_witness_note(space, position, note, &size, err);
+        if (rc == 0 && size == 0) {
+            size = space->head.tree.size;
+            rc = hark_space_checkpoint(space, note, err);
+        }
+        return rc < 0 ? rc
+                      : hark_merkle_prove_inclusion(path, position, size, hark_index_merkle_read,
+                                                    space->index, err);
     }
     rc = find_intake(space, node, &of, err);
     if (rc == 0)

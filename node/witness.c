@@ -4,6 +4,8 @@
  */
 #include "node/witness.h"
 
+#include <dirent.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,8 +15,6 @@
 #include "node/files.h"
 #include "node/space_internal.h"
 #include "replication/messages.h"
-
-#define CLOCK_BACK_S 300u /* PROTOCOL.md 7.8, Q4 */
 
 struct space_witness {
     struct hark_notes *notes;
@@ -132,21 +132,48 @@ int hark_witness_fits(struct hark_space *space, const struct hark_cosigned *cosi
     return rc;
 }
 
-/* The note under evidence/, named by its hash. */
+/* The note under evidence/, named by space and hash. */
 static int keep_evidence(struct hark_space *space, struct hark_span note, struct hark_err *err)
 {
     struct hark_hash hash = hark_sha256(note);
-    char hex[2 * HARK_HASH_SIZE + 1], name[sizeof(hex) + 5], path[HARK_PATH_MAX];
+    char hex[2 * HARK_HASH_SIZE + 1], own[sizeof(hex)], name[2 * sizeof(hex) + 5];
+    char path[HARK_PATH_MAX];
     struct stat st;
     int rc = hark_dir_make(space->evidence_path, err);
 
+    hark_hash_hex(own, &space->id);
     hark_hash_hex(hex, &hash);
-    (void)snprintf(name, sizeof(name), "%s.note", hex);
+    (void)snprintf(name, sizeof(name), "%s.%s.note", own, hex);
     if (rc == 0)
         rc = hark_path_join(path, space->evidence_path, name, err);
     if (rc < 0 || stat(path, &st) == 0)
         return rc;
     return hark_file_write(path, note, 0600, err);
+}
+
+int hark_witness_each_evidence(struct hark_space *space, hark_evidence_fn *fn, void *arg,
+                               struct hark_err *err)
+{
+    char own[2 * HARK_HASH_SIZE + 1], path[HARK_PATH_MAX];
+    DIR *dir = opendir(space->evidence_path);
+    struct dirent *entry;
+    int rc = 0;
+
+    if (dir == NULL)
+        return errno == ENOENT ? 0 : hark_err_errno(err, errno, "%s", space->evidence_path);
+    hark_hash_hex(own, &space->id);
+    while (rc == 0 && (entry = readdir(dir)) != NULL) {
+        size_t size = strlen(entry->d_name);
+
+        if (strncmp(entry->d_name, own, sizeof(own) - 1) != 0 || size < 5 ||
+            strcmp(entry->d_name + size - 5, ".note") != 0)
+            continue;
+        rc = hark_path_join(path, space->evidence_path, entry->d_name, err);
+        if (rc == 0)
+            rc = fn(arg, space, path, err);
+    }
+    (void)closedir(dir);
+    return rc;
 }
 
 /* Is its history the log's here? What an incarnation signed beyond its end is nobody's. */
@@ -266,19 +293,39 @@ int hark_witness_wants(struct hark_space *space, const struct hark_key *key, boo
 static int follows_last(struct hark_space *space, const struct hark_key *key, uint64_t now_s,
                         uint64_t *time_s, bool *may, struct hark_err *err)
 {
-    const struct hark_cosigned *last = hark_notes_find(space->witness->notes, "", key);
-    bool here = false, fits = false;
+    const struct hark_cosigned *cosigned = hark_notes_find(space->witness->notes, "", key);
+    uint64_t size = space->head.tree.size;
+    struct hark_cosigned_last last;
+    struct hark_hash root;
+    bool here;
     int rc = 0;
 
-    *time_s = now_s;
-    *may = true;
-    if (last == NULL)
+    if (cosigned == NULL) {
+        *may = hark_cosigner_may(NULL, size, NULL, now_s, time_s);
         return 0;
-    rc = hark_witness_fits(space, last, &here, &fits, err);
-    *may = fits && last->checkpoint.size < space->head.tree.size &&
-           last->time_s <= now_s + CLOCK_BACK_S;
-    if (last->time_s > now_s)
-        *time_s = last->time_s;
+    }
+    last = (struct hark_cosigned_last){.size = cosigned->checkpoint.size,
+                                       .time_s = cosigned->time_s,
+                                       .root = cosigned->checkpoint.root};
+    here = last.size <= size;
+    if (here)
+        rc = hark_space_root(space, "", last.size, &root, err);
+    *may = rc == 0 && hark_cosigner_may(&last, size, here ? &root : NULL, now_s, time_s);
+    return rc;
+}
+
+int hark_witness_stuck(struct hark_space *space, const struct hark_key *cosigner, bool *stuck,
+                       struct hark_err *err)
+{
+    const struct hark_cosigned *last = NULL;
+    bool here = false, fits = false;
+    int rc = bring(space, err);
+
+    if (rc == 0)
+        last = hark_notes_find(space->witness->notes, "", cosigner);
+    if (last != NULL)
+        rc = hark_witness_fits(space, last, &here, &fits, err);
+    *stuck = rc == 0 && here && !fits;
     return rc;
 }
 
@@ -417,6 +464,78 @@ int hark_witness_take(struct hark_space *space, struct hark_span bytes, struct h
 }
 
 /* --- showing ------------------------------------------------------------------------------ */
+
+/* Another cosigner's note of the same checkpoint adds its last line. */
+static struct hark_span last_line(struct hark_span note)
+{
+    size_t at = note.size - 1;
+
+    while (at > 0 && note.data[at - 1] != '\n')
+        at--;
+    return hark_span(note.data + at, note.size - at);
+}
+
+static bool is_same_checkpoint(const struct hark_cosigned *a, const struct hark_cosigned *b)
+{
+    size_t size = a->note.size - last_line(hark_buf_span(&a->note)).size;
+
+    return a->log[0] == '\0' && b->log[0] == '\0' &&
+           b->note.size - last_line(hark_buf_span(&b->note)).size == size &&
+           memcmp(a->note.data, b->note.data, size) == 0;
+}
+
+static size_t count_same(const struct hark_notes *notes, const struct hark_cosigned *as)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < hark_notes_count(notes); i++)
+        count += is_same_checkpoint(hark_notes_at(notes, i), as) ? 1 : 0;
+    return count;
+}
+
+static int put_together(const struct hark_notes *notes, const struct hark_cosigned *as,
+                        struct hark_buf *out, struct hark_err *err)
+{
+    int rc = hark_buf_append_span(out, hark_buf_span(&as->note), err);
+
+    for (size_t i = 0; rc == 0 && i < hark_notes_count(notes); i++) {
+        const struct hark_cosigned *other = hark_notes_at(notes, i);
+
+        if (other != as && is_same_checkpoint(other, as))
+            rc = hark_buf_append_span(out, last_line(hark_buf_span(&other->note)), err);
+    }
+    return rc;
+}
+
+int hark_witness_note(struct hark_space *space, uint64_t position, struct hark_buf *out,
+                      uint64_t *size, struct hark_err *err)
+{
+    const struct hark_cosigned *best = NULL;
+    const struct hark_notes *notes = NULL;
+    size_t signers = 0;
+    int rc = hark_witness_notes(space, &notes, err);
+
+    *size = 0;
+    for (size_t i = 0; rc == 0 && i < hark_notes_count(notes); i++) {
+        const struct hark_cosigned *cosigned = hark_notes_at(notes, i);
+        size_t count = count_same(notes, cosigned);
+        bool here = false, fits = false;
+
+        if (cosigned->log[0] != '\0' || cosigned->checkpoint.size <= position || count < signers ||
+            (count == signers && best != NULL &&
+             cosigned->checkpoint.size <= best->checkpoint.size))
+            continue;
+        rc = hark_witness_fits(space, cosigned, &here, &fits, err);
+        if (!fits)
+            continue;
+        best = cosigned;
+        signers = count;
+    }
+    if (rc < 0 || best == NULL)
+        return rc;
+    *size = best->checkpoint.size;
+    return put_together(notes, best, out, err);
+}
 
 int hark_witness_body(struct hark_space *space, struct hark_buf *out, size_t *count,
                       struct hark_err *err)

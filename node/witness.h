@@ -12,11 +12,11 @@
 /* Lets go of what was made for the space; hark_space_free does it. */
 void hark_witness_free(struct hark_space *space);
 
-/* Signs the newest checkpoint with this node's cosigner key if rules Q1 to Q4 let it; what Q5 asks is the caller's. Durable when it returns 0. *done: it was signed. When
- * nothing is to be signed, or may be, it is not, without error. */
-HARK_CHECK int hark_witness_cosign(struct hark_space *space, const char *name,
-                                   const struct hark_signer *signer, uint64_t now_s, bool *done,
-                                   struct hark_err *err);
+/* Signs the newest checkpoint with this node's cosigner key if rules Q1 to Q4 let it; what
+ * Q5 asks is the caller's. Durable when it returns 0. *done: it was signed. When nothing is
+ * to be signed, or may be, it is not, without error. */
+HARK_CHECK int hark_witness_cosign(struct hark_space *space, const struct hark_signer *signer,
+                                   uint64_t now_s, bool *done, struct hark_err *err);
 /* Takes what somebody shows: a checkpoint of the space's log with any cosignatures, of which
  * those are kept that say more than what is here. Errors: peer-form (no such thing, or a
  * signature that does not hold), behind (its log's key, or the log so far, is not known
@@ -39,6 +39,19 @@ HARK_CHECK int hark_witness_wants(struct hark_space *space, const struct hark_ke
  * *here false: it goes further than the log here. */
 HARK_CHECK int hark_witness_fits(struct hark_space *space, const struct hark_cosigned *cosigned,
                                  bool *here, bool *fits, struct hark_err *err);
+/* Has this cosigner signed what the log here does not have, so that it signs no more? */
+HARK_CHECK int hark_witness_stuck(struct hark_space *space, const struct hark_key *cosigner,
+                                  bool *stuck, struct hark_err *err);
+/* The files kept as evidence about this space, by their paths. Non-zero from `fn` stops. */
+typedef int hark_evidence_fn(void *arg, struct hark_space *space, const char *path,
+                             struct hark_err *err);
+HARK_CHECK int hark_witness_each_evidence(struct hark_space *space, hark_evidence_fn *fn, void *arg,
+                                          struct hark_err *err);
+/* The checkpoint of more than `position` entries of the log here that most cosigners have
+ * signed, with all of their lines, appended to `out`; *size: its size, 0: there is none, and
+ * nothing is appended. */
+HARK_CHECK int hark_witness_note(struct hark_space *space, uint64_t position, struct hark_buf *out,
+                                 uint64_t *size, struct hark_err *err);
 /* Appends the body of a `cosign` (PROTOCOL.md 9.2) with all that is here; *count 0: nothing,
  * and nothing is appended. */
 HARK_CHECK int hark_witness_body(struct hark_space *space, struct hark_buf *out, size_t *count,

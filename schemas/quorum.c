@@ -123,6 +123,22 @@ int hark_quorums_add(struct hark_quorums *q, uint64_t position, const char *kind
     return 0;
 }
 
+/* ---- signing ---- */
+
+bool hark_cosigner_may(const struct hark_cosigned_last *last, uint64_t size,
+                       const struct hark_hash *root_there, uint64_t now_s, uint64_t *time_s)
+{
+    *time_s = now_s;
+    if (last == NULL) {
+        return size > 0;
+    }
+    if (last->time_s > now_s) {
+        *time_s = last->time_s;
+    }
+    return size > last->size && root_there != NULL && hark_hash_equal(root_there, &last->root) &&
+           *time_s - now_s <= HARK_COSIGNER_BACK_S;
+}
+
 /* ---- what is settled ---- */
 
 bool hark_quorum_settles(const struct hark_quorum *quorum)
@@ -214,8 +230,8 @@ const struct hark_cosigner *hark_quorums_wanted(const struct hark_quorums *quoru
     const struct hark_cosigner *found = NULL;
     for (size_t i = quorums->count; i-- > 0 && found == NULL;) {
         bool last = i + 1 == quorums->count;
-        bool needed = hark_quorum_settles(&quorums->list[i]) &&
-                      (last || quorums->list[i + 1].from > settled);
+        bool needed =
+            hark_quorum_settles(&quorums->list[i]) && (last || quorums->list[i + 1].from > settled);
         found = last || needed ? find(&quorums->list[i], key) : NULL;
     }
     return found;

@@ -9,7 +9,8 @@
 
 #include "schemas/batch.h"
 
-#define HARK_COSIGNERS_MAX 64u /* the nodes of a space, PROTOCOL.md 11 */
+#define HARK_COSIGNERS_MAX   64u  /* the nodes of a space, PROTOCOL.md 11 */
+#define HARK_COSIGNER_BACK_S 300u /* Q4: a clock that is further back signs nothing */
 
 struct hark_cosigner {
     char name[HARK_NODE_NAME_MAX + 1];
@@ -47,6 +48,17 @@ HARK_CHECK int hark_quorums_add(struct hark_quorums *quorums, uint64_t position,
 const struct hark_quorum *hark_quorums_at(const struct hark_quorums *quorums, uint64_t size);
 /* Are there as many cosigners as it needs, at least one? */
 bool hark_quorum_settles(const struct hark_quorum *quorum);
+
+/* What a cosigner signed last in a space. */
+struct hark_cosigned_last {
+    uint64_t size, time_s;
+    struct hark_hash root;
+};
+/* Rules Q3 and Q4: may it sign so many entries now? `root_there`: the root of the first
+ * last->size of them; NULL: there are not as many. last NULL: it has signed nothing. *time_s
+ * receives the time to sign. */
+bool hark_cosigner_may(const struct hark_cosigned_last *last, uint64_t size,
+                       const struct hark_hash *root_there, uint64_t now_s, uint64_t *time_s);
 
 /* What a cosigner has signed: so many entries of the log that it is about. */
 struct hark_cosigned_size {

@@ -201,6 +201,27 @@ static void test_quorum__goes_on_wanting_who_is_still_needed(void **state)
     hark_quorums_free(&q);
 }
 
+static void test_quorum__lets_nobody_sign_backwards(void **state)
+{
+    const struct hark_hash root = {.bytes = {1}}, other = {.bytes = {2}};
+    const struct hark_cosigned_last last = {.size = 10, .time_s = 1000, .root = root};
+    uint64_t time_s = 0;
+
+    (void)state;
+    assert_false(hark_cosigner_may(NULL, 0, NULL, 5, &time_s));
+    assert_true(hark_cosigner_may(NULL, 1, NULL, 5, &time_s));
+    assert_int_equal(time_s, 5);
+    assert_true(hark_cosigner_may(&last, 11, &root, 1001, &time_s));
+    assert_int_equal(time_s, 1001);
+    assert_false(hark_cosigner_may(&last, 11, &other, 1001, &time_s));
+    assert_false(hark_cosigner_may(&last, 10, &root, 1001, &time_s));
+    assert_false(hark_cosigner_may(&last, 9, NULL, 1001, &time_s));
+    /* A clock that was put back. */
+    assert_true(hark_cosigner_may(&last, 11, &root, 700, &time_s));
+    assert_int_equal(time_s, 1000);
+    assert_false(hark_cosigner_may(&last, 11, &root, 699, &time_s));
+}
+
 static void test_quorum__refuses_what_cannot_stand(void **state)
 {
     struct hark_quorums q = {.count = 0};
@@ -223,6 +244,7 @@ int main(void)
         cmocka_unit_test(test_quorum__changes_with_the_leave_of_the_one_before),
         cmocka_unit_test(test_quorum__raises_the_number_with_the_leave_of_the_one_before),
         cmocka_unit_test(test_quorum__goes_on_wanting_who_is_still_needed),
+        cmocka_unit_test(test_quorum__lets_nobody_sign_backwards),
         cmocka_unit_test(test_quorum__refuses_what_cannot_stand),
     };
 
