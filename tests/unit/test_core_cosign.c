@@ -468,6 +468,7 @@ struct many {
     struct hark_core *core;
     size_t under_way, cosigns, notes, tells, errors;
     uint64_t version;
+    bool large; /* what there is to show: nearly 1 MiB */
 };
 
 static uint64_t many_now(void *arg)
@@ -522,10 +523,14 @@ static int many_notes(void *arg, const struct hark_hash *space, uint64_t *versio
                       struct hark_buf *out, struct hark_err *err)
 {
     struct many *many = arg;
-    struct hark_span note = hark_span_str("a note");
+    static const uint8_t large[HARK_NOTE_MAX];
+    struct hark_span notes[15];
+    size_t count = many->large ? 15 : 1;
     many->notes++;
     *version = many->version;
-    return out == NULL ? 0 : hark_cosign_encode(out, space, &note, 1, err);
+    for (size_t i = 0; i < count; i++)
+        notes[i] = hark_span(large, many->large ? sizeof(large) : 9);
+    return out == NULL ? 0 : hark_cosign_encode(out, space, notes, count, err);
 }
 
 static void many_say(struct many *many, uint8_t type, uint64_t id, const struct hark_buf *body)
@@ -535,6 +540,15 @@ static void many_say(struct many *many, uint8_t type, uint64_t id, const struct 
     hark_message_header(header, type, id);
     struct hark_span frames[2] = {hark_span(header, sizeof(header)), hark_buf_span(body)};
     hark_core_message(many->core, &peer, HARK_VIA_THEIRS, frames, 2);
+}
+
+static void many_hello(struct many *many, uint64_t id)
+{
+    struct hark_hello hello = {.lowest = 1, .highest = 1, .name = "a"};
+    struct hark_buf body = hark_buf_init(HARK_BODY_MAX);
+    assert_int_equal(hark_hello_encode(&body, &hello, NULL), 0);
+    many_say(many, HARK_MESSAGE_HELLO, id, &body);
+    hark_buf_free(&body);
 }
 
 static void many_ask(struct many *many)
@@ -601,6 +615,37 @@ static void test_core_cosign__many_spaces(void **state)
     }
     assert_int_equal(many.under_way, 4);
     assert_int_equal(many.errors, 0);
+    hark_core_free(many.core);
+}
+
+/* Who says hello again and again gets no more of it than it may fetch: 64 MiB a second. */
+static void test_core_cosign__hellos_without_end(void **state)
+{
+    static struct many many = {.now_ms = 1000000, .version = 1, .large = true};
+    struct hark_core_io io = {
+        .arg = &many,
+        .now_ms = many_now,
+        .send = many_send,
+        .may_have = many_may_have,
+        .cursor = many_cursor,
+        .notes = many_notes,
+    };
+
+    (void)state;
+    assert_int_equal(hark_core_new(&many.core, "b", &io, NULL), 0);
+    many_ask(&many);
+    for (size_t i = 0; i < 400; i++) {
+        many_hello(&many, 1000 + i);
+        many.under_way = 0;
+        many.now_ms += 2;
+        (void)hark_core_tick(many.core);
+    }
+    assert_true(many.cosigns > 60 && many.cosigns < 75);
+    many.now_ms += 200;
+    many.cosigns = 0;
+    many.under_way = 0;
+    (void)hark_core_tick(many.core);
+    assert_int_equal(many.cosigns, 4);
     hark_core_free(many.core);
 }
 
@@ -799,6 +844,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_core_cosign__answers_that_are_none),
     cmocka_unit_test(test_core_cosign__forgotten_while_under_way),
     cmocka_unit_test(test_core_cosign__many_spaces),
+    cmocka_unit_test(test_core_cosign__hellos_without_end),
     cmocka_unit_test(test_core_cosign__nothing_of_it_here),
     cmocka_unit_test(test_core_cosign__outcomes),
     cmocka_unit_test(test_core_cosign__rubbish_is_muted),
