@@ -684,7 +684,7 @@ static void test_core_cosign__nothing_of_it_here(void **state)
 static void inject_cosign(struct fake_node *to, const struct fake_node *from, uint64_t id,
                           uint64_t size)
 {
-    uint8_t bytes[8];
+    uint8_t bytes[8] = {0};
     struct hark_span note = hark_span(bytes, sizeof(bytes));
     struct hark_buf body = hark_buf_init(HARK_BODY_MAX);
     fake_entry(bytes, UINT64_C(1) << 24 | size);
