@@ -19,6 +19,7 @@
 #define FAKE_PENDING_MAX 16u
 #define FAKE_INTAKES_MAX 4u
 #define FAKE_ITEMS_MAX   64u
+#define FAKE_SIGNERS_MAX 8u
 
 /* ---- a log ---- */
 
@@ -167,6 +168,18 @@ static inline int fake_log_append(struct fake_log *log, size_t main_batches, str
     return 0;
 }
 
+/* An entry is nothing but its number, with what tells one that came garbled: fakes do not
+ * sign. Numbers are below 2^32. */
+static inline uint64_t fake_sealed(uint64_t value)
+{
+    return (value ^ UINT32_MAX) << 32 | value;
+}
+
+static inline void fake_entry(uint8_t out[8], uint64_t value)
+{
+    hark_put_u64(out, fake_sealed(value));
+}
+
 /* ---- a node ---- */
 
 struct fake_message {
@@ -203,6 +216,8 @@ struct fake_node {
     int submit_fails;    /* code, at once */
     unsigned comings;    /* loads that it was told of before their turn */
     int join_fails;
+    int cosign_fails; /* code, at once */
+    int notes_fail;   /* code */
     bool denies;      /* nobody may have its space */
     bool may_join;    /* but ask about joining */
     int send_fails;   /* code */
@@ -213,9 +228,14 @@ struct fake_node {
     size_t out_count, pending_count;
     struct fake_message *out[FAKE_OUT_MAX];
     struct fake_pending pending[FAKE_PENDING_MAX];
-    size_t submitted_count, join_count;
+    size_t submitted_count, join_count, cosign_count;
     struct fake_asked submitted[FAKE_PENDING_MAX], joins[FAKE_PENDING_MAX];
+    struct fake_asked cosigns[FAKE_PENDING_MAX];
     size_t reports, changes, loads;
+    /* the size of the main log that each node is known to have cosigned; 0: none. And how
+     * often that changed */
+    uint64_t cosigned[FAKE_SIGNERS_MAX], notes_version;
+    size_t notes_calls;
     /* what it was told of what it handed in, and asked */
     size_t accepted_calls, item_count, answered_calls;
     struct hark_accepted items[FAKE_ITEMS_MAX];
@@ -444,6 +464,41 @@ static inline int fake_join(void *arg, const struct hark_key *peer, const struct
     return 0;
 }
 
+/* A note says which node has cosigned what size, in one number below 2^32. */
+static inline int fake_notes(void *arg, const struct hark_hash *space, uint64_t *version,
+                             struct hark_buf *out, struct hark_err *err)
+{
+    struct fake_node *node = arg;
+    uint8_t bytes[FAKE_SIGNERS_MAX][8];
+    struct hark_span notes[FAKE_SIGNERS_MAX];
+    size_t count = 0;
+    node->notes_calls++;
+    if (node->notes_fail != 0 || !hark_hash_equal(space, &node->log.ref.space))
+        return node->notes_fail != 0 ? node->notes_fail : HARK_E_NOT_FOUND;
+    *version = node->notes_version;
+    for (size_t i = 0; i < FAKE_SIGNERS_MAX; i++) {
+        if (node->cosigned[i] == 0)
+            continue;
+        fake_entry(bytes[count], (uint64_t)i << 24 | node->cosigned[i]);
+        notes[count] = hark_span(bytes[count], sizeof(bytes[count]));
+        count++;
+    }
+    return out == NULL ? 0 : hark_cosign_encode(out, space, notes, count, err);
+}
+
+static inline int fake_cosign(void *arg, const struct hark_key *peer, const struct hark_hash *space,
+                              struct hark_buf *body, uint64_t token, struct hark_err *err)
+{
+    struct fake_node *node = arg;
+    (void)peer;
+    (void)err;
+    assert_true(hark_hash_equal(space, &node->log.ref.space));
+    if (node->cosign_fails != 0 || node->cosign_count == FAKE_PENDING_MAX)
+        return node->cosign_fails != 0 ? node->cosign_fails : HARK_E_BUSY;
+    fake_ask(&node->cosigns[node->cosign_count++], body, token);
+    return 0;
+}
+
 static inline void fake_answered(void *arg, const struct hark_key *peer, uint8_t type,
                                  const struct hark_hash *space, int code, struct hark_span body)
 {
@@ -496,6 +551,8 @@ static inline void fake_node_start(struct fake_node *node, const char *name)
         .terms = fake_terms,
         .join = fake_join,
         .answered = fake_answered,
+        .notes = fake_notes,
+        .cosign = fake_cosign,
         .peer_changed = fake_peer_changed,
         .synced = fake_synced,
     };
@@ -528,6 +585,9 @@ static inline void fake_node_stop(struct fake_node *node)
     for (size_t i = 0; i < node->join_count; i++)
         hark_buf_free(&node->joins[i].body);
     node->join_count = 0;
+    for (size_t i = 0; i < node->cosign_count; i++)
+        hark_buf_free(&node->cosigns[i].body);
+    node->cosign_count = 0;
     for (size_t i = 0; i < node->out_count; i++)
         fake_message_free(node->out[i]);
     node->out_count = 0;
@@ -585,18 +645,6 @@ static inline bool fake_node_append_one(struct fake_node *node)
 }
 
 /* ---- handing in ---- */
-
-/* An entry is nothing but its number, with what tells one that came garbled: fakes do not
- * sign. Numbers are below 2^32. */
-static inline uint64_t fake_sealed(uint64_t value)
-{
-    return (value ^ UINT32_MAX) << 32 | value;
-}
-
-static inline void fake_entry(uint8_t out[8], uint64_t value)
-{
-    hark_put_u64(out, fake_sealed(value));
-}
 
 /* The body of a submit for `count` numbers. */
 static inline void fake_submit_body(struct hark_buf *out, const struct hark_hash *space,
@@ -688,6 +736,45 @@ static inline bool fake_node_join_one(struct fake_node *node, uint8_t status, in
     node->join_count--;
     memmove(node->joins, node->joins + 1, node->join_count * sizeof(first));
     hark_core_joined(node->core, first.token, &joined);
+    hark_buf_free(&first.body);
+    return true;
+}
+
+/* ---- cosigning ---- */
+
+/* A node has cosigned its main log of that size, or is known to have. */
+static inline void fake_node_note(struct fake_node *node, size_t signer, uint64_t size)
+{
+    if (size <= node->cosigned[signer])
+        return;
+    node->cosigned[signer] = size;
+    node->notes_version++;
+    hark_core_noted(node->core, &node->log.ref.space);
+}
+
+/* The writer's thread: judges the oldest that was shown; `code` or, where a note is none,
+ * peer-form. */
+static inline bool fake_node_cosign_one(struct fake_node *node, int code)
+{
+    struct hark_span notes[HARK_COSIGN_MAX];
+    struct hark_hash space;
+    size_t count = 0;
+    if (node->cosign_count == 0)
+        return false;
+    struct fake_asked first = node->cosigns[0];
+    node->cosign_count--;
+    memmove(node->cosigns, node->cosigns + 1, node->cosign_count * sizeof(first));
+    assert_int_equal(hark_cosign_decode(&space, notes, &count, hark_buf_span(&first.body), NULL),
+                     0);
+    for (size_t i = 0; code == 0 && i < count; i++) {
+        uint64_t note = notes[i].size == 8 ? hark_get_u64(notes[i].data) : 0;
+        uint64_t value = note & UINT32_MAX;
+        if (note != fake_sealed(value) || value >> 24 >= FAKE_SIGNERS_MAX)
+            code = HARK_E_PEER_FORM;
+        else
+            fake_node_note(node, (size_t)(value >> 24), value & 0xffffff);
+    }
+    hark_core_cosigned(node->core, first.token, code);
     hark_buf_free(&first.body);
     return true;
 }

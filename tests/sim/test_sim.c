@@ -11,7 +11,8 @@
  * At every step each node's main log is a beginning of the home's, and its copy of an
  * intake of that partner's. When the network is whole again all logs are equal before
  * long, all that members ever wrote stands in the main log, once, everybody is
- * admitted, once, and then it is quiet.
+ * admitted, once, everybody knows what home and partners have cosigned, which each does
+ * with all that its main log comes to hold, and then it is quiet.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -132,6 +133,22 @@ static void check(const struct sim *sim)
                 broken(sim, "a log that is no beginning of its node's");
         }
     }
+    for (size_t k = 0; k < sim->count; k++) {
+        for (size_t i = 0; i < sim->count; i++) {
+            if (sim->nodes[i]->cosigned[k] > sim->nodes[k]->log.size)
+                broken(sim, "a cosigned checkpoint that its node never made");
+        }
+    }
+}
+
+/* What home and partners have cosigned, and nothing that they have not. */
+static bool knows_notes(const struct sim *sim, size_t i)
+{
+    for (size_t k = 0; k < LOGS; k++) {
+        if (sim->nodes[i]->cosigned[k] != sim->nodes[k]->log.size)
+            return false;
+    }
+    return true;
 }
 
 static void check_once(const struct sim *sim, const struct fake_log *log)
@@ -161,7 +178,7 @@ static bool all_equal(const struct sim *sim)
             if (log_of(sim, i, log)->batches != log_of(sim, log, log)->batches)
                 return false;
         }
-        if (!is_logged(sim, i) || (is_member(sim, i) && !sim->admitted[i]))
+        if (!knows_notes(sim, i) || !is_logged(sim, i) || (is_member(sim, i) && !sim->admitted[i]))
             return false;
     }
     return true;
@@ -252,11 +269,13 @@ static void send_out(struct sim *sim, struct fake_node *node)
 
 static void step_node(struct sim *sim, size_t i)
 {
+    fake_node_note(sim->nodes[i], i, sim->nodes[i]->log.size);
     sim->tick_ms[i] = sim->now_ms + hark_core_tick(sim->nodes[i]->core);
     send_out(sim, sim->nodes[i]);
     if (sim->nodes[i]->pending_count > 0 && sim->append_ms[i] == UINT64_MAX)
         sim->append_ms[i] = sim->now_ms + 1 + below(sim, 300);
-    if (sim->nodes[i]->submitted_count + sim->nodes[i]->join_count > 0 &&
+    if (sim->nodes[i]->submitted_count + sim->nodes[i]->join_count + sim->nodes[i]->cosign_count >
+            0 &&
         sim->judge_ms[i] == UINT64_MAX)
         sim->judge_ms[i] =
             sim->now_ms + 1 + below(sim, !sim->prompt && chance(sim, 100) ? 20000 : 300);
@@ -423,6 +442,7 @@ static void judge(struct sim *sim, size_t i)
 {
     sim->judge_ms[i] = UINT64_MAX;
     (void)fake_node_accept_one(sim->nodes[i]);
+    (void)fake_node_cosign_one(sim->nodes[i], 0);
     if (i == 0)
         admit(sim);
     check(sim);
@@ -496,6 +516,7 @@ static void change_something(struct sim *sim)
                                       : chance(sim, 500) ? HARK_E_BUSY
                                                          : HARK_E_ACCEPT_NOT_HERE;
         sim->nodes[a]->join_fails = chance(sim, 700) ? 0 : HARK_E_BUSY;
+        sim->nodes[a]->cosign_fails = chance(sim, 700) ? 0 : HARK_E_BUSY;
         break;
     case 5:
     case 6:
@@ -519,6 +540,7 @@ static void heal(struct sim *sim)
     memset(sim->cut, 0, sizeof(sim->cut));
     for (size_t i = 0; i < sim->count; i++) {
         sim->nodes[i]->append_fails = sim->nodes[i]->join_fails = 0;
+        sim->nodes[i]->cosign_fails = 0;
         sim->nodes[i]->submit_fails = takes_entries(i);
     }
 }
