@@ -183,7 +183,7 @@ static int write_tiles(struct hark_space *space, const char *dir, struct hark_ti
 
 static int export_tiles(struct hark_cmd *cmd, struct hark_err *err)
 {
-    struct hark_tiles_written written;
+    struct hark_tiles_written written = {0};
     struct hark_space *space = NULL;
     char dir[HARK_PATH_MAX];
     int rc = hark_cmd_options(cmd, NULL, 0, 1, 1, err);
