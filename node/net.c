@@ -15,6 +15,9 @@
 
 #include "node/net_internal.h"
 
+/* PROTOCOL.md 7.8, Q5: time to hear what it had cosigned. */
+#define MOVED_COSIGN_MS 60000u
+
 void hark_net_keep(char *out, size_t size, const char *message)
 {
     size_t length = message == NULL ? 0 : strnlen(message, size - 1);
@@ -341,6 +344,7 @@ int hark_net_start(struct hark_net **out, struct hark_node *node, bool listen, c
     net->event_fd = -1;
     pthread_mutex_init(&net->lock, NULL);
     net->started_ms = hark_timer_ms();
+    net->cosign_ms = net->started_ms + (node->moved ? MOVED_COSIGN_MS : 0);
     (void)snprintf(net->dir, sizeof(net->dir), "%s", node->dir);
     rc = make_parts(net, node, err);
     if (rc == 0)

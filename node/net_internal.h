@@ -173,6 +173,7 @@ struct hark_net {
     bool access_told;
     struct hark_hash peers_told; /* of the operator's peers that `access` holds */
     uint64_t started_ms;
+    uint64_t cosign_ms; /* nothing is cosigned before */
 };
 
 /* As much of a message as fits: it is for people to read. */

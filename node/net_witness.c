@@ -62,10 +62,11 @@ static int show(struct hark_net *net, struct hark_space *space, uint64_t version
 /* --- signing --------------------------------------------------------------------------- */
 
 /* Q5. A space that is set aside is not the log it will be. */
-static bool may_sign(const struct hark_node *node, struct hark_space *space,
-                     const struct net_space *notes)
+static bool may_sign(const struct hark_net *net, const struct hark_node *node,
+                     struct hark_space *space, const struct net_space *notes)
 {
-    return notes->main_compared && !hark_node_is_home(node, space) && !hark_space_held(space) &&
+    return notes->main_compared && hark_timer_ms() >= net->cosign_ms &&
+           !hark_node_is_home(node, space) && !hark_space_held(space) &&
            !hark_aside_is(node, &notes->id);
 }
 
@@ -77,7 +78,7 @@ static int witness_space(struct hark_net *net, const struct hark_node *node,
     bool done = false;
     int rc = hark_witness_notes(space, &kept, err);
 
-    if (rc == 0 && may_sign(node, space, notes))
+    if (rc == 0 && may_sign(net, node, space, notes))
         rc = hark_witness_cosign(space, node->identity.cosigner, hark_now_ms() / 1000, &done, err);
     if (rc < 0)
         return rc;
