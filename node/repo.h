@@ -166,6 +166,15 @@ HARK_CHECK int hark_repo_walk_payloads(struct hark_repo *repo, const struct hark
                                        uint64_t *size, hark_covered_fn *fn, void *arg,
                                        struct hark_err *err);
 
+/* --- cosigned checkpoints (repo_cosigned.c) --- */
+
+#define HARK_COSIGNED_MAX (1024u * 1024u) /* bytes of the commit */
+/* refs/heads/cosigned says this from now on, and nothing else. Durable. Errors: limit, io. */
+HARK_CHECK int hark_repo_put_cosigned(struct hark_repo *repo, struct hark_span text,
+                                      struct hark_err *err);
+/* What such a commit says, borrowed; false: it is none. */
+bool hark_cosigned_text(struct hark_span commit, struct hark_span *text);
+
 /* Geometric merging (PROTOCOL.md 7.4) of entry packs and of payload packs, each
  * bounded; *merged (may be NULL) counts packs that went. Does little when there
  * is little to do. Writes: not beside another writer. Error: busy while stock

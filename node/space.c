@@ -367,8 +367,11 @@ static int tend(struct hark_space *space, unsigned unmerged, struct hark_err *er
 
 int hark_space_tend(struct hark_space *space, struct hark_err *err)
 {
+    int rc;
+
     hark_space_coming(space, NULL); /* it did not come */
-    return tend(space, 0, err);
+    rc = tend(space, 0, err);
+    return rc == 0 && !space->read_only ? hark_witness_publish(space, err) : rc;
 }
 
 int hark_space_tend_briefly(struct hark_space *space, struct hark_err *err)

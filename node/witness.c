@@ -22,6 +22,7 @@ struct space_witness {
     uint64_t looked; /* entries that the quorums are as of */
     uint64_t settled;
     uint64_t settled_size, settled_version; /* of log and notes, when it was found */
+    uint64_t published_version;
 };
 
 void hark_witness_free(struct hark_space *space)
@@ -535,6 +536,53 @@ int hark_witness_note(struct hark_space *space, uint64_t position, struct hark_b
         return rc;
     *size = best->checkpoint.size;
     return put_together(notes, best, out, err);
+}
+
+/* The first of several of one checkpoint speaks for all. */
+static bool is_first(const struct hark_notes *notes, size_t at)
+{
+    for (size_t i = 0; i < at; i++) {
+        if (is_same_checkpoint(hark_notes_at(notes, i), hark_notes_at(notes, at)))
+            return false;
+    }
+    return true;
+}
+
+static int put_all(struct hark_space *space, const struct hark_notes *notes, struct hark_buf *out,
+                   struct hark_err *err)
+{
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < hark_notes_count(notes); i++) {
+        const struct hark_cosigned *cosigned = hark_notes_at(notes, i);
+        bool here = false, fits = false;
+
+        if (cosigned->log[0] != '\0' || !is_first(notes, i))
+            continue;
+        rc = hark_witness_fits(space, cosigned, &here, &fits, err);
+        if (rc == 0 && fits && out->size > 0)
+            rc = hark_buf_append_str(out, "\n", err);
+        if (rc == 0 && fits)
+            rc = put_together(notes, cosigned, out, err);
+    }
+    return rc;
+}
+
+int hark_witness_publish(struct hark_space *space, struct hark_err *err)
+{
+    struct hark_buf text = hark_buf_init(HARK_COSIGNED_MAX);
+    struct space_witness *w = space->witness;
+    int rc = 0;
+
+    if (w == NULL || w->notes == NULL || w->published_version == hark_notes_version(w->notes))
+        return 0;
+    rc = put_all(space, w->notes, &text, err);
+    if (rc == 0 && text.size > 0)
+        rc = hark_repo_put_cosigned(space->repo, hark_buf_span(&text), err);
+    if (rc == 0)
+        w->published_version = hark_notes_version(w->notes);
+    hark_buf_free(&text);
+    return rc;
 }
 
 int hark_witness_body(struct hark_space *space, struct hark_buf *out, size_t *count,

@@ -52,6 +52,9 @@ HARK_CHECK int hark_witness_each_evidence(struct hark_space *space, hark_evidenc
  * nothing is appended. */
 HARK_CHECK int hark_witness_note(struct hark_space *space, uint64_t position, struct hark_buf *out,
                                  uint64_t *size, struct hark_err *err);
+/* Has refs/heads/cosigned say what is here of the log that is here, for whoever clones the
+ * repository. Nothing is done for notes that were never asked for. */
+HARK_CHECK int hark_witness_publish(struct hark_space *space, struct hark_err *err);
 /* Appends the body of a `cosign` (PROTOCOL.md 9.2) with all that is here; *count 0: nothing,
  * and nothing is appended. */
 HARK_CHECK int hark_witness_body(struct hark_space *space, struct hark_buf *out, size_t *count,
