@@ -2,6 +2,8 @@
  * The audit as a whole: refs, the main log, then each intake log against it, then what
  * hangs on all of it.
  */
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -69,18 +71,46 @@ static int check_erasures(struct audit *audit, struct hark_err *err)
     return rc;
 }
 
-/* Nothing is cosigned in this version: with a quorum nothing is settled. */
+/* With a quorum, is all of it settled? */
 static int check_settled(struct audit *audit, struct hark_err *err)
 {
-    const struct audit_finding finding = {.code = HARK_E_BEHIND,
-                                          .name = "unsettled",
-                                          .verdict = HARK_AUDIT_UNSETTLED,
-                                          .log = "main",
-                                          .position = HARK_NONE,
-                                          .detail = "the policy wants a quorum of cosignatures, "
-                                                    "and no checkpoint has one"};
+    const struct hark_quorum *quorum = hark_quorums_at(&audit->quorums, audit->sound_size);
+    struct audit_finding finding = {.code = HARK_E_BEHIND,
+                                    .name = "unsettled",
+                                    .verdict = HARK_AUDIT_UNSETTLED,
+                                    .log = "main",
+                                    .position = HARK_NONE};
+    char detail[200];
 
-    return audit->quorum == 0 ? 0 : hark_audit_find(audit, &finding, err);
+    if (quorum == NULL || quorum->needed == 0 || audit->settled == audit->sound_size)
+        return 0;
+    (void)snprintf(detail, sizeof(detail),
+                   "%" PRIu64 " of %" PRIu64 " entries are settled: the policy wants %" PRIu32
+                   " cosigners, of %zu",
+                   audit->settled, audit->sound_size, quorum->needed, quorum->count);
+    finding.detail = detail;
+    return hark_audit_find(audit, &finding, err);
+}
+
+/* Git itself would show other objects in the place of some, or other parents. Nothing here
+ * follows that; whoever reads the repository with git is told. */
+static int check_replaced(struct audit *audit, struct hark_err *err)
+{
+    struct audit_finding finding = {.code = HARK_E_DAMAGED,
+                                    .name = "replaced",
+                                    .verdict = HARK_AUDIT_UNREADABLE,
+                                    .log = "main",
+                                    .position = HARK_NONE};
+    bool refs = false, grafts = false;
+    int rc = hark_repo_view_replaced(audit->repo, &refs, &grafts, err);
+
+    if (rc < 0 || (!refs && !grafts))
+        return rc;
+    finding.detail = refs ? "there are replacement refs (refs/replace), which show git another "
+                            "history than the one signed"
+                          : "there are grafts (info/grafts), which show git another history than "
+                            "the one signed";
+    return hark_audit_find(audit, &finding, err);
 }
 
 /* --- the logs ------------------------------------------------------------------------ */
@@ -112,6 +142,8 @@ static int audit_main(struct audit *audit, struct audit_log *log, const struct a
         rc = hark_audit_payloads(log, err);
     if (rc == 0 && audit->judged)
         rc = check_erasures(audit, err);
+    if (rc == 0 && audit->state != NULL)
+        rc = hark_audit_cosigned(audit, err);
     if (rc == 0 && audit->judged)
         rc = check_settled(audit, err);
     return rc;
@@ -133,6 +165,10 @@ static int audit_logs(struct audit *audit, struct hark_err *err)
     }
     for (size_t i = 0; rc == 0 && i < count; i++)
         rc = hark_audit_refs(audit, names[i], &intakes[i], err);
+    if (rc == 0)
+        rc = hark_audit_read_cosigned(audit, err);
+    if (rc == 0)
+        rc = check_replaced(audit, err);
     if (rc == 0)
         rc = hark_audit_refs(audit, "", &main_refs, err);
     if (rc == 0)
@@ -174,21 +210,31 @@ static json_t *hash_json(bool known, const struct hark_hash *hash)
     return json_string(hex);
 }
 
+/* null: no quorum is wanted. */
+static json_t *settled_json(const struct audit *audit)
+{
+    const struct hark_quorum *quorum = hark_quorums_at(&audit->quorums, audit->sound_size);
+
+    return audit->settled > 0 || (quorum != NULL && quorum->needed > 0)
+               ? json_integer((json_int_t)audit->settled)
+               : json_null();
+}
+
 static json_t *whole_json(const struct audit *audit)
 {
     bool sound = audit->sound_size > 0;
     json_t *json = json_pack(
-        "{s:s, s:s, s:i, s:o, s:o, s:I, s:o, s:o, s:{s:I, s:I, s:I, s:I, s:I, s:i}, s:O, s:O, s:n, "
+        "{s:s, s:s, s:i, s:o, s:o, s:I, s:o, s:o, s:{s:I, s:I, s:I, s:I, s:I, s:I}, s:O, s:O, s:n, "
         "s:n}",
         "format", "hark/audit/1", "verdict", verdict_name(audit->verdict), "exit",
         (int)audit->verdict, "space", hash_json(audit->has_space, &audit->space), "origin",
         audit->origin[0] != '\0' ? json_string(audit->origin) : json_null(), "size",
         (json_int_t)audit->sound_size, "root", hash_json(sound, &audit->sound_root), "settled_size",
-        audit->quorum > 0 ? json_integer(0) : json_null(), "checked", "entries",
-        (json_int_t)audit->entries, "signatures", (json_int_t)audit->signatures, "payloads",
-        (json_int_t)audit->payloads, "erased", (json_int_t)audit->erased, "checkpoints",
-        (json_int_t)audit->checkpoints, "cosignatures", 0, "findings", audit->findings,
-        "unacknowledged", audit->unacknowledged, "resumed_from", "report");
+        settled_json(audit), "checked", "entries", (json_int_t)audit->entries, "signatures",
+        (json_int_t)audit->signatures, "payloads", (json_int_t)audit->payloads, "erased",
+        (json_int_t)audit->erased, "checkpoints", (json_int_t)audit->checkpoints, "cosignatures",
+        (json_int_t)audit->cosignatures, "findings", audit->findings, "unacknowledged",
+        audit->unacknowledged, "resumed_from", "report");
 
     if (json != NULL && audit->omitted > 0 &&
         json_object_set_new(json, "findings_omitted", json_integer((json_int_t)audit->omitted)) !=
@@ -205,10 +251,12 @@ static void free_audit(struct audit *audit)
 {
     struct audit_list *const lists[] = {&audit->home_keys, &audit->ends,     &audit->taken,
                                         &audit->copied,    &audit->erasures, &audit->acks,
-                                        &audit->own_kinds, &audit->loose};
+                                        &audit->own_kinds, &audit->loose,    &audit->homes};
 
     for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
         free(lists[i]->items);
+    hark_quorums_free(&audit->quorums);
+    hark_buf_free(&audit->cosigned);
     hark_state_free(audit->state);
     hark_memstore_free(audit->mem);
     hark_memstore_free(audit->names);
@@ -243,6 +291,7 @@ int hark_audit(const char *path, struct hark_pool *pool, uint64_t now_ms, json_t
     struct audit audit = {.path = path,
                           .pool = pool,
                           .now_ms = now_ms,
+                          .cosigned = hark_buf_init(HARK_COSIGNED_MAX),
                           .findings = json_array(),
                           .unacknowledged = json_array()};
     int rc = audit.findings != NULL && audit.unacknowledged != NULL

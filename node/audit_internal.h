@@ -7,6 +7,7 @@
  *   audit_read.c      reading and preparing batches on all threads, in order
  *   audit_main.c      judging the main log
  *   audit_intake.c    judging an intake log
+ *   audit_cosigned.c  what cosigners have signed of the main log
  *
  * A log is audited in one pass over its batches, oldest first. Up to the first
  * thing wrong each is judged whole, as a partner would that takes it; from there
@@ -17,6 +18,7 @@
 
 #include "node/audit.h"
 #include "node/space_internal.h"
+#include "schemas/quorum.h"
 
 #define AUDIT_LOG_NAME_MAX (sizeof("payloads/") + HARK_NODE_NAME_MAX)
 
@@ -89,15 +91,20 @@ struct audit {
     struct hark_key home_key;
     uint64_t sound_size;
     struct hark_hash sound_root;
-    uint64_t merge_delay_s, quorum; /* of the policy in force */
-    struct audit_list home_keys;    /* struct hark_key: of all homes so far */
-    struct audit_list ends;         /* struct audit_end, by size */
-    struct audit_list taken;        /* struct audit_taken, in order */
-    struct audit_list copied;       /* struct audit_copied */
-    struct audit_list erasures;     /* struct audit_erasure, by position */
-    struct audit_list acks;         /* struct audit_ack */
-    struct audit_list own_kinds;    /* uint64_t: where the space's own kinds came */
-    struct hark_memstore *names;    /* of nodes -> their numbers */
+    uint64_t merge_delay_s; /* of the policy in force */
+    struct hark_quorums quorums;
+    uint64_t settled, cosignatures;
+    struct hark_git_id cosigned_id;
+    struct hark_buf cosigned;    /* that commit; empty: there is none that can be read */
+    struct audit_list home_keys; /* struct hark_key: of all homes so far */
+    struct audit_list ends;      /* struct audit_end, by size */
+    struct audit_list taken;     /* struct audit_taken, in order */
+    struct audit_list copied;    /* struct audit_copied */
+    struct audit_list erasures;  /* struct audit_erasure, by position */
+    struct audit_list acks;      /* struct audit_ack */
+    struct audit_list own_kinds; /* uint64_t: where the space's own kinds came */
+    struct audit_list homes;     /* uint64_t: where the second and later homes came */
+    struct hark_memstore *names; /* of nodes -> their numbers */
     uint64_t name_count;
 
     struct audit_list loose; /* struct audit_loose: all blobs, when they were listed */
@@ -251,6 +258,10 @@ HARK_CHECK int hark_audit_lines(const struct audit_batch *batch, const struct ha
                                 struct hark_line **lines, struct hark_err *err);
 
 HARK_CHECK int hark_audit_main(struct audit *audit, struct audit_log *log, struct hark_err *err);
+/* Before the main log's ref is read, so that it is never behind this. */
+HARK_CHECK int hark_audit_read_cosigned(struct audit *audit, struct hark_err *err);
+/* After the main log, where that could be judged to some point: fills settled. */
+HARK_CHECK int hark_audit_cosigned(struct audit *audit, struct hark_err *err);
 /* After the main log. */
 HARK_CHECK int hark_audit_intake(struct audit *audit, const struct audit_log *main_log,
                                  const char *node, const struct audit_refs *refs,

@@ -167,25 +167,42 @@ static uint64_t policy_number(const json_t *policy, const char *name, uint64_t o
     return json_is_integer(value) ? (uint64_t)json_integer_value(value) : otherwise;
 }
 
-/* Of an entry that stands: its payload has been found to be one of its kind. */
-static int take_policy(struct audit *audit, const struct space_item *item, struct hark_err *err)
+/* What an entry that stands says: its payload has been found to be one of its kind. */
+static int read_payload(struct audit *audit, const struct space_item *item, json_t **json,
+                        struct hark_err *err)
 {
     const struct hark_kinds *kinds = hark_state_kinds(audit->state);
     int number = hark_kinds_find(kinds, item->entry.kind);
-    const json_t *policy;
-    json_t *json = NULL;
-    int rc;
 
+    *json = NULL;
     if (number < 0)
         return hark_err_set(err, HARK_E_INTERNAL, "the kind %s is not built in", item->entry.kind);
-    rc = hark_payload_check(hark_kinds_get(kinds, (size_t)number), item->payload, &json, err);
-    if (rc < 0)
-        return rc;
-    policy = json_object_get(json, "policy");
-    audit->merge_delay_s = policy_number(policy, "merge_delay_s", MERGE_DELAY_S);
-    audit->quorum = policy_number(policy, "quorum", 0);
+    return hark_payload_check(hark_kinds_get(kinds, (size_t)number), item->payload, json, err);
+}
+
+/* space, policy, node, home: who cosigns, how many, and whose log it is. */
+static int take_rule(struct audit *audit, const struct space_item *item, struct hark_err *err)
+{
+    const char *kind = item->entry.kind;
+    uint64_t position = item->effect.position;
+    json_t *json = NULL;
+    int rc = read_payload(audit, item, &json, err);
+
+    if (rc == 0)
+        rc = hark_quorums_add(&audit->quorums, position, kind, json, err);
+    if (rc == 0 && strcmp(kind, "home") == 0)
+        rc = hark_audit_push(&audit->homes, &position, sizeof(position), err);
+    if (rc == 0 && (strcmp(kind, "space") == 0 || strcmp(kind, "policy") == 0))
+        audit->merge_delay_s =
+            policy_number(json_object_get(json, "policy"), "merge_delay_s", MERGE_DELAY_S);
     json_decref(json);
-    return 0;
+    return rc;
+}
+
+static bool is_rule(const char *kind)
+{
+    return strcmp(kind, "space") == 0 || strcmp(kind, "policy") == 0 || strcmp(kind, "node") == 0 ||
+           strcmp(kind, "home") == 0;
 }
 
 /* An entry that stands, and that the audit wants to remember. */
@@ -195,8 +212,8 @@ static int remember(struct audit *audit, const struct space_item *item, struct h
     const char *kind = item->entry.kind;
     int rc = 0;
 
-    if (strcmp(kind, "space") == 0 || strcmp(kind, "policy") == 0) {
-        rc = take_policy(audit, item, err);
+    if (is_rule(kind)) {
+        rc = take_rule(audit, item, err);
     } else if (strcmp(kind, "kind") == 0) {
         rc = hark_audit_push(&audit->own_kinds, &effect->position, sizeof(effect->position), err);
     } else if (strcmp(kind, "erase") == 0) {

@@ -149,6 +149,9 @@ HARK_CHECK int hark_repo_view(struct hark_repo **out, const char *path, struct h
  * clone refs/remotes/origin/). Error: damaged (there is something else). */
 HARK_CHECK int hark_repo_view_ref(struct hark_repo *repo, const char *name, bool *exists,
                                   struct hark_git_id *id, struct hark_err *err);
+/* Are there replacement refs, or grafts? */
+HARK_CHECK int hark_repo_view_replaced(struct hark_repo *repo, bool *refs, bool *grafts,
+                                       struct hark_err *err);
 /* Whose intake logs there are, in byte order; *names is allocated (free()). */
 HARK_CHECK int hark_repo_view_intakes(struct hark_repo *repo,
                                       char (**names)[HARK_NODE_NAME_MAX + 1], size_t *count,

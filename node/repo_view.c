@@ -345,3 +345,45 @@ int hark_repo_view_blobs(struct hark_repo *repo, size_t max, hark_payload_fn *fn
     }
     return answer == 0 ? 0 : hark_repo_git_err(err, answer, "listing objects");
 }
+
+/* ---- what stock git would show in place of what is there ---- */
+
+static bool has_files(struct hark_repo *repo, const char *dir)
+{
+    int fd = openat(repo->top_fd, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *folder = fd >= 0 ? fdopendir(fd) : NULL;
+    const struct dirent *entry;
+    bool any = false;
+
+    if (folder == NULL) {
+        if (fd >= 0) {
+            close(fd);
+        }
+        return false;
+    }
+    while (!any && (entry = readdir(folder)) != NULL) {
+        any = strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+    }
+    closedir(folder);
+    return any;
+}
+
+int hark_repo_view_replaced(struct hark_repo *repo, bool *refs, bool *grafts, struct hark_err *err)
+{
+    struct hark_buf packed = hark_buf_init(PACKED_REFS_MAX);
+    struct stat st;
+    int rc = read_packed_refs(repo, &packed, err);
+    struct hark_span in = hark_buf_span(&packed);
+    struct hark_span line;
+
+    *refs = has_files(repo, "refs/replace");
+    *grafts = fstatat(repo->top_fd, "info/grafts", &st, 0) == 0 && st.st_size > 0;
+    while (rc == 0 && !*refs && hark_take_line(&in, &line)) {
+        struct hark_span name;
+        struct hark_git_id id;
+
+        *refs = packed_line(line, &id, &name) && hark_take_literal(&name, "refs/replace/");
+    }
+    hark_buf_free(&packed);
+    return rc;
+}
