@@ -6,18 +6,20 @@
 
 #include "node/cmd_internal.h"
 #include "node/outbox.h"
+#include "node/witness.h"
 
 #define ALL_STATES ~0u
 
-static const char *state_name(enum hark_out_state state)
+/* `settled`: how much of the log is. */
+static const char *state_name(const struct hark_out_row *row, uint64_t settled)
 {
-    switch (state) {
+    switch (row->state) {
     case HARK_OUT_PENDING:
         return "pending";
     case HARK_OUT_ACCEPTED:
         return "accepted";
     case HARK_OUT_LOGGED:
-        return "logged";
+        return row->position < settled ? "settled" : "logged";
     default:
         return "refused";
     }
@@ -28,7 +30,8 @@ static const char *state_name(enum hark_out_state state)
 struct list {
     struct hark_cmd *cmd;
     struct hark_space *space;
-    json_t *json; /* NULL: for people */
+    uint64_t settled; /* of its log */
+    json_t *json;     /* NULL: for people */
     size_t shown, refused;
 };
 
@@ -43,7 +46,7 @@ static json_t *entry_json(const struct list *list, const struct hark_out_row *ro
                      hark_out_hex(row->id.bytes, HARK_HASH_SIZE), "space",
                      hark_out_hex(hark_space_id(list->space)->bytes, HARK_HASH_SIZE), "kind",
                      entry->kind, "time", hark_out_time(entry->time_ms), "state",
-                     state_name(row->state), "node",
+                     state_name(row, list->settled), "node",
                      row->node[0] != '\0' ? json_string(row->node) : json_null(), "position",
                      row->state == HARK_OUT_ACCEPTED || row->state == HARK_OUT_LOGGED
                          ? hark_out_position(row->position)
@@ -52,9 +55,9 @@ static json_t *entry_json(const struct list *list, const struct hark_out_row *ro
 }
 
 /* "accepted by cafe at position 7", "refused by cafe: … (void-role)" */
-static void print_fate(FILE *out, const struct hark_out_row *row)
+static void print_fate(FILE *out, const struct hark_out_row *row, uint64_t settled)
 {
-    (void)fputs(state_name(row->state), out);
+    (void)fputs(state_name(row, settled), out);
     if (row->node[0] != '\0')
         (void)fprintf(out, row->state == HARK_OUT_PENDING ? ", not yet taken by %s" : " by %s",
                       row->node);
@@ -86,7 +89,7 @@ static int list_entry(void *arg, const struct hark_out_row *row, struct hark_err
         hark_time_encode(time, entry->time_ms);
         hark_short_id(id, &row->id);
         (void)fprintf(out, "%.10s %.8s  %s  %s  ", time, time + 11, id, entry->kind);
-        print_fate(out, row);
+        print_fate(out, row, list->settled);
         (void)fputc('\n', out);
     }
     list->shown++;
@@ -106,6 +109,8 @@ static int list_space(struct list *list, const struct hark_hash *id, struct hark
     rc = hark_space_outbox_tend(list->space, hark_now_ms(), NULL, err);
     if (rc == 0)
         rc = hark_space_outbox(list->space, &outbox, err);
+    if (rc == 0)
+        rc = hark_witness_settled(list->space, &list->settled, err);
     return rc < 0 ? rc : hark_outbox_each(outbox, ALL_STATES, list_entry, list, err);
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "node/cmd_internal.h"
+#include "node/witness.h"
 
 /* --- in flight ------------------------------------------------------------------- */
 
@@ -241,8 +242,11 @@ int hark_cmd_row_json(struct hark_space *space, const struct hark_row *row, json
 {
     int code = hark_verdict_code(row->verdict);
     json_t *author = NULL, *payload = NULL;
-    int rc = hark_cmd_author_json(space, row, &author, err);
+    uint64_t settled = 0;
+    int rc = hark_witness_settled(space, &settled, err);
 
+    if (rc == 0)
+        rc = hark_cmd_author_json(space, row, &author, err);
     if (rc == 0)
         rc = payload_json(space, row, &payload, err);
     if (rc < 0) {
@@ -251,7 +255,7 @@ int hark_cmd_row_json(struct hark_space *space, const struct hark_row *row, json
     }
     *out =
         json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:s, s:o, s:o, s:o, s:o, s:o, s:b, "
-                  "s:o, s:o, s:o}",
+                  "s:o, s:o, s:o, s:b}",
                   "format", "hark/log/1", "position", hark_out_position(row->position), "arrival",
                   time_or_null(row->arrival_ms), "accepted", time_or_null(row->accepted_ms), "id",
                   hark_out_hex(row->id.bytes, HARK_HASH_SIZE), "commit",
@@ -261,7 +265,8 @@ int hark_cmd_row_json(struct hark_space *space, const struct hark_row *row, json
                   payload, "says_nothing", text_or_null(says_nothing(row)), "hidden",
                   row->hidden_by != HARK_NONE, "hidden_by", hark_out_position(row->hidden_by),
                   "erased_by", hark_out_position(row->erased_by), "void",
-                  row->verdict != 0 ? text_or_null(hark_err_name(code)) : json_null());
+                  row->verdict != 0 ? text_or_null(hark_err_name(code)) : json_null(), "settled",
+                  row->position < settled);
     if (*out == NULL)
         return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an answer");
     if (row->position == HARK_NONE)

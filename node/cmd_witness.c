@@ -154,9 +154,12 @@ static int add_evidence(void *arg, struct hark_space *space, const char *path, s
 int hark_cmd_witness_alerts(struct hark_cmd *cmd, struct hark_space *space, json_t *alerts,
                             struct hark_err *err)
 {
+    const char *damage = hark_witness_damaged(space);
     bool stuck = false;
     int rc = hark_witness_each_evidence(space, add_evidence, alerts, err);
 
+    if (rc == 0 && damage != NULL)
+        rc = alert(alerts, space, "damaged", NULL, damage, err);
     if (rc == 0)
         rc = hark_witness_stuck(space, hark_signer_key(cmd->node->identity.cosigner), &stuck, err);
     if (rc == 0 && stuck)

@@ -218,8 +218,8 @@ int hark_notes_open(struct hark_notes **out, const char *folder, struct hark_err
     n = snprintf(notes->folder, sizeof(notes->folder), "%s", folder);
     if (n < 0 || (size_t)n >= sizeof(notes->folder))
         rc = hark_err_set(err, HARK_E_USAGE, "the path %s is too long", folder);
-    dir = rc == 0 ? opendir(folder) : NULL;
-    if (rc == 0 && dir == NULL && errno != ENOENT)
+    dir = rc == 0 && folder[0] != '\0' ? opendir(folder) : NULL;
+    if (rc == 0 && folder[0] != '\0' && dir == NULL && errno != ENOENT)
         rc = hark_err_errno(err, errno, "%s", folder);
     while (rc == 0 && dir != NULL && (entry = readdir(dir)) != NULL)
         rc = read_file(notes, entry->d_name, err);

@@ -26,7 +26,8 @@ struct hark_cosigned {
 
 struct hark_notes;
 
-/* Reads all that is in the folder; there need be none. Errors: damaged (a file that is not
+/* Reads all that is in the folder; there need be none. With "" nothing is read, and nothing
+ * can be put. Errors: damaged (a file that is not
  * what it should be), limit, io, no-memory. */
 HARK_CHECK int hark_notes_open(struct hark_notes **out, const char *folder, struct hark_err *err);
 void hark_notes_free(struct hark_notes *notes);

@@ -530,15 +530,18 @@ int hark_outbox_as_void(struct hark_outbox *outbox, const struct hark_hash *id, 
     return rc;
 }
 
-int hark_outbox_forget(struct hark_outbox *outbox, uint64_t before_ms, struct hark_err *err)
+int hark_outbox_forget(struct hark_outbox *outbox, uint64_t before_ms, uint64_t below,
+                       struct hark_err *err)
 {
     sqlite3_stmt *statement = NULL;
     int bound = SQLITE_OK;
-    int rc = prepare(outbox, &statement, "DELETE FROM entry WHERE state = 2 AND since < ?1", err);
+    int rc = prepare(outbox, &statement,
+                     "DELETE FROM entry WHERE state = 2 AND since < ?1 AND position < ?2", err);
 
     if (rc < 0)
         return rc;
     bind_number(statement, 1, before_ms, &bound);
+    bind_number(statement, 2, below, &bound);
     rc = finish(outbox, statement, bound, NULL, err);
     if (rc == 0 && sqlite3_changes(outbox->db) > 0)
         outbox->changes++;

@@ -72,8 +72,8 @@ HARK_CHECK int hark_outbox_set(struct hark_outbox *outbox, const struct hark_out
 /* A refused entry is handed in again, to be logged as void. Error: not-found. */
 HARK_CHECK int hark_outbox_as_void(struct hark_outbox *outbox, const struct hark_hash *id,
                                    uint64_t now_ms, struct hark_err *err);
-/* Forgets logged rows that became so before this time. */
-HARK_CHECK int hark_outbox_forget(struct hark_outbox *outbox, uint64_t before_ms,
+/* Forgets logged rows that became so before this time, and stand below that position. */
+HARK_CHECK int hark_outbox_forget(struct hark_outbox *outbox, uint64_t before_ms, uint64_t below,
                                   struct hark_err *err);
 
 /* Requests to join that are handed on, by the SHA-256 of the sealed bytes. At most 256

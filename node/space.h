@@ -227,7 +227,8 @@ HARK_CHECK int hark_space_outbox_add(struct hark_space *space, const struct hark
                                      struct hark_logged *out, struct hark_err *err);
 /* Looks what has become of the entries in the outbox, after the main log or an intake log
  * here has grown: logged, seen in an intake, or never to be logged since their place in
- * their feed is taken. Forgets what was logged more than a day ago. *changed (may be
+ * their feed is taken. Forgets what was logged more than a day ago and, where
+ * a quorum is wanted, is settled. *changed (may be
  * NULL): something did. */
 HARK_CHECK int hark_space_outbox_tend(struct hark_space *space, uint64_t now_ms, bool *changed,
                                       struct hark_err *err);

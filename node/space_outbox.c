@@ -15,6 +15,7 @@
 #include "node/files.h"
 #include "node/outbox.h"
 #include "node/space_flight.h"
+#include "node/witness.h"
 #include "replication/messages.h"
 
 #define AGAIN_MS  UINT64_C(600000)   /* PROTOCOL.md 9.5: accepted, and not logged since */
@@ -348,6 +349,19 @@ static int see_waiting(void *arg, const struct hark_waiting *waiting, struct har
     return 0;
 }
 
+/* Up to where what is logged may be forgotten: with a quorum, what is settled. */
+static int find_safe(struct hark_space *space, uint64_t *below, struct hark_err *err)
+{
+    const struct hark_quorum *quorum = NULL;
+    uint64_t settled = 0;
+    int rc = hark_witness_settled(space, &settled, err);
+
+    if (rc == 0)
+        rc = hark_witness_quorum(space, &quorum, err);
+    *below = quorum != NULL && quorum->needed > 0 ? settled : INT64_MAX;
+    return rc;
+}
+
 int hark_space_outbox_tend(struct hark_space *space, uint64_t now_ms, bool *changed,
                            struct hark_err *err)
 {
@@ -369,7 +383,11 @@ int hark_space_outbox_tend(struct hark_space *space, uint64_t now_ms, bool *chan
     if (rc == 0)
         rc = store_fates(space, &fates, now_ms, changed, err);
     if (rc == 0 && now_ms > FORGET_MS && now_ms - space->forgot_ms >= SWEEP_MS) {
-        rc = hark_outbox_forget(outbox, now_ms - FORGET_MS, err);
+        uint64_t below = 0;
+
+        rc = find_safe(space, &below, err);
+        if (rc == 0)
+            rc = hark_outbox_forget(outbox, now_ms - FORGET_MS, below, err);
         space->forgot_ms = now_ms;
     }
     fates_free(&fates);

@@ -18,6 +18,7 @@
 
 struct space_witness {
     struct hark_notes *notes;
+    struct hark_err damage; /* code 0: none */
     struct hark_quorums quorums;
     uint64_t looked; /* entries that the quorums are as of */
     uint64_t settled;
@@ -101,6 +102,28 @@ static int bring_quorums(struct hark_space *space, struct hark_err *err)
     return rc;
 }
 
+static int open_notes(struct hark_space *space, struct hark_err *err)
+{
+    struct space_witness *w = space->witness;
+    struct hark_err why = {0};
+    int rc = hark_notes_open(&w->notes, space->cosign_path, &why);
+
+    if (rc == HARK_E_DAMAGED) {
+        w->damage = why;
+        return hark_notes_open(&w->notes, "", err);
+    }
+    if (rc < 0 && err != NULL)
+        *err = why;
+    return rc;
+}
+
+const char *hark_witness_damaged(const struct hark_space *space)
+{
+    return space->witness != NULL && space->witness->damage.code != 0
+               ? space->witness->damage.message
+               : NULL;
+}
+
 /* Everything there, as of the log's end. */
 static int bring(struct hark_space *space, struct hark_err *err)
 {
@@ -112,7 +135,7 @@ static int bring(struct hark_space *space, struct hark_err *err)
             return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for cosignatures");
     }
     if (space->witness->notes == NULL)
-        rc = hark_notes_open(&space->witness->notes, space->cosign_path, err);
+        rc = open_notes(space, err);
     return rc == 0 ? bring_quorums(space, err) : rc;
 }
 
@@ -372,7 +395,7 @@ int hark_witness_cosign(struct hark_space *space, const struct hark_signer *sign
     int rc = bring(space, err);
 
     *done = false;
-    if (rc < 0 || space->head.tree.size == 0)
+    if (rc < 0 || space->head.tree.size == 0 || space->witness->damage.code != 0)
         return rc;
     rc = follows_last(space, hark_signer_key(signer), now_s, &time_s, &may, err);
     if (rc == 0 && may)
@@ -458,6 +481,8 @@ int hark_witness_take(struct hark_space *space, struct hark_span bytes, struct h
     int rc = note == NULL ? hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a note")
                           : bring(space, err);
 
+    if (rc == 0 && space->witness->damage.code != 0)
+        rc = hark_err_set(err, HARK_E_DAMAGED, "%s", space->witness->damage.message);
     if (rc == 0)
         rc = take_note(space, note, bytes, err);
     free(note);

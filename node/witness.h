@@ -9,6 +9,11 @@
 #include "node/notes.h"
 #include "node/space.h"
 
+/* Where a note that is kept is damaged the space goes on as if none were here, and as long
+ * nothing is signed or taken: this node's own may be the one that is lost. Says which; NULL:
+ * all is well, as far as was looked. Borrowed. */
+const char *hark_witness_damaged(const struct hark_space *space);
+
 /* Lets go of what was made for the space; hark_space_free does it. */
 void hark_witness_free(struct hark_space *space);
 

@@ -246,7 +246,7 @@ static void test_outbox__forgets_only_what_is_logged(void **state)
     set(f, &a, HARK_OUT_LOGGED, "", 1, 0, 2000);
     set(f, &b, HARK_OUT_LOGGED, "", 2, 0, 3000);
     set(f, &c, HARK_OUT_REFUSED, "cafe", 0, HARK_E_VOID_MEMBER, 2000);
-    OK(hark_outbox_forget(f->outbox, 3000, &err));
+    OK(hark_outbox_forget(f->outbox, 3000, INT64_MAX, &err));
     assert_int_equal(look(f, LOGGED).count, 1);
     assert_true(hark_hash_equal(&look(f, LOGGED).rows[0].id, &b));
     assert_int_equal(look(f, REFUSED).count, 1);
