@@ -76,20 +76,41 @@ static int add_change(struct hark_space *space, uint64_t position, struct hark_e
     return rc;
 }
 
+static int compare_positions(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+/* Each kind by itself goes by the index of kinds; several at once would read the log. */
+static int list_changes(struct hark_space *space, struct changes *changes, struct hark_err *err)
+{
+    const struct space_witness *w = space->witness;
+    struct hark_log_query query = {.after = w->looked == 0 ? HARK_NONE : w->looked - 1,
+                                   .below = space->head.tree.size,
+                                   .re = HARK_NONE};
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < HARK_QUORUM_KINDS; i++) {
+        query.kind = hark_quorum_kinds[i];
+        rc = hark_index_log(space->index, &query, note_change, changes, err);
+    }
+    if (changes->count > 1)
+        qsort(changes->positions, changes->count, sizeof(*changes->positions), compare_positions);
+    return rc;
+}
+
 static int bring_quorums(struct hark_space *space, struct hark_err *err)
 {
     struct space_witness *w = space->witness;
-    uint64_t size = space->head.tree.size;
-    const struct hark_log_query query = {.kind = HARK_QUORUM_KINDS,
-                                         .after = w->looked == 0 ? HARK_NONE : w->looked - 1,
-                                         .below = size,
-                                         .re = HARK_NONE};
     struct changes changes = {.count = 0};
-    int rc = 0;
+    uint64_t size = space->head.tree.size;
+    int rc;
 
     if (w->looked == size)
         return 0;
-    rc = hark_index_log(space->index, &query, note_change, &changes, err);
+    rc = list_changes(space, &changes, err);
     for (size_t i = 0; rc == 0 && i < changes.count; i++)
         rc = add_change(space, changes.positions[i], err);
     free(changes.positions);

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+const char *const hark_quorum_kinds[HARK_QUORUM_KINDS] = {"space", "policy", "node", "home"};
+
 void hark_quorums_free(struct hark_quorums *quorums)
 {
     free(quorums->list);

@@ -37,8 +37,9 @@ struct hark_quorums {
 };
 void hark_quorums_free(struct hark_quorums *quorums); /* zeroes it, too */
 
-/* The kinds of entries that change anything here, as a list for hark_log_query. */
-#define HARK_QUORUM_KINDS "space,policy,node,home"
+/* The kinds of entries that change anything here. */
+#define HARK_QUORUM_KINDS 4u
+extern const char *const hark_quorum_kinds[HARK_QUORUM_KINDS];
 
 /* Adds an entry that stands, with its payload (never erased, valid); one of another kind
  * changes nothing. In order of position. Errors: no-memory, damaged (it cannot be). */
