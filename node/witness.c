@@ -21,6 +21,8 @@ struct space_witness {
     struct hark_err damage; /* code 0: none */
     struct hark_quorums quorums;
     uint64_t looked; /* entries that the quorums are as of */
+    uint64_t rights, policy;
+    uint32_t incarnation; /* as they were then */
     uint64_t settled;
     uint64_t settled_size, settled_version; /* of log and notes, when it was found */
     uint64_t published_version;
@@ -101,6 +103,27 @@ static int list_changes(struct hark_space *space, struct changes *changes, struc
     return rc;
 }
 
+/* Is there nothing new of what the quorums hang on? A writer knows without looking. */
+static bool is_as_before(const struct hark_space *space)
+{
+    const struct hark_space_object *now = hark_state_space_object(space->state);
+    const struct space_witness *w = space->witness;
+
+    return w->looked > 0 && !space->read_only && w->rights == space->rights &&
+           w->policy == now->policy && w->incarnation == now->incarnation;
+}
+
+static void note_looked(struct hark_space *space)
+{
+    const struct hark_space_object *now = hark_state_space_object(space->state);
+    struct space_witness *w = space->witness;
+
+    w->looked = space->head.tree.size;
+    w->rights = space->rights;
+    w->policy = now->policy;
+    w->incarnation = now->incarnation;
+}
+
 static int bring_quorums(struct hark_space *space, struct hark_err *err)
 {
     struct space_witness *w = space->witness;
@@ -110,12 +133,16 @@ static int bring_quorums(struct hark_space *space, struct hark_err *err)
 
     if (w->looked == size)
         return 0;
+    if (is_as_before(space)) {
+        w->looked = size;
+        return 0;
+    }
     rc = list_changes(space, &changes, err);
     for (size_t i = 0; rc == 0 && i < changes.count; i++)
         rc = add_change(space, changes.positions[i], err);
     free(changes.positions);
     if (rc == 0) {
-        w->looked = size;
+        note_looked(space);
     } else { /* from the start the next time */
         hark_quorums_free(&w->quorums);
         w->looked = 0;
