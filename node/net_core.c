@@ -636,7 +636,7 @@ static void carry_out(struct hark_net *net, struct net_order *order)
         hark_core_joined(net->core, order->token, &order->joined);
         break;
     case NET_COSIGNED:
-        hark_core_cosigned(net->core, order->token, order->code);
+        hark_core_cosigned(net->core, order->token, order->before, order->after, order->code);
         break;
     case NET_CONNECT:
         rc = hark_edge_connect(net->edge, &order->peer, &order->curve, order->own, order->address,

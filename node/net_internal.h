@@ -76,7 +76,8 @@ struct net_order {
     char address[HARK_ADDRESS_MAX + 1];
     uint8_t request;
     uint64_t patience_ms;
-    struct hark_buf body; /* REQUEST: owned */
+    uint64_t before, after; /* COSIGNED: hark_core_cosigned */
+    struct hark_buf body;   /* REQUEST: owned */
 };
 
 /* What is shown of a space's cosigned checkpoints, made by the writer. */

@@ -29,32 +29,45 @@ static struct net_shown *slot_of(struct hark_net *net, const struct hark_hash *s
     return grown;
 }
 
-/* Hands the network's thread what it shows of the space from now on. */
-static int show(struct hark_net *net, struct hark_space *space, uint64_t version,
-                struct hark_err *err)
+static int hand_over(struct hark_net *net, const struct hark_hash *space, struct hark_buf *body,
+                     uint64_t version, struct hark_err *err)
 {
-    struct hark_buf body = hark_buf_init(HARK_BODY_MAX);
     struct net_shown *slot;
-    size_t count = 0;
-    int rc = hark_witness_body(space, &body, &count, err);
+    int rc = 0;
 
-    if (rc < 0 || count == 0) {
-        hark_buf_free(&body);
-        return rc;
-    }
     pthread_mutex_lock(&net->lock);
-    slot = slot_of(net, hark_space_id(space));
+    slot = slot_of(net, space);
     if (slot != NULL) {
         struct hark_buf old = slot->body;
 
-        slot->body = body;
-        body = old;
+        slot->body = *body;
+        *body = old;
         slot->version = version;
         slot->fresh = true;
     } else {
         rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for cosignatures");
     }
     pthread_mutex_unlock(&net->lock);
+    return rc;
+}
+
+/* Hands the network's thread what it shows of the space from now on, if that changed. */
+static int show(struct hark_net *net, struct hark_space *space, struct net_space *notes,
+                struct hark_err *err)
+{
+    struct hark_buf body = hark_buf_init(HARK_BODY_MAX);
+    const struct hark_notes *kept = NULL;
+    size_t count = 0;
+    uint64_t version;
+    int rc = hark_witness_notes(space, &kept, err);
+
+    if (rc < 0 || (version = hark_notes_version(kept)) == notes->shown_version)
+        return rc;
+    rc = hark_witness_body(space, &body, &count, err);
+    if (rc == 0 && count > 0)
+        rc = hand_over(net, &notes->id, &body, version, err);
+    if (rc == 0)
+        notes->shown_version = version;
     hark_buf_free(&body);
     return rc;
 }
@@ -73,22 +86,12 @@ static bool may_sign(const struct hark_net *net, const struct hark_node *node,
 static int witness_space(struct hark_net *net, const struct hark_node *node,
                          struct hark_space *space, struct net_space *notes, struct hark_err *err)
 {
-    const struct hark_notes *kept = NULL;
-    uint64_t version;
     bool done = false;
-    int rc = hark_witness_notes(space, &kept, err);
+    int rc = 0;
 
-    if (rc == 0 && may_sign(net, node, space, notes))
+    if (may_sign(net, node, space, notes))
         rc = hark_witness_cosign(space, node->identity.cosigner, hark_now_ms() / 1000, &done, err);
-    if (rc < 0)
-        return rc;
-    version = hark_notes_version(kept);
-    if (version == notes->shown_version)
-        return 0;
-    rc = show(net, space, version, err);
-    if (rc == 0)
-        notes->shown_version = version;
-    return rc;
+    return rc == 0 ? show(net, space, notes, err) : rc;
 }
 
 int hark_net_witness(struct hark_net *net, struct hark_node *node, struct hark_err *err)
@@ -132,21 +135,39 @@ static int take_notes(struct hark_space *space, const struct hark_span *notes, s
     return outcome;
 }
 
+static int take(struct hark_net *net, struct hark_node *node, const struct hark_net_event *event,
+                struct net_order *order, struct hark_err *err)
+{
+    struct net_space *notes = hark_net_notes(net, &event->log.space);
+    struct hark_span list[HARK_COSIGN_MAX];
+    const struct hark_notes *kept = NULL;
+    struct hark_space *space = NULL;
+    struct hark_hash id;
+    size_t count = 0;
+    int outcome, rc = hark_cosign_decode(&id, list, &count, hark_buf_span(&event->load), err);
+
+    if (rc == 0)
+        rc = hark_node_space(node, &event->log.space, &space, err);
+    if (rc == 0)
+        rc = hark_witness_notes(space, &kept, err);
+    if (rc < 0)
+        return rc;
+    order->before = hark_notes_version(kept);
+    outcome = take_notes(space, list, count, err);
+    order->after = hark_notes_version(kept);
+    /* Before the core hears of it, which else would show the peer what it has brought. */
+    if (notes != NULL)
+        rc = show(net, space, notes, NULL);
+    return outcome != 0 ? outcome : rc;
+}
+
 int hark_net_take_notes(struct hark_net *net, struct hark_node *node,
                         const struct hark_net_event *event, struct hark_err *err)
 {
     struct net_order order = {.type = NET_COSIGNED, .token = event->token};
-    struct hark_span notes[HARK_COSIGN_MAX];
-    struct hark_space *space = NULL;
-    struct hark_hash id;
     struct hark_err outcome = {0};
-    size_t count = 0;
 
-    order.code = hark_cosign_decode(&id, notes, &count, hark_buf_span(&event->load), &outcome);
-    if (order.code == 0)
-        order.code = hark_node_space(node, &event->log.space, &space, &outcome);
-    if (order.code == 0)
-        order.code = take_notes(space, notes, count, &outcome);
+    order.code = take(net, node, event, &order, &outcome);
     return hark_net_order(net, &order, err);
 }
 

@@ -214,7 +214,6 @@ int hark_notes_open(struct hark_notes **out, const char *folder, struct hark_err
     *out = NULL;
     if (notes == NULL)
         return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for notes");
-    notes->version = 1;
     n = snprintf(notes->folder, sizeof(notes->folder), "%s", folder);
     if (n < 0 || (size_t)n >= sizeof(notes->folder))
         rc = hark_err_set(err, HARK_E_USAGE, "the path %s is too long", folder);
@@ -229,6 +228,7 @@ int hark_notes_open(struct hark_notes **out, const char *folder, struct hark_err
         hark_notes_free(notes);
         return rc;
     }
+    notes->version = notes->count;
     *out = notes;
     return 0;
 }

@@ -38,7 +38,7 @@ const struct hark_cosigned *hark_notes_at(const struct hark_notes *notes, size_t
 /* NULL: that cosigner's is not here. */
 const struct hark_cosigned *hark_notes_find(const struct hark_notes *notes, const char *log,
                                             const struct hark_key *cosigner);
-/* Grows whenever one is put; 1 at first. */
+/* Grows by one whenever one is put; 0: there are none. */
 uint64_t hark_notes_version(const struct hark_notes *notes);
 /* Puts a note, in place of what is here of that cosigner and log: durable when it returns
  * 0. Of all of its signature lines two are kept, by these keys; the log's signature the

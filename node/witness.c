@@ -499,12 +499,46 @@ static int take_lines(struct hark_space *space, const struct hark_note *note,
     return rc;
 }
 
+/* Does nobody who cosigned it, of those whose signatures are kept, say more by it than what
+ * is here? Then nothing of it has to be verified. */
+static int is_old(struct hark_space *space, const struct hark_note *note,
+                  const struct hark_checkpoint *cp, bool *old, struct hark_err *err)
+{
+    const struct hark_notes *kept = space->witness->notes;
+    struct hark_hash root;
+    int rc = 0;
+
+    *old = false;
+    if (cp->size > space->head.tree.size)
+        return 0;
+    rc = hark_space_root(space, "", cp->size, &root, err);
+    if (rc < 0 || !hark_hash_equal(&root, &cp->root))
+        return rc;
+    *old = true;
+    for (size_t i = 0; *old && i < note->count; i++) {
+        const struct hark_cosigned *was = NULL;
+
+        for (size_t j = 0; was == NULL && j < hark_notes_count(kept); j++) {
+            const struct hark_cosigned *one = hark_notes_at(kept, j);
+            const char *name = one->cosigner.name;
+
+            if (one->log[0] == '\0' && note->lines[i].name.size == strlen(name) &&
+                memcmp(note->lines[i].name.data, name, note->lines[i].name.size) == 0)
+                was = one;
+        }
+        *old = strncmp(cp->origin, (const char *)note->lines[i].name.data,
+                       note->lines[i].name.size) == 0 ||
+               (was != NULL && was->checkpoint.size >= cp->size);
+    }
+    return 0;
+}
+
 static int take_note(struct hark_space *space, struct hark_note *note, struct hark_span bytes,
                      struct hark_err *err)
 {
     struct hark_checkpoint cp;
     struct hark_node_object home;
-    bool lost = false;
+    bool lost = false, old = false;
     int rc = hark_note_parse(note, bytes, err);
 
     if (rc == 0)
@@ -515,6 +549,9 @@ static int take_note(struct hark_space *space, struct hark_note *note, struct ha
     if (rc < 0)
         return hark_err_exit(rc) == 3 ? hark_err_set(err, HARK_E_PEER_FORM, "no checkpoint of ours")
                                       : rc;
+    rc = is_old(space, note, &cp, &old, err);
+    if (rc < 0 || old)
+        return rc;
     rc = hark_space_log_signer(space, note, cp.origin, &home, err);
     if (rc == HARK_E_NO)
         return hark_err_set(err, HARK_E_BEHIND, "the key of %s is not known here", cp.origin);

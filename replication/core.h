@@ -161,8 +161,11 @@ void hark_core_joined(struct hark_core *core, uint64_t token, const struct hark_
 void hark_core_noted(struct hark_core *core, const struct hark_hash *space);
 /* io.cosign's outcome: 0 (all of them are judged, and kept as far as they matter), peer-form
  * (the peer sent what no honest node sends: malformed, muted as ever), or a code: it is told
- * so and shows them again later. Due within two minutes. */
-void hark_core_cosigned(struct hark_core *core, uint64_t token, int code);
+ * so and shows them again later. before, after: the versions (io.notes) of what is here without
+ * and with them, the same when nothing came of them; who had all that was here before has all
+ * of it now, and need not be shown it. Due within two minutes. */
+void hark_core_cosigned(struct hark_core *core, uint64_t token, uint64_t before, uint64_t after,
+                        int code);
 /* What was asked of this peer will not be answered (hark_edge_handlers.lost): it is asked
  * again soon rather than when an answer would be overdue. */
 void hark_core_lost(struct hark_core *core, const struct hark_key *peer);

@@ -279,7 +279,9 @@ void hark_cosign_answer(struct hark_core *core, struct hark_peer *peer, uint64_t
     }
     hark_follow_heard(core, peer);
     end_under_way(peer, showing);
-    showing->shown = showing->version;
+    if (showing->version > showing->shown) {
+        showing->shown = showing->version;
+    }
     showing->failures = 0;
 }
 
@@ -367,7 +369,18 @@ void hark_cosign_message(struct hark_core *core, struct hark_peer *peer, uint64_
     }
 }
 
-void hark_core_cosigned(struct hark_core *core, uint64_t token, int code)
+/* It knows of what it has brought. */
+static void note_brought(struct hark_peer *peer, const struct hark_hash *space, uint64_t before,
+                         uint64_t after)
+{
+    struct hark_showing *showing = find_showing(peer, space);
+    if (showing != NULL && showing->shown >= before && showing->shown < after) {
+        showing->shown = after;
+    }
+}
+
+void hark_core_cosigned(struct hark_core *core, uint64_t token, uint64_t before, uint64_t after,
+                        int code)
 {
     struct hark_buf body = hark_buf_init(HARK_BODY_MAX);
     struct hark_owed owed;
@@ -379,6 +392,7 @@ void hark_core_cosigned(struct hark_core *core, uint64_t token, int code)
         return;
     }
     if (code == 0) {
+        note_brought(peer, &owed.space, before, after);
         code = hark_noted_encode(&body, &owed.space, NULL);
     }
     if (code == HARK_E_PEER_FORM) {

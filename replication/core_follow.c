@@ -559,6 +559,15 @@ static void told(struct hark_core *core, struct hark_peer *peer, struct hark_fol
     }
 }
 
+void hark_follow_has(struct hark_core *core, struct hark_peer *peer, const struct hark_log_ref *log)
+{
+    struct hark_follow *follow = hark_follow_find(peer, log);
+    if (follow != NULL && follow->denials > 0 && follow->phase == HARK_PHASE_IDLE &&
+        follow->due_ms > hark_core_now(core)) {
+        hark_follow_idle(follow, hark_core_now(core));
+    }
+}
+
 /* Is this what can be told of what was asked? */
 static bool told_fits(const struct hark_follow *follow, const struct hark_told *said)
 {

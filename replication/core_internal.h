@@ -260,6 +260,10 @@ struct hark_follow *hark_follow_find(struct hark_peer *peer, const struct hark_l
 void hark_follow_idle(struct hark_follow *follow, uint64_t due_ms);
 /* Of the main log, asked at this peer; NULL: not followed from it. */
 struct hark_follow *hark_follow_main(struct hark_peer *peer, const struct hark_hash *space);
+/* The peer asks about a log of which it has something: where it refused us that, we ask
+ * again now. */
+void hark_follow_has(struct hark_core *core, struct hark_peer *peer,
+                     const struct hark_log_ref *log);
 /* Nothing could be sent to it. */
 void hark_follow_unsent(struct hark_core *core, struct hark_peer *peer);
 /* The connection has broken: nothing asked over it is answered. */

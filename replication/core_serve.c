@@ -155,6 +155,9 @@ static void compare(struct hark_core *core, struct hark_peer *peer, uint64_t via
     if (log.node[0] == '\0') {
         hark_cosign_asked(core, peer, via, &log.space);
     }
+    if (asked->batches > 0) {
+        hark_follow_has(core, peer, &log);
+    }
     /* An intake that we have nothing of, or never heard of, is an empty one: `same`
      * to who has nothing of it either. */
     /* One of ours that cannot be read now is refused, not told to be shorter: who is told

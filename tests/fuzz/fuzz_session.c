@@ -218,7 +218,7 @@ static void happen(struct session *s, const struct hark_key *peer, const struct 
     case 4:
         hark_core_accepted(s->core, s->world.tokens[0], NULL, 0, HARK_E_IO);
         hark_core_joined(s->core, s->world.tokens[1], &joined);
-        hark_core_cosigned(s->core, s->world.tokens[2],
+        hark_core_cosigned(s->core, s->world.tokens[2], s->world.notes, s->world.notes,
                            step->number % 4 == 1 ? HARK_E_PEER_FORM : 0);
         break;
     case 5:

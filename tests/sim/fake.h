@@ -761,6 +761,7 @@ static inline bool fake_node_cosign_one(struct fake_node *node, int code)
     size_t count = 0;
     if (node->cosign_count == 0)
         return false;
+    uint64_t before = node->notes_version;
     struct fake_asked first = node->cosigns[0];
     node->cosign_count--;
     memmove(node->cosigns, node->cosigns + 1, node->cosign_count * sizeof(first));
@@ -774,7 +775,7 @@ static inline bool fake_node_cosign_one(struct fake_node *node, int code)
         else
             fake_node_note(node, (size_t)(value >> 24), value & 0xffffff);
     }
-    hark_core_cosigned(node->core, first.token, code);
+    hark_core_cosigned(node->core, first.token, before, node->notes_version, code);
     hark_buf_free(&first.body);
     return true;
 }

@@ -721,7 +721,7 @@ static void test_core_cosign__outcomes(void **state)
     assert_true(hark_hash_equal(&space, &pair->b->log.ref.space));
     fake_message_free(message);
     /* Once answered it is answered. */
-    hark_core_cosigned(pair->b->core, token, 0);
+    hark_core_cosigned(pair->b->core, token, 0, 0, 0);
     assert_int_equal(pair->b->out_count, 0);
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         inject_cosign(pair->b, pair->a, 10 + i, 8);
