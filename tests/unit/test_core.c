@@ -294,6 +294,29 @@ static void test_core__refused_is_reported_and_asked_slowly(void **state)
     pair_free(pair);
 }
 
+/* Who refused and then asks about that log of itself has it by now. */
+static void test_core__refused_is_asked_again_when_it_asks(void **state)
+{
+    struct pair *pair = pair_new();
+    struct hark_cursor nothing = fake_log_cursor(&pair->b->log), something;
+
+    (void)state;
+    fake_log_grow(&pair->b->log, 1, 1);
+    something = fake_log_cursor(&pair->b->log);
+    pair->b->denies = true;
+    follow(pair->a, pair->b);
+    settle(pair);
+    assert_int_equal(pair->passed[HARK_MESSAGE_ASK], 1);
+    pair->b->denies = false;
+    inject_ask(pair->a, pair->b, 7, &nothing);
+    settle(pair);
+    assert_int_equal(pair->passed[HARK_MESSAGE_ASK], 1);
+    inject_ask(pair->a, pair->b, 8, &something);
+    settle(pair);
+    assert_equal_logs(pair);
+    pair_free(pair);
+}
+
 /* "a space that it may not have and one that does not exist are answered alike":
  * the same bytes, but for what was asked. */
 static void test_core__no_right_and_no_space_are_alike(void **state)
@@ -2485,6 +2508,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_core__both_follow_each_other),
     cmocka_unit_test(test_core__answers_go_back_the_same_way),
     cmocka_unit_test(test_core__refused_is_reported_and_asked_slowly),
+    cmocka_unit_test(test_core__refused_is_asked_again_when_it_asks),
     cmocka_unit_test(test_core__no_right_and_no_space_are_alike),
     cmocka_unit_test(test_core__another_history_does_not_fit),
     cmocka_unit_test(test_core__behind_is_no_fault),

@@ -736,6 +736,40 @@ static void test_core_cosign__outcomes(void **state)
 }
 
 /* "The peer sent what no honest node sends": told, and not heard for a minute. */
+static void clear_cosigns(struct fake_node *node)
+{
+    for (size_t i = 0; i < node->cosign_count; i++)
+        hark_buf_free(&node->cosigns[i].body);
+    node->cosign_count = 0;
+}
+
+/* Who had all that is here, and brings more, has all of it. */
+static void test_core_cosign__not_to_who_brought_it(void **state)
+{
+    struct pair *pair = pair_new();
+
+    (void)state;
+    say_noted(pair, shown(pair), &pair->b->log.ref.space);
+    inject_cosign(pair->b, pair->a, 9, 8);
+    uint64_t token = pair->b->cosigns[0].token;
+    pair->b->cosigned[1] = 8;
+    pair->b->notes_version = 2;
+    hark_core_cosigned(pair->b->core, token, 1, 2, 0);
+    drop(pair->b, HARK_MESSAGE_NOTED);
+    hark_core_noted(pair->b->core, &pair->b->log.ref.space);
+    assert_int_equal(pair->b->out_count, 0);
+    /* Of what came between it knows nothing. */
+    clear_cosigns(pair->b);
+    inject_cosign(pair->b, pair->a, 10, 9);
+    token = pair->b->cosigns[0].token;
+    pair->b->notes_version = 4;
+    hark_core_cosigned(pair->b->core, token, 3, 4, 0);
+    drop(pair->b, HARK_MESSAGE_NOTED);
+    hark_core_noted(pair->b->core, &pair->b->log.ref.space);
+    (void)shown_by(pair->b);
+    pair_free(pair);
+}
+
 static void test_core_cosign__rubbish_is_muted(void **state)
 {
     struct pair *pair = pair_new();
@@ -780,13 +814,6 @@ static void test_core_cosign__not_heard_without_right(void **state)
     expect_error(pair->b, 1, "peer-space");
     assert_int_equal(pair->b->cosign_count, 0);
     pair_free(pair);
-}
-
-static void clear_cosigns(struct fake_node *node)
-{
-    for (size_t i = 0; i < node->cosign_count; i++)
-        hark_buf_free(&node->cosigns[i].body);
-    node->cosign_count = 0;
 }
 
 /* What may wait here is bounded: 4 of a peer, 64 in all; whatever waits of other types. */
@@ -847,6 +874,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_core_cosign__hellos_without_end),
     cmocka_unit_test(test_core_cosign__nothing_of_it_here),
     cmocka_unit_test(test_core_cosign__outcomes),
+    cmocka_unit_test(test_core_cosign__not_to_who_brought_it),
     cmocka_unit_test(test_core_cosign__rubbish_is_muted),
     cmocka_unit_test(test_core_cosign__not_heard_without_right),
     cmocka_unit_test(test_core_cosign__what_may_wait),
