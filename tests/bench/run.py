@@ -3,6 +3,7 @@ prints a row for each. Nothing here judges more than an aim: a figure says somet
 about the machine that it was taken on, at that moment."""
 
 import collections
+import contextlib
 import json
 import os
 import re
@@ -485,6 +486,87 @@ def row_written():
     row(f'bytes written for {count:,} posts one at a time, merging included, log alone',
         f'{log:,} (index: {index:,})', f'bytes stored: {there:,} (entries and payloads: {bare:,})',
         f'{log / there:.1f} x', '<= 12 x', log <= 12 * there)
+
+
+def row_receipt():
+    """a receipt made and checked; a cosignature"""
+    node = home(LARGE)
+    size = node.json('status')['spaces'][0]['size']
+    os.mkdir(f'{WORK}/prove')
+    got = values(bench('prove'), node.dir, 2000, f'{WORK}/prove')
+    row(f'a receipt of one of {size:,} entries made', f"{got['make']:.0f} us",
+        f"the hashes of its path: {got['hashes']:.1f} us", f"{got['make'] / got['hashes']:.0f} x",
+        'say', None)
+    bare = got['hashes'] + got['verify']
+    row('the same receipt checked', f"{got['check']:.0f} us",
+        f"its hashes and one signature: {bare:.0f} us", f"{got['check'] / bare:.2f} x", 'say', None)
+    row('a cosignature, signed and durable', f"{got['cosign'] / 1e3:.2f} ms",
+        f"4 KiB appended and fdatasync: {got['append'] / 1e3:.2f} ms",
+        f"{got['cosign'] / got['append']:.1f} x", 'say', None)
+
+
+COSIGNERS = 5
+
+
+def cosigned(node):
+    """How many entries each of the cosigners has signed, as the node has heard, largest first."""
+    folder = f'{node.dir}/cosigned/{node.space}'
+    sizes = []
+    for name in os.listdir(folder) if os.path.isdir(folder) else ():
+        if not name.endswith('.new'):
+            try:
+                with open(f'{folder}/{name}') as f:
+                    sizes.append(int(f.read().split('\n')[1]))
+            except OSError:  # just replaced
+                pass
+    return sorted(sizes, reverse=True)
+
+
+def round_trip():
+    """Milliseconds from one process to another and back over loopback TCP, median."""
+    listener = socket.create_server(('127.0.0.1', 0))
+    child = os.fork()
+    if child == 0:
+        peer, _ = listener.accept()
+        while data := peer.recv(64):
+            peer.sendall(data)
+        os._exit(0)
+    took = []
+    with socket.create_connection(listener.getsockname()) as s:
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for _ in range(500):
+            began = time.monotonic()
+            s.sendall(b'x' * 64)
+            s.recv(64)
+            took.append(time.monotonic() - began)
+    os.waitpid(child, 0)
+    return 1e3 * sorted(took)[len(took) // 2]
+
+
+def row_settled():
+    """from acknowledged to settled, five partners"""
+    node = Node('settled', founds=True)
+    homes['settled'] = node
+    nodes = [named_partner(node) for _ in range(COSIGNERS)]
+    needed = COSIGNERS // 2 + 1
+    node.hark('policy', 'set', '-', input=f'quorum: {needed}\n')
+    topic = node.hark('topic', 'What is measured', '-q').strip()
+    took = []
+    with contextlib.ExitStack() as all_of_them:
+        for one in (node, *nodes):
+            all_of_them.enter_context(one)
+        size = node.json('status')['spaces'][0]['size']
+        until(lambda: len(cosigned(node)) == COSIGNERS and cosigned(node)[-1] >= size)
+        for i in range(100):
+            node.hark('post', f'number {i}', '--re', topic, '-q')
+            began = time.monotonic()
+            size += 1
+            until(lambda: cosigned(node)[needed - 1] >= size, step=0.0005)
+            took.append(time.monotonic() - began)
+            time.sleep(0.05)
+    median, trip = 1e3 * sorted(took)[len(took) // 2], round_trip()
+    row(f'from acknowledged at the home to cosigned by {needed} of {COSIGNERS}, p50',
+        f'{median:.1f} ms', f'one round trip: {trip:.3f} ms', f'{median / trip:.0f} x', 'say', None)
 
 
 def row_audit():
