@@ -6,6 +6,7 @@
 #include "node/files.h"
 #include "node/outbox.h"
 #include "node/space_internal.h"
+#include "node/witness.h"
 
 /* --- moving ------------------------------------------------------------------------ */
 
@@ -82,6 +83,20 @@ static int add_recover(void *arg, const struct hark_waiting *waiting, struct har
     return hark_err_exit(rc) == 3 ? 0 : rc;
 }
 
+/* PROTOCOL.md 7.8: what is settled is not taken back. */
+static int check_settled(struct hark_space *space, struct hark_err *err)
+{
+    uint64_t here = hark_space_head(space)->tree.size, ahead = 0;
+    int rc = hark_witness_ahead(space, &ahead, err);
+
+    if (rc < 0 || ahead == 0)
+        return rc;
+    rc = hark_err_set(err, HARK_E_BEHIND, "%llu entries are settled, and the copy here has %llu",
+                      (unsigned long long)ahead, (unsigned long long)here);
+    hark_err_hint(err, "`hark sync --wait` with who has cosigned them, and say it again");
+    return rc;
+}
+
 static int go_on_here(struct hark_node *node, struct hark_space *space,
                       const struct hark_author *steward, const char *name, struct hark_hash *id,
                       struct hark_err *err)
@@ -125,7 +140,9 @@ int hark_home_move(struct hark_node *node, struct hark_space *space, const char 
         goto out;
     self = hark_key_equal(&named.keys.log, hark_signer_key(node->identity.log));
     if (self && lost) {
-        rc = go_on_here(node, space, &steward, name, id, err);
+        rc = check_settled(space, err);
+        if (rc == 0)
+            rc = go_on_here(node, space, &steward, name, id, err);
         *here = rc == 0;
     } else if (self) {
         rc = hark_err_set(err, HARK_E_USAGE, "%s is this node%s", name,

@@ -185,10 +185,8 @@ static int handle_proof(struct hark_net *net, struct hark_node *node, struct net
     if (later)
         rc = hark_witness_settled(space, &settled, err);
     /* What is settled never rewinds (7.8). */
-    if (later && rc == 0 && terms->home_size < settled) {
-        notes->unsettling = true;
-        later = false;
-    }
+    notes->unsettling = later && rc == 0 && terms->home_size < settled;
+    later = later && !notes->unsettling;
     free(terms);
     return later && rc == 0 ? rewind_space(net, node, notes, err) : rc;
 }

@@ -321,6 +321,41 @@ int hark_witness_settled(struct hark_space *space, uint64_t *size, struct hark_e
     return rc;
 }
 
+/* How many of a quorum's cosigners have signed as many entries or more? */
+static size_t count_ahead(const struct hark_notes *notes, const struct hark_quorum *quorum,
+                          uint64_t size)
+{
+    size_t signers = 0;
+
+    for (size_t i = 0; i < quorum->count; i++) {
+        const struct hark_cosigned *one = hark_notes_find(notes, "", &quorum->cosigners[i].key);
+
+        signers += one != NULL && one->checkpoint.size >= size ? 1 : 0;
+    }
+    return signers;
+}
+
+int hark_witness_ahead(struct hark_space *space, uint64_t *size, struct hark_err *err)
+{
+    const struct hark_quorum *quorum = NULL;
+    const struct hark_notes *notes = NULL;
+    int rc = hark_witness_quorum(space, &quorum, err);
+
+    *size = 0;
+    if (rc == 0)
+        rc = hark_witness_notes(space, &notes, err);
+    if (rc < 0 || !hark_quorum_settles(quorum))
+        return rc;
+    for (size_t i = 0; i < hark_notes_count(notes); i++) {
+        uint64_t signed_size = hark_notes_at(notes, i)->checkpoint.size;
+
+        if (signed_size > space->head.tree.size && signed_size > *size &&
+            count_ahead(notes, quorum, signed_size) >= quorum->needed)
+            *size = signed_size;
+    }
+    return 0;
+}
+
 int hark_witness_quorum(struct hark_space *space, const struct hark_quorum **out,
                         struct hark_err *err)
 {

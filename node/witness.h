@@ -32,6 +32,10 @@ HARK_CHECK int hark_witness_take(struct hark_space *space, struct hark_span note
 
 /* How many entries of the main log are settled, as far as is known here. */
 HARK_CHECK int hark_witness_settled(struct hark_space *space, uint64_t *size, struct hark_err *err);
+/* How many entries a quorum has cosigned of which some are not here yet, and which are settled
+ * wherever they are; 0: of none is that known. Whoever goes on from here without them takes
+ * back what is settled. */
+HARK_CHECK int hark_witness_ahead(struct hark_space *space, uint64_t *size, struct hark_err *err);
 /* Borrowed until the space changes: the quorum in force (NULL: the log is empty), the notes. */
 HARK_CHECK int hark_witness_quorum(struct hark_space *space, const struct hark_quorum **out,
                                    struct hark_err *err);
