@@ -87,9 +87,9 @@ static int witness_space(struct hark_net *net, const struct hark_node *node,
                          struct hark_space *space, struct net_space *notes, struct hark_err *err)
 {
     bool done = false;
-    int rc = 0;
+    int rc = hark_witness_compare(space, err);
 
-    if (may_sign(net, node, space, notes))
+    if (rc == 0 && may_sign(net, node, space, notes))
         rc = hark_witness_cosign(space, node->identity.cosigner, hark_now_ms() / 1000, &done, err);
     return rc == 0 ? show(net, space, notes, err) : rc;
 }

@@ -73,6 +73,7 @@ struct hark_space {
     bool flight_stale, intake_stale, outbox_stale;
     struct space_recent *recent;        /* space_accept.c: how often keys were taken from */
     struct space_seen seen[SPACE_SEEN]; /* by the key's first byte; cleared by a rollback */
+    struct space_saw *saw;              /* witness_seen.c; NULL: nothing */
     struct space_expected *expected;    /* space_ahead.c; NULL: nothing */
     struct space_witness *witness;      /* witness.c, made when it is asked for */
     bool held;

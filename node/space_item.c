@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "node/space_internal.h"
+#include "node/witness.h"
 
 /* The payload at hand is the one named (P3, P4), whatever its kind. */
 static int match_payload(struct space_item *item, struct hark_err *err)
@@ -226,5 +227,7 @@ int hark_space_item_index(struct hark_space *space, const struct space_item *ite
 
     if (changes_rights(item->entry.kind))
         space->rights++;
+    if (item->entry.has_seen)
+        hark_witness_saw(space, &item->entry.seen);
     return hark_index_add(space->index, &row, err);
 }

@@ -30,6 +30,13 @@ HARK_CHECK int hark_witness_cosign(struct hark_space *space, const struct hark_s
 HARK_CHECK int hark_witness_take(struct hark_space *space, struct hark_span note,
                                  struct hark_err *err);
 
+/* An entry that is logged here says what its author saw (witness_seen.c); it is compared with
+ * the log by hark_witness_compare, which keeps evidence of another history that the log's key
+ * has signed. Errors of the latter: those of the store. */
+void hark_witness_saw(struct hark_space *space, const struct hark_seen *seen);
+HARK_CHECK int hark_witness_compare(struct hark_space *space, struct hark_err *err);
+void hark_witness_seen_free(struct hark_space *space); /* hark_space_free does it */
+
 /* How many entries of the main log are settled, as far as is known here. */
 HARK_CHECK int hark_witness_settled(struct hark_space *space, uint64_t *size, struct hark_err *err);
 /* How many entries a quorum has cosigned of which some are not here yet, and which are settled
