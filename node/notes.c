@@ -275,8 +275,9 @@ int hark_notes_put(struct hark_notes *notes, const char *log, const struct hark_
 {
     struct hark_cosigned put = {.cosigner = {.key = cosigner->key},
                                 .note = hark_buf_init(HARK_NOTE_MAX)};
-    const struct hark_cosigned *was;
-    int rc = make_room(notes, err);
+    const struct hark_cosigned *was = hark_notes_find(notes, log, &cosigner->key);
+    size_t at = was != NULL ? (size_t)(was - notes->list) : notes->count;
+    int rc = was != NULL ? 0 : make_room(notes, err);
 
     (void)snprintf(put.log, sizeof(put.log), "%s", log);
     if (rc == 0)
@@ -289,13 +290,11 @@ int hark_notes_put(struct hark_notes *notes, const char *log, const struct hark_
         hark_buf_free(&put.note);
         return rc;
     }
-    was = hark_notes_find(notes, log, &cosigner->key);
-    if (was != NULL) {
-        hark_buf_free(&notes->list[was - notes->list].note);
-        notes->list[was - notes->list] = put;
-    } else {
-        notes->list[notes->count++] = put;
-    }
+    if (was != NULL)
+        hark_buf_free(&notes->list[at].note);
+    else
+        notes->count++;
+    notes->list[at] = put;
     notes->version++;
     return 0;
 }
