@@ -132,25 +132,6 @@ int hark_witness_fits(struct hark_space *space, const struct hark_cosigned *cosi
     return rc;
 }
 
-/* The note under evidence/, named by space and hash. */
-static int keep_evidence(struct hark_space *space, struct hark_span note, struct hark_err *err)
-{
-    struct hark_hash hash = hark_sha256(note);
-    char hex[2 * HARK_HASH_SIZE + 1], own[sizeof(hex)], name[2 * sizeof(hex) + 5];
-    char path[HARK_PATH_MAX];
-    struct stat st;
-    int rc = hark_dir_make(space->evidence_path, err);
-
-    hark_hash_hex(own, &space->id);
-    hark_hash_hex(hex, &hash);
-    (void)snprintf(name, sizeof(name), "%s.%s.note", own, hex);
-    if (rc == 0)
-        rc = hark_path_join(path, space->evidence_path, name, err);
-    if (rc < 0 || stat(path, &st) == 0)
-        return rc;
-    return hark_file_write(path, note, 0600, err);
-}
-
 int hark_witness_each_evidence(struct hark_space *space, hark_evidence_fn *fn, void *arg,
                                struct hark_err *err)
 {
@@ -174,6 +155,40 @@ int hark_witness_each_evidence(struct hark_space *space, hark_evidence_fn *fn, v
     }
     (void)closedir(dir);
     return rc;
+}
+
+static int count_evidence(void *arg, struct hark_space *space, const char *path,
+                          struct hark_err *err)
+{
+    size_t *count = arg;
+
+    (void)space;
+    (void)path;
+    (void)err;
+    (*count)++;
+    return 0;
+}
+
+/* The note under evidence/, named by space and hash. A few convict as well as many, which
+ * anybody could make of one: by lines that nobody signed. */
+static int keep_evidence(struct hark_space *space, struct hark_span note, struct hark_err *err)
+{
+    struct hark_hash hash = hark_sha256(note);
+    char hex[2 * HARK_HASH_SIZE + 1], own[sizeof(hex)], name[2 * sizeof(hex) + 5];
+    char path[HARK_PATH_MAX];
+    struct stat st;
+    size_t count = 0;
+    int rc = hark_dir_make(space->evidence_path, err);
+
+    hark_hash_hex(own, &space->id);
+    hark_hash_hex(hex, &hash);
+    (void)snprintf(name, sizeof(name), "%s.%s.note", own, hex);
+    if (rc == 0)
+        rc = hark_path_join(path, space->evidence_path, name, err);
+    if (rc < 0 || stat(path, &st) == 0)
+        return rc;
+    rc = hark_witness_each_evidence(space, count_evidence, &count, err);
+    return rc < 0 || count >= HARK_EVIDENCE_MAX ? rc : hark_file_write(path, note, 0600, err);
 }
 
 /* Is its history the log's here? What an incarnation signed beyond its end is nobody's. */

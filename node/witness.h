@@ -42,7 +42,9 @@ HARK_CHECK int hark_witness_fits(struct hark_space *space, const struct hark_cos
 /* Has this cosigner signed what the log here does not have, so that it signs no more? */
 HARK_CHECK int hark_witness_stuck(struct hark_space *space, const struct hark_key *cosigner,
                                   bool *stuck, struct hark_err *err);
-/* The files kept as evidence about this space, by their paths. Non-zero from `fn` stops. */
+/* The files kept as evidence about this space, by their paths; no more than so many are.
+ * Non-zero from `fn` stops. */
+#define HARK_EVIDENCE_MAX 64u
 typedef int hark_evidence_fn(void *arg, struct hark_space *space, const char *path,
                              struct hark_err *err);
 HARK_CHECK int hark_witness_each_evidence(struct hark_space *space, hark_evidence_fn *fn, void *arg,
