@@ -157,6 +157,26 @@ int hark_witness_each_evidence(struct hark_space *space, hark_evidence_fn *fn, v
     return rc;
 }
 
+int hark_witness_cosigned(struct hark_space *space, const struct hark_key *cosigner,
+                          const struct hark_cosigned **out, struct hark_err *err)
+{
+    const struct hark_notes *notes = NULL;
+    int rc = hark_witness_notes(space, &notes, err);
+
+    *out = NULL;
+    for (size_t i = 0; rc == 0 && i < hark_notes_count(notes); i++) {
+        const struct hark_cosigned *cosigned = hark_notes_at(notes, i);
+        bool here = false, fits = false;
+
+        if (cosigned->log[0] != '\0' || !hark_key_equal(&cosigned->cosigner.key, cosigner))
+            continue;
+        rc = hark_witness_fits(space, cosigned, &here, &fits, err);
+        if (fits && (*out == NULL || cosigned->checkpoint.size > (*out)->checkpoint.size))
+            *out = cosigned;
+    }
+    return rc;
+}
+
 static int count_evidence(void *arg, struct hark_space *space, const char *path,
                           struct hark_err *err)
 {
@@ -213,6 +233,22 @@ static int check_history(struct hark_space *space, const struct hark_checkpoint 
                               cp->origin, cp->size);
 }
 
+/* Each cosigner once, by the larger of its two notes. */
+static void count_size(const struct hark_cosigned *cosigned, struct hark_cosigned_size *sizes,
+                       size_t *count)
+{
+    size_t at = 0;
+
+    while (at < *count && !hark_key_equal(&sizes[at].key, &cosigned->cosigner.key))
+        at++;
+    if (at == *count) {
+        sizes[at] = (struct hark_cosigned_size){.key = cosigned->cosigner.key};
+        (*count)++;
+    }
+    if (cosigned->checkpoint.size > sizes[at].size)
+        sizes[at].size = cosigned->checkpoint.size;
+}
+
 static int count_note(struct hark_space *space, const struct hark_cosigned *cosigned,
                       struct hark_cosigned_size *sizes, size_t *count, struct hark_err *err)
 {
@@ -220,8 +256,7 @@ static int count_note(struct hark_space *space, const struct hark_cosigned *cosi
     int rc = cosigned->log[0] == '\0' ? hark_witness_fits(space, cosigned, &here, &fits, err) : 0;
 
     if (fits)
-        sizes[(*count)++] = (struct hark_cosigned_size){.key = cosigned->cosigner.key,
-                                                        .size = cosigned->checkpoint.size};
+        count_size(cosigned, sizes, count);
     if (rc < 0 || fits || !here || space->read_only)
         return rc;
     /* It came before the log did, and is now seen to be of another one. */
@@ -371,7 +406,7 @@ static int sign(struct hark_space *space, const char *name, const struct hark_si
     if (rc == 0)
         rc = hark_note_key_init(&own, name, HARK_NOTE_COSIGNATURE_V1, hark_signer_key(signer), err);
     if (rc == 0)
-        rc = hark_notes_put(space->witness->notes, "", &log, &own, hark_buf_span(&note), err);
+        rc = hark_notes_put(space->witness->notes, "", &log, &own, hark_buf_span(&note), NULL, err);
     hark_buf_free(&note);
     hark_buf_free(&line);
     return rc;
@@ -400,13 +435,15 @@ int hark_witness_cosign(struct hark_space *space, const struct hark_signer *sign
 
 /* --- others' ---------------------------------------------------------------------------- */
 
-/* Keeps what a cosigner who was ever named signed, if it is more than what is here. */
+/* Keeps what a cosigner who was ever named signed, if it is more than what is here. Where the
+ * log here does not have that yet, and may never, what it signed of this one stays. */
 static int take_line(struct hark_space *space, const struct hark_note *note, struct hark_span bytes,
                      const struct hark_checkpoint *cp, const struct hark_note_key *log,
                      const struct hark_node_object *node, struct hark_err *err)
 {
     const struct hark_cosigned *was =
         hark_notes_find(space->witness->notes, "", &node->keys.cosigner);
+    const struct hark_cosigned *keep = NULL;
     struct hark_note_key key;
     int rc;
 
@@ -419,7 +456,9 @@ static int take_line(struct hark_space *space, const struct hark_note *note, str
         return 0;
     if (rc == HARK_E_NOTE_SIGNATURE)
         return hark_err_set(err, HARK_E_PEER_FORM, "a cosignature of %s does not hold", node->name);
-    return rc == 0 ? hark_notes_put(space->witness->notes, "", log, &key, bytes, err) : rc;
+    if (rc == 0 && cp->size > space->head.tree.size)
+        rc = hark_witness_cosigned(space, &node->keys.cosigner, &keep, err);
+    return rc == 0 ? hark_notes_put(space->witness->notes, "", log, &key, bytes, keep, err) : rc;
 }
 
 static int take_lines(struct hark_space *space, const struct hark_note *note,
@@ -563,7 +602,11 @@ int hark_witness_body(struct hark_space *space, struct hark_buf *out, size_t *co
     if (rc < 0)
         return rc;
     kept = space->witness->notes;
-    for (size_t i = 0; i < hark_notes_count(kept) && *count < HARK_COSIGN_MAX; i++)
-        notes[(*count)++] = hark_buf_span(&hark_notes_at(kept, i)->note);
+    for (size_t i = 0; i < hark_notes_count(kept) && *count < HARK_COSIGN_MAX; i++) {
+        const struct hark_cosigned *at = hark_notes_at(kept, i);
+
+        if (hark_notes_find(kept, at->log, &at->cosigner.key) == at)
+            notes[(*count)++] = hark_buf_span(&at->note);
+    }
     return *count == 0 ? 0 : hark_cosign_encode(out, &space->id, notes, *count, err);
 }

@@ -35,6 +35,10 @@ HARK_CHECK int hark_witness_notes(struct hark_space *space, const struct hark_no
 /* Is the key of a cosigner whose signature what is not settled yet may still need? */
 HARK_CHECK int hark_witness_wants(struct hark_space *space, const struct hark_key *key,
                                   bool *wanted, struct hark_err *err);
+/* How much of the log here that cosigner has signed, by its note of most entries of it.
+ * NULL: none is here. Borrowed as the notes. */
+HARK_CHECK int hark_witness_cosigned(struct hark_space *space, const struct hark_key *cosigner,
+                                     const struct hark_cosigned **out, struct hark_err *err);
 /* Has the cosigner whose note this is signed just the entries that the log here begins with?
  * *here false: it goes further than the log here. */
 HARK_CHECK int hark_witness_fits(struct hark_space *space, const struct hark_cosigned *cosigned,

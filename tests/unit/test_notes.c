@@ -124,7 +124,7 @@ static void put(struct place *p, const char *log, uint64_t size, size_t by)
 {
     struct hark_buf note = cosigned(p, size, by);
 
-    OK(hark_notes_put(p->notes, log, &p->log, &p->keys[by], hark_buf_span(&note), &err));
+    OK(hark_notes_put(p->notes, log, &p->log, &p->keys[by], hark_buf_span(&note), NULL, &err));
     hark_buf_free(&note);
 }
 
@@ -238,6 +238,56 @@ static void test_notes__come_in_place_of_the_last(void **state)
     assert_int_equal(run_tool(p->folder, "[ $(ls -A | wc -l) = 3 ]"), 0);
 }
 
+static void put_beside(struct place *p, uint64_t size, uint64_t keep)
+{
+    struct hark_buf note = cosigned(p, size, 0);
+    const struct hark_cosigned *beside = NULL;
+
+    for (size_t i = 0; i < hark_notes_count(p->notes); i++) {
+        const struct hark_cosigned *at = hark_notes_at(p->notes, i);
+
+        if (at->log[0] == '\0' && at->cosigner.name[0] == 'o' && at->checkpoint.size == keep)
+            beside = at;
+    }
+    assert_non_null(beside);
+    OK(hark_notes_put(p->notes, "", &p->log, &p->keys[0], hark_buf_span(&note), beside, &err));
+    hark_buf_free(&note);
+}
+
+static void assert_sizes(struct place *p, uint64_t least, uint64_t most)
+{
+    uint64_t sum = 0;
+
+    assert_int_equal(hark_notes_count(p->notes), 4);
+    for (size_t i = 0; i < hark_notes_count(p->notes); i++)
+        sum += hark_notes_at(p->notes, i)->checkpoint.size;
+    assert_int_equal(sum, least + most + 2 * 500);
+    assert_kept(p, "", most, 0);
+    assert_kept(p, "one", 500, 0);
+    assert_kept(p, "", 500, 1);
+}
+
+/* In whichever of the two files the one is that stays. */
+static void test_notes__stay_beside_a_larger_one(void **state)
+{
+    static const uint64_t STEPS[][2] = {{9, 5}, {10, 5}, {12, 10}, {14, 12}, {15, 12}, {99, 15}};
+    struct place *p = *state;
+
+    put(p, "one", 500, 0);
+    put(p, "", 500, 1);
+    put(p, "", 5, 0);
+    for (size_t i = 0; i < sizeof(STEPS) / sizeof(STEPS[0]); i++) {
+        put_beside(p, STEPS[i][0], STEPS[i][1]);
+        assert_sizes(p, STEPS[i][1], STEPS[i][0]);
+        reopen(p);
+        assert_sizes(p, STEPS[i][1], STEPS[i][0]);
+    }
+    put(p, "", 100, 0);
+    assert_kept(p, "", 100, 0);
+    reopen(p);
+    assert_kept(p, "", 100, 0);
+}
+
 /* More than the list begins with, of each the right one. */
 static void test_notes__are_as_many_as_there_are(void **state)
 {
@@ -271,7 +321,7 @@ static void test_notes__keep_two_lines(void **state)
     add_line(&note, NAMES[1], p->cosigners[1], TIME_S);
     add_line(&note, NAMES[0], p->cosigners[0], TIME_S + 6);
     add_line(&note, NAMES[0], p->cosigners[0], TIME_S + 100);
-    OK(hark_notes_put(p->notes, "", &p->log, &p->keys[0], hark_buf_span(&note), &err));
+    OK(hark_notes_put(p->notes, "", &p->log, &p->keys[0], hark_buf_span(&note), NULL, &err));
     assert_kept(p, "", 6, 0);
     reopen(p);
     assert_int_equal(hark_notes_count(p->notes), 1);
@@ -282,7 +332,7 @@ static void test_notes__keep_two_lines(void **state)
 static void refused(struct place *p, struct hark_span note, int code)
 {
     uint64_t version = hark_notes_version(p->notes);
-    int rc = hark_notes_put(p->notes, "", &p->log, &p->keys[0], note, &err);
+    int rc = hark_notes_put(p->notes, "", &p->log, &p->keys[0], note, NULL, &err);
 
     if (rc != code)
         fail_msg("%s instead of %s", hark_err_name(rc), hark_err_name(code));
@@ -403,14 +453,15 @@ static void test_notes__of_a_folder_that_cannot_be_are_none(void **state)
     /* A file where the folder should be. */
     join_path(path, sizeof(path), p->top, "cosigned");
     write_file(p->top, "cosigned", hark_span_str(""), 0600);
-    assert_int_equal(hark_notes_put(p->notes, "", &p->log, &p->keys[0], hark_buf_span(&note), &err),
-                     HARK_E_IO);
+    assert_int_equal(
+        hark_notes_put(p->notes, "", &p->log, &p->keys[0], hark_buf_span(&note), NULL, &err),
+        HARK_E_IO);
     assert_int_equal(hark_notes_count(p->notes), 0);
     assert_int_equal(hark_notes_open(&notes, path, &err), HARK_E_IO);
     assert_null(notes);
     /* It is made once it can be. */
     assert_int_equal(unlink(path), 0);
-    OK(hark_notes_put(p->notes, "", &p->log, &p->keys[0], hark_buf_span(&note), &err));
+    OK(hark_notes_put(p->notes, "", &p->log, &p->keys[0], hark_buf_span(&note), NULL, &err));
     reopen(p);
     assert_kept(p, "", 5, 0);
     memset(path, 'x', sizeof(path) - 1);
@@ -439,8 +490,9 @@ static void test_notes__end_at_a_limit(void **state)
     }
     reopen(p);
     assert_int_equal(hark_notes_count(p->notes), HARK_NOTES_MAX);
-    assert_int_equal(hark_notes_put(p->notes, "", &p->log, &p->keys[0], hark_buf_span(&note), &err),
-                     HARK_E_LIMIT);
+    assert_int_equal(
+        hark_notes_put(p->notes, "", &p->log, &p->keys[0], hark_buf_span(&note), NULL, &err),
+        HARK_E_LIMIT);
     assert_int_equal(hark_notes_count(p->notes), HARK_NOTES_MAX);
     put(p, "node7", 9, 0);
     assert_kept(p, "node7", 9, 0);
@@ -461,6 +513,7 @@ int main(void)
         TEST(are_none_where_there_is_no_folder),
         TEST(stand_as_they_were_put),
         TEST(come_in_place_of_the_last),
+        TEST(stay_beside_a_larger_one),
         TEST(are_as_many_as_there_are),
         TEST(keep_two_lines),
         TEST(are_not_put_when_they_do_not_hold),
