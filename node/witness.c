@@ -591,22 +591,35 @@ int hark_witness_note(struct hark_space *space, uint64_t position, struct hark_b
     return put_together(notes, best, out, err);
 }
 
+/* Is it shown, in the first or the second round? First are those who are needed: more may
+ * have come and gone than one message has room for. */
+static bool is_shown(const struct space_witness *w, const struct hark_cosigned *cosigned, int round)
+{
+    const struct hark_key *key = &cosigned->cosigner.key;
+    bool wanted = hark_quorums_wanted(&w->quorums, w->settled, key) != NULL;
+
+    return wanted == (round == 0) && hark_notes_find(w->notes, cosigned->log, key) == cosigned;
+}
+
 int hark_witness_body(struct hark_space *space, struct hark_buf *out, size_t *count,
                       struct hark_err *err)
 {
     struct hark_span notes[HARK_COSIGN_MAX];
     const struct hark_notes *kept;
-    int rc = bring(space, err);
+    uint64_t settled = 0;
+    int rc = hark_witness_settled(space, &settled, err);
 
     *count = 0;
     if (rc < 0)
         return rc;
     kept = space->witness->notes;
-    for (size_t i = 0; i < hark_notes_count(kept) && *count < HARK_COSIGN_MAX; i++) {
-        const struct hark_cosigned *at = hark_notes_at(kept, i);
+    for (int round = 0; round < 2; round++) {
+        for (size_t i = 0; i < hark_notes_count(kept) && *count < HARK_COSIGN_MAX; i++) {
+            const struct hark_cosigned *at = hark_notes_at(kept, i);
 
-        if (hark_notes_find(kept, at->log, &at->cosigner.key) == at)
-            notes[(*count)++] = hark_buf_span(&at->note);
+            if (is_shown(space->witness, at, round))
+                notes[(*count)++] = hark_buf_span(&at->note);
+        }
     }
     return *count == 0 ? 0 : hark_cosign_encode(out, &space->id, notes, *count, err);
 }

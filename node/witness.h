@@ -58,8 +58,8 @@ HARK_CHECK int hark_witness_each_evidence(struct hark_space *space, hark_evidenc
  * nothing is appended. */
 HARK_CHECK int hark_witness_note(struct hark_space *space, uint64_t position, struct hark_buf *out,
                                  uint64_t *size, struct hark_err *err);
-/* Appends the body of a `cosign` (PROTOCOL.md 9.2) with all that is here; *count 0: nothing,
- * and nothing is appended. */
+/* Appends the body of a `cosign` (PROTOCOL.md 9.2) with the last of each cosigner, as many
+ * as it has room for; *count 0: nothing, and nothing is appended. */
 HARK_CHECK int hark_witness_body(struct hark_space *space, struct hark_buf *out, size_t *count,
                                  struct hark_err *err);
 
