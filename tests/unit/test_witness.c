@@ -684,6 +684,24 @@ static void test_witness__settles_when_enough_have_signed(struct scene *sc)
     BOTH assert_int_equal(settled(sc), third);
 }
 
+/* Only what stands changes who settles. */
+static void test_witness__goes_by_no_void_entry(struct scene *sc)
+{
+    struct world_draft draft = {.by = sc->s.alice,
+                                .kind = "policy",
+                                .fields = json_pack("{s:{s:i}}", "policy", "quorum", 1)};
+    uint64_t before = size_here(sc);
+
+    settle(sc);
+    (void)world_log(sc->s.world, &draft, HARK_E_VOID_STEWARD);
+    log_at_home(sc);
+    (void)grow(sc, 1);
+    take(sc, size_here(sc), 1);
+    BOTH assert_int_equal(settled(sc), before);
+    take(sc, size_here(sc), 2);
+    BOTH assert_int_equal(settled(sc), size_here(sc));
+}
+
 static void test_witness__settles_a_change_with_the_old_quorum_only(struct scene *sc)
 {
     uint64_t before = size_here(sc), after;
@@ -942,6 +960,7 @@ static void in_a_scene(void **state, void (*test)(struct scene *), const char *n
     X(is_not_misled_by_a_forged_line_of_the_home)                                                  \
     X(lets_go_of_what_a_move_lost)                                                                 \
     X(settles_when_enough_have_signed)                                                             \
+    X(goes_by_no_void_entry)                                                                       \
     X(settles_a_change_with_the_old_quorum_only)                                                   \
     X(never_goes_back)                                                                             \
     X(proves_by_what_most_have_signed)                                                             \
