@@ -38,20 +38,14 @@ int hark_cmd_cosigned_json(struct hark_space *space, const struct hark_key *log,
                            struct hark_err *err)
 {
     const struct hark_cosigned *cosigned = NULL;
-    const struct hark_notes *notes = NULL;
     struct hark_node_object node;
-    bool here = false, fits = false;
     int rc = hark_state_node_with(hark_space_state(space), log, &node, err);
 
     *out = json_null();
     if (rc < 0)
         return rc == HARK_E_NOT_FOUND ? 0 : rc;
-    rc = hark_witness_notes(space, &notes, err);
-    if (rc == 0)
-        cosigned = hark_notes_find(notes, "", &node.keys.cosigner);
+    rc = hark_witness_cosigned(space, &node.keys.cosigner, &cosigned, err);
     if (cosigned != NULL)
-        rc = hark_witness_fits(space, cosigned, &here, &fits, err);
-    if (rc == 0 && fits)
         *out = json_integer((json_int_t)cosigned->checkpoint.size);
     return rc;
 }

@@ -110,6 +110,8 @@ struct net_space {
     struct net_access *access;
     size_t node_count;
     struct hark_node_object *nodes; /* now named */
+    size_t leaving_count;
+    struct hark_key *leaving; /* CURVE keys of nodes named no more that are still needed (7.8) */
     /* handing in */
     uint64_t submit_stamp, submit_after_ms;
     struct hark_hash submit_hash; /* of the last body */
@@ -117,7 +119,6 @@ struct net_space {
     bool main_compared, intake_compared;
     bool level;             /* nothing is to be had of its main log where we asked last */
     uint64_t shown_version; /* hark_notes_version of what is shown */
-    bool leaving;           /* a node that is named no more is still needed (7.8) */
     bool unsettling;        /* a later home was shown that goes on from before what is settled */
     /* joining: one request at a time is handed on to the home */
     bool relay_busy;

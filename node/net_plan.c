@@ -33,6 +33,7 @@ void hark_net_space_free(struct net_space *space)
 {
     free(space->access);
     free(space->nodes);
+    free(space->leaving);
 }
 
 struct net_space *hark_net_notes(struct hark_net *net, const struct hark_hash *id)
@@ -74,7 +75,7 @@ static int note_leaving(struct hark_space *space, const struct hark_node_object 
     /* What is wrong with cosignatures is said where they are made. */
     if (hark_witness_wants(space, &was->keys.cosigner, &wanted, NULL) < 0 || !wanted)
         return 0;
-    notes->leaving = true;
+    notes->leaving[notes->leaving_count++] = was->keys.curve;
     return add_access(notes, &was->keys.curve, false, err);
 }
 
@@ -84,10 +85,12 @@ static int note_nodes(const struct hark_node *node, struct hark_space *space, ui
     int rc = 0;
 
     free(notes->nodes);
-    notes->node_count = 0;
-    notes->named = notes->leaving = false;
+    free(notes->leaving);
+    notes->node_count = notes->leaving_count = 0;
+    notes->named = false;
     notes->nodes = calloc(count + 1, sizeof(*notes->nodes));
-    if (notes->nodes == NULL)
+    notes->leaving = calloc(count + 1, sizeof(*notes->leaving));
+    if (notes->nodes == NULL || notes->leaving == NULL)
         return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for %llu nodes",
                             (unsigned long long)count);
     for (uint64_t i = 0; rc == 0 && i < count; i++) {
@@ -169,7 +172,7 @@ static int note_space(struct hark_net *net, const struct hark_node *node, struct
 
     if (notes == NULL)
         return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a space's rights");
-    if (notes->noted && !notes->leaving && notes->stamp == hark_space_rights(space))
+    if (notes->noted && notes->leaving_count == 0 && notes->stamp == hark_space_rights(space))
         return 0;
     notes->access_count = 0;
     rc = hark_state_counts(state, counts, err);
@@ -392,7 +395,9 @@ static int link_asides(struct hark_net *net, const struct hark_node *node, struc
     return rc;
 }
 
-/* The other nodes named in a space that we are named in, whoever connects to whom. */
+/* The other nodes named in a space that we are named in, whoever connects to whom. Who is
+ * leaving is asked about the main log, since a node shows what it has cosigned to those who
+ * ask (9.3), and it is waited for. */
 static int link_named(struct hark_net *net, const struct hark_node *node,
                       const struct net_space *notes, struct net_plan *plan, struct hark_err *err)
 {
@@ -407,6 +412,13 @@ static int link_named(struct hark_net *net, const struct hark_node *node,
         rc = link_to(plan, &named->keys.curve, NULL, &link, err);
         if (rc == 0)
             rc = add_space(net, link, &notes->id, err);
+    }
+    for (size_t i = 0; rc == 0 && notes->named && i < notes->leaving_count; i++) {
+        struct net_link *link = NULL;
+
+        rc = link_to(plan, &notes->leaving[i], NULL, &link, err);
+        if (rc == 0)
+            rc = add_log(link, &notes->id, "", err);
     }
     return rc;
 }

@@ -8,7 +8,8 @@
 
 #include "node/files.h"
 
-#define FILE_NAME_MAX (HARK_NODE_NAME_MAX + 1 + 2 * HARK_KEY_SIZE)
+#define SECOND        ".2"
+#define FILE_NAME_MAX (HARK_NODE_NAME_MAX + 1 + 2 * HARK_KEY_SIZE + sizeof(SECOND) - 1)
 
 struct hark_notes {
     char folder[HARK_PATH_MAX];
@@ -140,38 +141,62 @@ uint64_t hark_notes_version(const struct hark_notes *notes)
     return notes->version;
 }
 
+static bool is_of(const struct hark_cosigned *cosigned, const char *log, const struct hark_key *key)
+{
+    return strcmp(cosigned->log, log) == 0 && hark_key_equal(&cosigned->cosigner.key, key);
+}
+
 const struct hark_cosigned *hark_notes_find(const struct hark_notes *notes, const char *log,
                                             const struct hark_key *cosigner)
 {
+    const struct hark_cosigned *found = NULL;
+
     for (size_t i = 0; i < notes->count; i++) {
-        if (strcmp(notes->list[i].log, log) == 0 &&
-            hark_key_equal(&notes->list[i].cosigner.key, cosigner))
-            return &notes->list[i];
+        const struct hark_cosigned *at = &notes->list[i];
+
+        if (is_of(at, log, cosigner) &&
+            (found == NULL || at->checkpoint.size > found->checkpoint.size))
+            found = at;
     }
-    return NULL;
+    return found;
+}
+
+/* Where the note in that place is; the list's end: there is none. */
+static size_t find_place(const struct hark_notes *notes, const struct hark_cosigned *as)
+{
+    size_t at = 0;
+
+    while (at < notes->count && !(is_of(&notes->list[at], as->log, &as->cosigner.key) &&
+                                  notes->list[at].place == as->place))
+        at++;
+    return at;
 }
 
 /* --- files ------------------------------------------------------------------------------ */
 
-static void file_name(char out[FILE_NAME_MAX + 1], const char *log, const struct hark_key *cosigner)
+static void file_name(char out[FILE_NAME_MAX + 1], const struct hark_cosigned *of)
 {
     char hex[2 * HARK_KEY_SIZE + 1];
 
-    hark_hex_encode(hex, cosigner->bytes, HARK_KEY_SIZE);
-    (void)snprintf(out, FILE_NAME_MAX + 1, "%s.%s", log[0] == '\0' ? "main" : log, hex);
+    hark_hex_encode(hex, of->cosigner.key.bytes, HARK_KEY_SIZE);
+    (void)snprintf(out, FILE_NAME_MAX + 1, "%s.%s%s", of->log[0] == '\0' ? "main" : of->log, hex,
+                   of->place == 0 ? "" : SECOND);
 }
 
 /* False: it is no name of ours, as what an interrupted writing leaves. */
 static bool read_name(const char *name, struct hark_cosigned *out)
 {
-    const char *dot = strrchr(name, '.');
-    size_t size = dot == NULL ? 0 : (size_t)(dot - name);
+    const size_t end = sizeof(SECOND) - 1, key = 2 * HARK_KEY_SIZE;
+    size_t size = strlen(name);
 
-    if (size == 0 || size > HARK_NODE_NAME_MAX ||
-        hark_hex_decode(out->cosigner.key.bytes, HARK_KEY_SIZE, hark_span_str(dot + 1), NULL) != 0)
+    out->place = size > end && strcmp(name + size - end, SECOND) == 0 ? 1 : 0;
+    size -= out->place == 0 ? 0 : end;
+    if (size < key + 2 || size - key - 1 > HARK_NODE_NAME_MAX || name[size - key - 1] != '.' ||
+        hark_hex_decode(out->cosigner.key.bytes, HARK_KEY_SIZE, hark_span(name + size - key, key),
+                        NULL) != 0)
         return false;
-    memcpy(out->log, name, size);
-    out->log[size] = '\0';
+    memcpy(out->log, name, size - key - 1);
+    out->log[size - key - 1] = '\0';
     if (strcmp(out->log, "main") == 0)
         out->log[0] = '\0';
     return true;
@@ -263,7 +288,7 @@ static int write_file(struct hark_notes *notes, const struct hark_cosigned *cosi
     char name[FILE_NAME_MAX + 1], path[HARK_PATH_MAX];
     int rc = make_folder(notes, err);
 
-    file_name(name, cosigned->log, &cosigned->cosigner.key);
+    file_name(name, cosigned);
     if (rc == 0)
         rc = hark_path_join(path, notes->folder, name, err);
     return rc == 0 ? hark_file_write(path, hark_buf_span(&cosigned->note), 0600, err) : rc;
@@ -271,14 +296,17 @@ static int write_file(struct hark_notes *notes, const struct hark_cosigned *cosi
 
 int hark_notes_put(struct hark_notes *notes, const char *log, const struct hark_note_key *log_key,
                    const struct hark_note_key *cosigner, struct hark_span note,
-                   struct hark_err *err)
+                   const struct hark_cosigned *keep, struct hark_err *err)
 {
     struct hark_cosigned put = {.cosigner = {.key = cosigner->key},
+                                .place = keep != NULL && keep->place == 0 ? 1 : 0,
                                 .note = hark_buf_init(HARK_NOTE_MAX)};
-    const struct hark_cosigned *was;
-    int rc = make_room(notes, err);
+    size_t at;
+    int rc;
 
     (void)snprintf(put.log, sizeof(put.log), "%s", log);
+    at = find_place(notes, &put);
+    rc = at < notes->count ? 0 : make_room(notes, err);
     if (rc == 0)
         rc = shorten(&put.note, note, log_key, cosigner, err);
     if (rc == 0)
@@ -289,13 +317,11 @@ int hark_notes_put(struct hark_notes *notes, const char *log, const struct hark_
         hark_buf_free(&put.note);
         return rc;
     }
-    was = hark_notes_find(notes, log, &cosigner->key);
-    if (was != NULL) {
-        hark_buf_free(&notes->list[was - notes->list].note);
-        notes->list[was - notes->list] = put;
-    } else {
-        notes->list[notes->count++] = put;
-    }
+    if (at < notes->count)
+        hark_buf_free(&notes->list[at].note);
+    else
+        notes->count++;
+    notes->list[at] = put;
     notes->version++;
     return 0;
 }

@@ -144,12 +144,17 @@ int hark_space_prove(struct hark_space *space, const char *node, uint64_t positi
 
 bool hark_space_is_origin(const struct hark_space *space, const char *origin)
 {
-    const char *slash = strchr(origin, '/');
+    const char *slash = strchr(origin, '/'), *end;
     char id[2 * HARK_HASH_SIZE + 1];
+    uint64_t incarnation = 0;
 
     hark_hash_hex(id, &space->id);
-    return slash != NULL && strncmp(slash + 1, id, sizeof(id) - 1) == 0 &&
-           slash[sizeof(id)] == '/' && slash[sizeof(id) + 1] != '\0';
+    if (slash == NULL || strncmp(slash + 1, id, sizeof(id) - 1) != 0 || slash[sizeof(id)] != '/')
+        return false;
+    end = slash + sizeof(id) + 1;
+    return strcmp(end, "intake") == 0 ||
+           (hark_decimal_decode(&incarnation, hark_span_str(end), UINT64_MAX, NULL) == 0 &&
+            incarnation > 0);
 }
 
 int hark_space_log_signer(struct hark_space *space, const struct hark_note *note,

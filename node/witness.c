@@ -204,25 +204,6 @@ int hark_witness_fits(struct hark_space *space, const struct hark_cosigned *cosi
     return rc;
 }
 
-/* The note under evidence/, named by space and hash. */
-static int keep_evidence(struct hark_space *space, struct hark_span note, struct hark_err *err)
-{
-    struct hark_hash hash = hark_sha256(note);
-    char hex[2 * HARK_HASH_SIZE + 1], own[sizeof(hex)], name[2 * sizeof(hex) + 5];
-    char path[HARK_PATH_MAX];
-    struct stat st;
-    int rc = hark_dir_make(space->evidence_path, err);
-
-    hark_hash_hex(own, &space->id);
-    hark_hash_hex(hex, &hash);
-    (void)snprintf(name, sizeof(name), "%s.%s.note", own, hex);
-    if (rc == 0)
-        rc = hark_path_join(path, space->evidence_path, name, err);
-    if (rc < 0 || stat(path, &st) == 0)
-        return rc;
-    return hark_file_write(path, note, 0600, err);
-}
-
 int hark_witness_each_evidence(struct hark_space *space, hark_evidence_fn *fn, void *arg,
                                struct hark_err *err)
 {
@@ -248,6 +229,60 @@ int hark_witness_each_evidence(struct hark_space *space, hark_evidence_fn *fn, v
     return rc;
 }
 
+int hark_witness_cosigned(struct hark_space *space, const struct hark_key *cosigner,
+                          const struct hark_cosigned **out, struct hark_err *err)
+{
+    const struct hark_notes *notes = NULL;
+    int rc = hark_witness_notes(space, &notes, err);
+
+    *out = NULL;
+    for (size_t i = 0; rc == 0 && i < hark_notes_count(notes); i++) {
+        const struct hark_cosigned *cosigned = hark_notes_at(notes, i);
+        bool here = false, fits = false;
+
+        if (cosigned->log[0] != '\0' || !hark_key_equal(&cosigned->cosigner.key, cosigner))
+            continue;
+        rc = hark_witness_fits(space, cosigned, &here, &fits, err);
+        if (fits && (*out == NULL || cosigned->checkpoint.size > (*out)->checkpoint.size))
+            *out = cosigned;
+    }
+    return rc;
+}
+
+static int count_evidence(void *arg, struct hark_space *space, const char *path,
+                          struct hark_err *err)
+{
+    size_t *count = arg;
+
+    (void)space;
+    (void)path;
+    (void)err;
+    (*count)++;
+    return 0;
+}
+
+/* The note under evidence/, named by space and hash. A few convict as well as many, which
+ * anybody could make of one: by lines that nobody signed. */
+static int keep_evidence(struct hark_space *space, struct hark_span note, struct hark_err *err)
+{
+    struct hark_hash hash = hark_sha256(note);
+    char hex[2 * HARK_HASH_SIZE + 1], own[sizeof(hex)], name[2 * sizeof(hex) + 5];
+    char path[HARK_PATH_MAX];
+    struct stat st;
+    size_t count = 0;
+    int rc = hark_dir_make(space->evidence_path, err);
+
+    hark_hash_hex(own, &space->id);
+    hark_hash_hex(hex, &hash);
+    (void)snprintf(name, sizeof(name), "%s.%s.note", own, hex);
+    if (rc == 0)
+        rc = hark_path_join(path, space->evidence_path, name, err);
+    if (rc < 0 || stat(path, &st) == 0)
+        return rc;
+    rc = hark_witness_each_evidence(space, count_evidence, &count, err);
+    return rc < 0 || count >= HARK_EVIDENCE_MAX ? rc : hark_file_write(path, note, 0600, err);
+}
+
 /* Is its history the log's here? What an incarnation signed beyond its end is nobody's. */
 static int check_history(struct hark_space *space, const struct hark_checkpoint *cp,
                          struct hark_span note, bool *lost, struct hark_err *err)
@@ -270,6 +305,22 @@ static int check_history(struct hark_space *space, const struct hark_checkpoint 
                               cp->origin, cp->size);
 }
 
+/* Each cosigner once, by the larger of its two notes. */
+static void count_size(const struct hark_cosigned *cosigned, struct hark_cosigned_size *sizes,
+                       size_t *count)
+{
+    size_t at = 0;
+
+    while (at < *count && !hark_key_equal(&sizes[at].key, &cosigned->cosigner.key))
+        at++;
+    if (at == *count) {
+        sizes[at] = (struct hark_cosigned_size){.key = cosigned->cosigner.key};
+        (*count)++;
+    }
+    if (cosigned->checkpoint.size > sizes[at].size)
+        sizes[at].size = cosigned->checkpoint.size;
+}
+
 static int count_note(struct hark_space *space, const struct hark_cosigned *cosigned,
                       struct hark_cosigned_size *sizes, size_t *count, struct hark_err *err)
 {
@@ -277,8 +328,7 @@ static int count_note(struct hark_space *space, const struct hark_cosigned *cosi
     int rc = cosigned->log[0] == '\0' ? hark_witness_fits(space, cosigned, &here, &fits, err) : 0;
 
     if (fits)
-        sizes[(*count)++] = (struct hark_cosigned_size){.key = cosigned->cosigner.key,
-                                                        .size = cosigned->checkpoint.size};
+        count_size(cosigned, sizes, count);
     if (rc < 0 || fits || !here || space->read_only)
         return rc;
     /* It came before the log did, and is now seen to be of another one. */
@@ -463,7 +513,7 @@ static int sign(struct hark_space *space, const char *name, const struct hark_si
     if (rc == 0)
         rc = hark_note_key_init(&own, name, HARK_NOTE_COSIGNATURE_V1, hark_signer_key(signer), err);
     if (rc == 0)
-        rc = hark_notes_put(space->witness->notes, "", &log, &own, hark_buf_span(&note), err);
+        rc = hark_notes_put(space->witness->notes, "", &log, &own, hark_buf_span(&note), NULL, err);
     hark_buf_free(&note);
     hark_buf_free(&line);
     return rc;
@@ -492,13 +542,15 @@ int hark_witness_cosign(struct hark_space *space, const struct hark_signer *sign
 
 /* --- others' ---------------------------------------------------------------------------- */
 
-/* Keeps what a cosigner who was ever named signed, if it is more than what is here. */
+/* Keeps what a cosigner who was ever named signed, if it is more than what is here. Where the
+ * log here does not have that yet, and may never, what it signed of this one stays. */
 static int take_line(struct hark_space *space, const struct hark_note *note, struct hark_span bytes,
                      const struct hark_checkpoint *cp, const struct hark_note_key *log,
                      const struct hark_node_object *node, struct hark_err *err)
 {
     const struct hark_cosigned *was =
         hark_notes_find(space->witness->notes, "", &node->keys.cosigner);
+    const struct hark_cosigned *keep = NULL;
     struct hark_note_key key;
     int rc;
 
@@ -511,7 +563,9 @@ static int take_line(struct hark_space *space, const struct hark_note *note, str
         return 0;
     if (rc == HARK_E_NOTE_SIGNATURE)
         return hark_err_set(err, HARK_E_PEER_FORM, "a cosignature of %s does not hold", node->name);
-    return rc == 0 ? hark_notes_put(space->witness->notes, "", log, &key, bytes, err) : rc;
+    if (rc == 0 && cp->size > space->head.tree.size)
+        rc = hark_witness_cosigned(space, &node->keys.cosigner, &keep, err);
+    return rc == 0 ? hark_notes_put(space->witness->notes, "", log, &key, bytes, keep, err) : rc;
 }
 
 static int take_lines(struct hark_space *space, const struct hark_note *note,
@@ -551,19 +605,15 @@ static int is_old(struct hark_space *space, const struct hark_note *note,
         return rc;
     *old = true;
     for (size_t i = 0; *old && i < note->count; i++) {
-        const struct hark_cosigned *was = NULL;
+        struct hark_span name = note->lines[i].name;
 
-        for (size_t j = 0; was == NULL && j < hark_notes_count(kept); j++) {
+        *old = hark_span_equal(name, hark_span_str(cp->origin));
+        for (size_t j = 0; !*old && j < hark_notes_count(kept); j++) {
             const struct hark_cosigned *one = hark_notes_at(kept, j);
-            const char *name = one->cosigner.name;
 
-            if (one->log[0] == '\0' && note->lines[i].name.size == strlen(name) &&
-                memcmp(note->lines[i].name.data, name, note->lines[i].name.size) == 0)
-                was = one;
+            *old = one->log[0] == '\0' && one->checkpoint.size >= cp->size &&
+                   hark_span_equal(name, hark_span_str(one->cosigner.name));
         }
-        *old = strncmp(cp->origin, (const char *)note->lines[i].name.data,
-                       note->lines[i].name.size) == 0 ||
-               (was != NULL && was->checkpoint.size >= cp->size);
     }
     return 0;
 }
@@ -730,18 +780,35 @@ int hark_witness_publish(struct hark_space *space, struct hark_err *err)
     return rc;
 }
 
+/* Is it shown, in the first or the second round? First are those who are needed: more may
+ * have come and gone than one message has room for. */
+static bool is_shown(const struct space_witness *w, const struct hark_cosigned *cosigned, int round)
+{
+    const struct hark_key *key = &cosigned->cosigner.key;
+    bool wanted = hark_quorums_wanted(&w->quorums, w->settled, key) != NULL;
+
+    return wanted == (round == 0) && hark_notes_find(w->notes, cosigned->log, key) == cosigned;
+}
+
 int hark_witness_body(struct hark_space *space, struct hark_buf *out, size_t *count,
                       struct hark_err *err)
 {
     struct hark_span notes[HARK_COSIGN_MAX];
     const struct hark_notes *kept;
-    int rc = bring(space, err);
+    uint64_t settled = 0;
+    int rc = hark_witness_settled(space, &settled, err);
 
     *count = 0;
     if (rc < 0)
         return rc;
     kept = space->witness->notes;
-    for (size_t i = 0; i < hark_notes_count(kept) && *count < HARK_COSIGN_MAX; i++)
-        notes[(*count)++] = hark_buf_span(&hark_notes_at(kept, i)->note);
+    for (int round = 0; round < 2; round++) {
+        for (size_t i = 0; i < hark_notes_count(kept) && *count < HARK_COSIGN_MAX; i++) {
+            const struct hark_cosigned *at = hark_notes_at(kept, i);
+
+            if (is_shown(space->witness, at, round))
+                notes[(*count)++] = hark_buf_span(&at->note);
+        }
+    }
     return *count == 0 ? 0 : hark_cosign_encode(out, &space->id, notes, *count, err);
 }

@@ -51,6 +51,10 @@ HARK_CHECK int hark_witness_notes(struct hark_space *space, const struct hark_no
 /* Is the key of a cosigner whose signature what is not settled yet may still need? */
 HARK_CHECK int hark_witness_wants(struct hark_space *space, const struct hark_key *key,
                                   bool *wanted, struct hark_err *err);
+/* How much of the log here that cosigner has signed, by its note of most entries of it.
+ * NULL: none is here. Borrowed as the notes. */
+HARK_CHECK int hark_witness_cosigned(struct hark_space *space, const struct hark_key *cosigner,
+                                     const struct hark_cosigned **out, struct hark_err *err);
 /* Has the cosigner whose note this is signed just the entries that the log here begins with?
  * *here false: it goes further than the log here. */
 HARK_CHECK int hark_witness_fits(struct hark_space *space, const struct hark_cosigned *cosigned,
@@ -58,7 +62,9 @@ HARK_CHECK int hark_witness_fits(struct hark_space *space, const struct hark_cos
 /* Has this cosigner signed what the log here does not have, so that it signs no more? */
 HARK_CHECK int hark_witness_stuck(struct hark_space *space, const struct hark_key *cosigner,
                                   bool *stuck, struct hark_err *err);
-/* The files kept as evidence about this space, by their paths. Non-zero from `fn` stops. */
+/* The files kept as evidence about this space, by their paths; no more than so many are.
+ * Non-zero from `fn` stops. */
+#define HARK_EVIDENCE_MAX 64u
 typedef int hark_evidence_fn(void *arg, struct hark_space *space, const char *path,
                              struct hark_err *err);
 HARK_CHECK int hark_witness_each_evidence(struct hark_space *space, hark_evidence_fn *fn, void *arg,
@@ -71,8 +77,8 @@ HARK_CHECK int hark_witness_note(struct hark_space *space, uint64_t position, st
 /* Has refs/heads/cosigned say what is here of the log that is here, for whoever clones the
  * repository. Nothing is done for notes that were never asked for. */
 HARK_CHECK int hark_witness_publish(struct hark_space *space, struct hark_err *err);
-/* Appends the body of a `cosign` (PROTOCOL.md 9.2) with all that is here; *count 0: nothing,
- * and nothing is appended. */
+/* Appends the body of a `cosign` (PROTOCOL.md 9.2) with the last of each cosigner, as many
+ * as it has room for; *count 0: nothing, and nothing is appended. */
 HARK_CHECK int hark_witness_body(struct hark_space *space, struct hark_buf *out, size_t *count,
                                  struct hark_err *err);
 
