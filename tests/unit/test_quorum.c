@@ -183,6 +183,29 @@ static void test_quorum__raises_the_number_with_the_leave_of_the_one_before(void
     hark_quorums_free(&q);
 }
 
+/* A quorum that is all of the first nodes was in force, and may have settled something for
+ * somebody: as long as nothing is known to be settled, no later one does without it. */
+static void test_quorum__begins_with_the_first_that_could_settle(void **state)
+{
+    struct hark_quorums q = {.count = 0};
+
+    (void)state;
+    found(&q, 2);
+    for (unsigned n = 1; n <= 3; n++)
+        name_node(&q, n, n);
+    assert_int_equal(SETTLED(&q, 100, 0, 60, 50), 0);
+    assert_int_equal(SETTLED(&q, 100, 4, 60, 50), 50);
+    hark_quorums_free(&q);
+
+    /* Where the number comes last, any two will do. */
+    found(&q, 0);
+    for (unsigned n = 1; n <= 3; n++)
+        name_node(&q, n, n);
+    want(&q, 4, 2);
+    assert_int_equal(SETTLED(&q, 100, 0, 60, 50), 50);
+    hark_quorums_free(&q);
+}
+
 static void test_quorum__goes_on_wanting_who_is_still_needed(void **state)
 {
     struct hark_quorums q = {.count = 0};
@@ -243,6 +266,7 @@ int main(void)
         cmocka_unit_test(test_quorum__wants_as_many_as_the_policy_says),
         cmocka_unit_test(test_quorum__changes_with_the_leave_of_the_one_before),
         cmocka_unit_test(test_quorum__raises_the_number_with_the_leave_of_the_one_before),
+        cmocka_unit_test(test_quorum__begins_with_the_first_that_could_settle),
         cmocka_unit_test(test_quorum__goes_on_wanting_who_is_still_needed),
         cmocka_unit_test(test_quorum__lets_nobody_sign_backwards),
         cmocka_unit_test(test_quorum__refuses_what_cannot_stand),
