@@ -588,6 +588,19 @@ static int take_lines(struct hark_space *space, const struct hark_note *note,
     return rc;
 }
 
+/* Is what is kept of who made this line, by name and key id, of as many entries or more? */
+static bool covers(const struct hark_cosigned *kept, const struct hark_note_line *line,
+                   uint64_t size)
+{
+    struct hark_note_key key;
+
+    return kept->log[0] == '\0' && kept->checkpoint.size >= size &&
+           hark_span_equal(line->name, hark_span_str(kept->cosigner.name)) &&
+           hark_note_key_init(&key, kept->cosigner.name, HARK_NOTE_COSIGNATURE_V1,
+                              &kept->cosigner.key, NULL) == 0 &&
+           key.id == line->id;
+}
+
 /* Does nobody who cosigned it, of those whose signatures are kept, say more by it than what
  * is here? Then nothing of it has to be verified. */
 static int is_old(struct hark_space *space, const struct hark_note *note,
@@ -605,15 +618,9 @@ static int is_old(struct hark_space *space, const struct hark_note *note,
         return rc;
     *old = true;
     for (size_t i = 0; *old && i < note->count; i++) {
-        struct hark_span name = note->lines[i].name;
-
-        *old = hark_span_equal(name, hark_span_str(cp->origin));
-        for (size_t j = 0; !*old && j < hark_notes_count(kept); j++) {
-            const struct hark_cosigned *one = hark_notes_at(kept, j);
-
-            *old = one->log[0] == '\0' && one->checkpoint.size >= cp->size &&
-                   hark_span_equal(name, hark_span_str(one->cosigner.name));
-        }
+        *old = hark_span_equal(note->lines[i].name, hark_span_str(cp->origin));
+        for (size_t j = 0; !*old && j < hark_notes_count(kept); j++)
+            *old = covers(hark_notes_at(kept, j), &note->lines[i], cp->size);
     }
     return 0;
 }
