@@ -78,8 +78,7 @@ static int show(struct hark_net *net, struct hark_space *space, struct net_space
 static bool may_sign(const struct hark_net *net, const struct hark_node *node,
                      struct hark_space *space, const struct net_space *notes)
 {
-    return notes->main_compared && hark_timer_ms() >= net->cosign_ms &&
-           !hark_node_is_home(node, space) && !hark_space_held(space) &&
+    return notes->main_compared && hark_timer_ms() >= net->cosign_ms && !hark_space_held(space) &&
            !hark_aside_is(node, &notes->id);
 }
 

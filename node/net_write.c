@@ -187,6 +187,8 @@ static int handle_proof(struct hark_net *net, struct hark_node *node, struct net
     /* What is settled never rewinds (7.8). */
     notes->unsettling = later && rc == 0 && terms->home_size < settled;
     later = later && !notes->unsettling;
+    if (later && rc == 0)
+        rc = hark_witness_keep_settled(space, err);
     free(terms);
     return later && rc == 0 ? rewind_space(net, node, notes, err) : rc;
 }

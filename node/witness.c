@@ -25,6 +25,8 @@ struct space_witness {
     uint32_t incarnation; /* as they were then */
     uint64_t settled;
     uint64_t settled_size, settled_version; /* of log and notes, when it was found */
+    uint64_t kept_size;                     /* settled, as it was written down; 0: it was not */
+    struct hark_hash kept_root;
     uint64_t published_version;
 };
 
@@ -150,12 +152,76 @@ static int bring_quorums(struct hark_space *space, struct hark_err *err)
     return rc;
 }
 
+/* --- what was settled before the log went back ------------------------------------------ */
+
+#define SETTLED_FILE "settled"
+#define SETTLED_MAX  128u
+
+static int read_kept(struct hark_space *space, struct hark_err *err)
+{
+    struct space_witness *w = space->witness;
+    struct hark_buf bytes = hark_buf_init(SETTLED_MAX);
+    struct hark_span in, size = {0}, root = {0};
+    char path[HARK_PATH_MAX];
+    int rc = hark_path_join(path, space->cosign_path, SETTLED_FILE, err);
+
+    if (rc == 0)
+        rc = hark_file_read(path, &bytes, err);
+    in = hark_buf_span(&bytes);
+    if (rc == 0 && (!hark_take_line(&in, &size) || !hark_take_line(&in, &root) || in.size != 0 ||
+                    hark_decimal_decode(&w->kept_size, size, HARK_NUMBER_MAX, NULL) < 0 ||
+                    hark_hash_from_hex(&w->kept_root, root, NULL) < 0))
+        rc = hark_err_set(err, HARK_E_DAMAGED, "%s does not say what was settled", path);
+    hark_buf_free(&bytes);
+    return rc == HARK_E_NOT_FOUND ? 0 : rc;
+}
+
+/* What is known to be settled before any note is looked at. */
+static int settled_before(struct hark_space *space, uint64_t *before, struct hark_err *err)
+{
+    const struct space_witness *w = space->witness;
+    struct hark_hash root;
+    int rc = 0;
+
+    *before = w->settled;
+    if (w->kept_size <= w->settled || w->kept_size > space->head.tree.size)
+        return 0;
+    rc = hark_space_root(space, "", w->kept_size, &root, err);
+    if (rc == 0 && hark_hash_equal(&root, &w->kept_root))
+        *before = w->kept_size;
+    return rc;
+}
+
+int hark_witness_keep_settled(struct hark_space *space, struct hark_err *err)
+{
+    struct hark_buf text = hark_buf_init(SETTLED_MAX);
+    char path[HARK_PATH_MAX], hex[2 * HARK_HASH_SIZE + 1];
+    struct hark_hash root;
+    uint64_t size = 0;
+    int rc = hark_witness_settled(space, &size, err);
+
+    if (rc < 0 || size == 0)
+        return rc;
+    rc = hark_space_root(space, "", size, &root, err);
+    hark_hash_hex(hex, &root);
+    if (rc == 0)
+        rc = hark_buf_printf(&text, err, "%" PRIu64 "\n%s\n", size, hex);
+    if (rc == 0)
+        rc = hark_path_join(path, space->cosign_path, SETTLED_FILE, err);
+    if (rc == 0)
+        rc = hark_file_write(path, hark_buf_span(&text), 0600, err);
+    hark_buf_free(&text);
+    return rc;
+}
+
 static int open_notes(struct hark_space *space, struct hark_err *err)
 {
     struct space_witness *w = space->witness;
     struct hark_err why = {0};
-    int rc = hark_notes_open(&w->notes, space->cosign_path, &why);
+    int rc = read_kept(space, &why);
 
+    if (rc == 0)
+        rc = hark_notes_open(&w->notes, space->cosign_path, &why);
     if (rc == HARK_E_DAMAGED) {
         w->damage = why;
         return hark_notes_open(&w->notes, "", err);
@@ -341,7 +407,8 @@ static int find_settled(struct hark_space *space, struct hark_err *err)
     struct space_witness *w = space->witness;
     size_t count = hark_notes_count(w->notes), used = 0;
     struct hark_cosigned_size *sizes;
-    int rc = 0;
+    uint64_t before = 0;
+    int rc;
 
     if (w->settled_size == space->head.tree.size &&
         w->settled_version == hark_notes_version(w->notes))
@@ -349,11 +416,11 @@ static int find_settled(struct hark_space *space, struct hark_err *err)
     sizes = calloc(count + 1, sizeof(*sizes));
     if (sizes == NULL)
         return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for cosignatures");
+    rc = settled_before(space, &before, err);
     for (size_t i = 0; rc == 0 && i < count; i++)
         rc = count_note(space, hark_notes_at(w->notes, i), sizes, &used, err);
     if (rc == 0) {
-        w->settled =
-            hark_quorums_settled(&w->quorums, w->settled, space->head.tree.size, sizes, used);
+        w->settled = hark_quorums_settled(&w->quorums, before, space->head.tree.size, sizes, used);
         w->settled_size = space->head.tree.size;
         w->settled_version = hark_notes_version(w->notes);
     }

@@ -39,6 +39,9 @@ void hark_witness_seen_free(struct hark_space *space); /* hark_space_free does i
 
 /* How many entries of the main log are settled, as far as is known here. */
 HARK_CHECK int hark_witness_settled(struct hark_space *space, uint64_t *size, struct hark_err *err);
+/* Writes down what is settled, durably: the log here is about to go back, and notes that show
+ * it may not fit any more. */
+HARK_CHECK int hark_witness_keep_settled(struct hark_space *space, struct hark_err *err);
 /* How many entries a quorum has cosigned of which some are not here yet, and which are settled
  * wherever they are; 0: of none is that known. Whoever goes on from here without them takes
  * back what is settled. */

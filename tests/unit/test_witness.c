@@ -772,6 +772,113 @@ static void test_witness__never_goes_back(struct scene *sc)
     hark_buf_free(&note);
 }
 
+/* What was written down before the log went back holds without any note, as long as the log
+ * begins so, and nothing else does. */
+static void test_witness__keeps_what_was_settled_in_mind(struct scene *sc)
+{
+    uint64_t before = size_here(sc);
+
+    OK(hark_witness_keep_settled(sc->s.space, &err)); /* nothing: no file */
+    settle(sc);
+    OK(hark_witness_keep_settled(sc->s.space, &err));
+    (void)grow(sc, 2);
+    assert_int_equal(run_tool(sc->place, "rm cosigned/*/main.*"), 0);
+    reopen(sc);
+    assert_int_equal(settled(sc), before);
+    assert_int_equal(run_tool(sc->place, "sed -i '2s/^./z/' cosigned/*/settled"), 0);
+    reopen(sc);
+    assert_int_equal(settled(sc), 0);
+    assert_non_null(hark_witness_damaged(sc->s.space));
+    assert_int_equal(run_tool(sc->place, "sed -i \"2s/.*/$(printf %064d 0)/\" cosigned/*/settled"),
+                     0);
+    reopen(sc);
+    assert_int_equal(settled(sc), 0);
+    assert_null(hark_witness_damaged(sc->s.space));
+}
+
+/* What an entry says that its author saw. */
+static struct hark_seen seen_of(struct scene *sc, uint64_t size, bool other, bool holds)
+{
+    const struct hark_log_head *head = hark_space_head(sc->s.space);
+    struct hark_checkpoint cp = {.size = size};
+    struct hark_buf note = hark_buf_init(HARK_NOTE_MAX);
+    struct hark_seen seen = {.size = size};
+    struct hark_note_key key;
+
+    memcpy(cp.origin, head->origin, sizeof(cp.origin));
+    OK(hark_space_root(sc->home, "", size, &cp.root, &err));
+    cp.root.bytes[0] ^= other ? 1 : 0;
+    OK(hark_note_key_init(&key, cp.origin, HARK_NOTE_ED25519, &head->log_key, &err));
+    OK(hark_checkpoint_sign(&note, &cp, world_signer(sc->log[0]), seen.signature, &err));
+    seen.signature[0] ^= holds ? 0 : 1;
+    seen.root = cp.root;
+    seen.key_id = key.id;
+    hark_buf_free(&note);
+    return seen;
+}
+
+static void test_witness__holds_what_members_saw_against_the_log(struct scene *sc)
+{
+    struct hark_seen seen = seen_of(sc, size_here(sc), false, true);
+    uint64_t ahead;
+
+    hark_witness_saw(sc->s.space, &seen);
+    seen = seen_of(sc, size_here(sc), true, false); /* a member's lie */
+    hark_witness_saw(sc->s.space, &seen);
+    OK(hark_witness_compare(sc->s.space, &err));
+    assert_int_equal(evidence(sc), 0);
+    seen = seen_of(sc, size_here(sc), true, true);
+    for (unsigned i = 0; i < 3; i++)
+        hark_witness_saw(sc->s.space, &seen);
+    OK(hark_witness_compare(sc->s.space, &err));
+    assert_int_equal(evidence(sc), 1);
+    /* Before the log is here it can be compared with nothing, and waits. */
+    ahead = grow_home(sc, 2);
+    seen = seen_of(sc, ahead, true, true);
+    hark_witness_saw(sc->s.space, &seen);
+    OK(hark_witness_compare(sc->s.space, &err));
+    assert_int_equal(evidence(sc), 1);
+    for (uint32_t i = 0; i < 1000; i++) { /* of which one needs the room */
+        struct hark_seen fine = seen_of(sc, 1 + i % 4, false, true);
+
+        fine.signature[1] ^= (uint8_t)i;
+        hark_witness_saw(sc->s.space, &fine);
+    }
+    follow(sc);
+    OK(hark_witness_compare(sc->s.space, &err));
+    assert_int_equal(evidence(sc), 2);
+}
+
+/* Who becomes the home was of the quorum that has to let it. */
+static void test_witness__signs_its_own_coming_to_be_the_home(struct scene *sc)
+{
+    uint64_t end = size_here(sc);
+    struct hark_offer offer;
+
+    settle(sc);
+    say_quorum(sc, 3);
+    log_at_home(sc);
+    follow(sc);
+    for (unsigned by = 1; by < 4; by++)
+        take(sc, size_here(sc), by);
+    end = size_here(sc);
+    assert_int_equal(settled(sc), end);
+    world_say(sc->s.world, WORLD_STEWARD, "home", world_fields_home(sc->s.world, NAME(1)),
+              HARK_NONE);
+    OK(hark_space_begin(sc->home, &err));
+    offer = stage_offer(sc->s.world->log[end], false);
+    OK(hark_space_add(sc->home, &offer, world_signer(sc->log[1]), NULL, &err));
+    OK(hark_space_commit(sc->home, world_signer(sc->log[1]), sc->s.world->now_ms, &err));
+    follow(sc);
+    for (unsigned by = 0; by < 4; by++) {
+        if (by != 1)
+            assert_true(cosign(sc, by, NOW_S));
+    }
+    assert_int_equal(settled(sc), end);
+    assert_true(cosign(sc, 1, NOW_S));
+    assert_int_equal(settled(sc), end + 1);
+}
+
 /* --- showing ------------------------------------------------------------------------------------
  */
 
@@ -964,6 +1071,9 @@ static void in_a_scene(void **state, void (*test)(struct scene *), const char *n
     X(settles_a_change_with_the_old_quorum_only)                                                   \
     X(never_goes_back)                                                                             \
     X(proves_by_what_most_have_signed)                                                             \
+    X(keeps_what_was_settled_in_mind)                                                              \
+    X(holds_what_members_saw_against_the_log)                                                      \
+    X(signs_its_own_coming_to_be_the_home)                                                         \
     X(shows_the_last_of_each)                                                                      \
     X(shows_those_who_are_needed_first)
 
