@@ -461,7 +461,7 @@ int hark_witness_ahead(struct hark_space *space, uint64_t *size, struct hark_err
     *size = 0;
     if (rc == 0)
         rc = hark_witness_notes(space, &notes, err);
-    if (rc < 0 || !hark_quorum_settles(quorum))
+    if (rc < 0 || quorum == NULL || !hark_quorum_settles(quorum))
         return rc;
     for (size_t i = 0; i < hark_notes_count(notes); i++) {
         uint64_t signed_size = hark_notes_at(notes, i)->checkpoint.size;
@@ -695,7 +695,7 @@ static int is_old(struct hark_space *space, const struct hark_note *note,
 static int take_note(struct hark_space *space, struct hark_note *note, struct hark_span bytes,
                      struct hark_err *err)
 {
-    struct hark_checkpoint cp;
+    struct hark_checkpoint cp = {.size = 0};
     struct hark_node_object home;
     bool lost = false, old = false;
     int rc = hark_note_parse(note, bytes, err);
