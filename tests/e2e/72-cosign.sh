@@ -187,6 +187,7 @@ rm -rf "${work:?}/b"
 cp -a "$work/b.old" "$work/b"
 [ "$(note_size b b)" -lt "$signed" ] || fail "the copy is not old"
 post "while b is away"
+begun=$SECONDS
 start b
 b_heard() { [ "$(note_size b b)" -ge "$signed" ]; }
 level() { [ "$(state "$1" size)" = "$(size)" ]; }
@@ -194,8 +195,12 @@ await 20 b_heard
 await 20 level b
 await 20 cosigned_to "$(size)" a
 # For its first minute it signs nothing; what it has is what it had signed.
-same "what b had signed, it has heard" "$(cat "$(note_of brand b)")" "$(cat "$(note_of b b)")"
-same "and signs nothing yet" "$signed" "$(note_size b b)"
+theirs=$(cat "$(note_of brand b)")
+mine=$(cat "$(note_of b b)")
+if [ $((SECONDS - begun)) -lt 50 ]; then
+    same "what b had signed, it has heard" "$theirs" "$mine"
+    same "and signs nothing yet" "$signed" "$(sed -n 2p <<<"$mine")"
+fi
 judge
 stop b
 
