@@ -4,15 +4,11 @@
  */
 #include "node/witness.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#include "node/files.h"
+#include "node/convict.h"
 #include "node/space_internal.h"
 #include "replication/messages.h"
 
@@ -133,50 +129,6 @@ int hark_witness_fits(struct hark_space *space, const struct hark_cosigned *cosi
     return rc;
 }
 
-/* The note under evidence/, named by space and hash. */
-static int keep_evidence(struct hark_space *space, struct hark_span note, struct hark_err *err)
-{
-    struct hark_hash hash = hark_sha256(note);
-    char hex[2 * HARK_HASH_SIZE + 1], own[sizeof(hex)], name[2 * sizeof(hex) + 5];
-    char path[HARK_PATH_MAX];
-    struct stat st;
-    int rc = hark_dir_make(space->evidence_path, err);
-
-    hark_hash_hex(own, &space->id);
-    hark_hash_hex(hex, &hash);
-    (void)snprintf(name, sizeof(name), "%s.%s.note", own, hex);
-    if (rc == 0)
-        rc = hark_path_join(path, space->evidence_path, name, err);
-    if (rc < 0 || stat(path, &st) == 0)
-        return rc;
-    return hark_file_write(path, note, 0600, err);
-}
-
-int hark_witness_each_evidence(struct hark_space *space, hark_evidence_fn *fn, void *arg,
-                               struct hark_err *err)
-{
-    char own[2 * HARK_HASH_SIZE + 1], path[HARK_PATH_MAX];
-    DIR *dir = opendir(space->evidence_path);
-    struct dirent *entry;
-    int rc = 0;
-
-    if (dir == NULL)
-        return errno == ENOENT ? 0 : hark_err_errno(err, errno, "%s", space->evidence_path);
-    hark_hash_hex(own, &space->id);
-    while (rc == 0 && (entry = readdir(dir)) != NULL) {
-        size_t size = strlen(entry->d_name);
-
-        if (strncmp(entry->d_name, own, sizeof(own) - 1) != 0 || size < 5 ||
-            strcmp(entry->d_name + size - 5, ".note") != 0)
-            continue;
-        rc = hark_path_join(path, space->evidence_path, entry->d_name, err);
-        if (rc == 0)
-            rc = fn(arg, space, path, err);
-    }
-    (void)closedir(dir);
-    return rc;
-}
-
 /* Is its history the log's here? What an incarnation signed beyond its end is nobody's. */
 static int check_history(struct hark_space *space, const struct hark_checkpoint *cp,
                          struct hark_span note, bool *lost, struct hark_err *err)
@@ -191,7 +143,7 @@ static int check_history(struct hark_space *space, const struct hark_checkpoint 
     rc = hark_space_root(space, "", cp->size, &root, err);
     if (rc < 0 || hark_hash_equal(&root, &cp->root))
         return rc;
-    rc = keep_evidence(space, note, err);
+    rc = hark_convict_log(space, note, err);
     return rc < 0
                ? rc
                : hark_err_set(err, HARK_E_PEER_FORK,
@@ -386,44 +338,70 @@ int hark_witness_cosign(struct hark_space *space, const struct hark_signer *sign
 
 /* --- others' ---------------------------------------------------------------------------- */
 
+/* A note that somebody shows, of a log that one of its home's keys signed. */
+struct shown {
+    struct hark_span bytes;
+    const struct hark_note *note;
+    const struct hark_checkpoint *checkpoint;
+    struct hark_note_key log;
+    bool forks; /* from the log here: nothing of it is taken */
+};
+
+/* Does it go together with what is here of that cosigner? */
+static int check_cosigner(struct hark_space *space, const struct shown *shown, uint64_t time_s,
+                          const struct hark_node_object *node, const struct hark_cosigned *was,
+                          struct hark_err *err)
+{
+    const struct hark_convict_note a = {.note = hark_buf_span(&was->note),
+                                        .checkpoint = &was->checkpoint,
+                                        .time_s = was->time_s},
+                                   b = {.note = shown->bytes,
+                                        .checkpoint = shown->checkpoint,
+                                        .time_s = time_s};
+    int rc = hark_convict_cosigner(space, node->name, &node->keys.cosigner, &a, &b, err);
+
+    return rc == HARK_E_EVIDENCE ? 0 : rc;
+}
+
 /* Keeps what a cosigner who was ever named signed, if it is more than what is here. */
-static int take_line(struct hark_space *space, const struct hark_note *note, struct hark_span bytes,
-                     const struct hark_checkpoint *cp, const struct hark_note_key *log,
+static int take_line(struct hark_space *space, const struct shown *shown,
                      const struct hark_node_object *node, struct hark_err *err)
 {
     const struct hark_cosigned *was =
         hark_notes_find(space->witness->notes, "", &node->keys.cosigner);
+    const struct hark_checkpoint *cp = shown->checkpoint;
     struct hark_note_key key;
+    uint64_t time_s = 0;
     int rc;
 
-    if (was != NULL && was->checkpoint.size >= cp->size)
+    if (was != NULL && was->checkpoint.size == cp->size &&
+        hark_hash_equal(&was->checkpoint.root, &cp->root))
         return 0;
     rc = hark_note_key_init(&key, node->name, HARK_NOTE_COSIGNATURE_V1, &node->keys.cosigner, err);
     if (rc == 0)
-        rc = hark_note_verify(note, &key, NULL, err);
+        rc = hark_note_verify(shown->note, &key, &time_s, err);
     if (rc == HARK_E_NOTE_UNSIGNED)
         return 0;
     if (rc == HARK_E_NOTE_SIGNATURE)
         return hark_err_set(err, HARK_E_PEER_FORM, "a cosignature of %s does not hold", node->name);
-    return rc == 0 ? hark_notes_put(space->witness->notes, "", log, &key, bytes, err) : rc;
+    if (rc == 0 && was != NULL)
+        rc = check_cosigner(space, shown, time_s, node, was, err);
+    if (rc < 0 || shown->forks || (was != NULL && was->checkpoint.size >= cp->size))
+        return rc;
+    return hark_notes_put(space->witness->notes, "", &shown->log, &key, shown->bytes, err);
 }
 
-static int take_lines(struct hark_space *space, const struct hark_note *note,
-                      struct hark_span bytes, const struct hark_checkpoint *cp,
-                      const struct hark_node_object *home, struct hark_err *err)
+static int take_lines(struct hark_space *space, const struct shown *shown, struct hark_err *err)
 {
     uint64_t counts[HARK_SECTION_HASHED_];
-    struct hark_note_key log;
-    int rc = hark_note_key_init(&log, cp->origin, HARK_NOTE_ED25519, &home->keys.log, err);
+    int rc = hark_state_counts(space->state, counts, err);
 
-    if (rc == 0)
-        rc = hark_state_counts(space->state, counts, err);
     for (uint32_t i = 0; rc == 0 && i < counts[HARK_SECTION_NODE]; i++) {
         struct hark_node_object node;
 
         rc = hark_state_node(space->state, i, &node, err);
         if (rc == 0)
-            rc = take_line(space, note, bytes, cp, &log, &node, err);
+            rc = take_line(space, shown, &node, err);
     }
     return rc;
 }
@@ -433,6 +411,8 @@ static int take_note(struct hark_space *space, struct hark_note *note, struct ha
 {
     struct hark_checkpoint cp;
     struct hark_node_object home;
+    struct shown shown = {.bytes = bytes, .note = note, .checkpoint = &cp};
+    struct hark_err fork = {0};
     bool lost = false;
     int rc = hark_note_parse(note, bytes, err);
 
@@ -448,8 +428,16 @@ static int take_note(struct hark_space *space, struct hark_note *note, struct ha
     if (rc == HARK_E_NO)
         return hark_err_set(err, HARK_E_BEHIND, "the key of %s is not known here", cp.origin);
     if (rc == 0)
-        rc = check_history(space, &cp, bytes, &lost, err);
-    return rc < 0 || lost ? rc : take_lines(space, note, bytes, &cp, &home, err);
+        rc = hark_note_key_init(&shown.log, cp.origin, HARK_NOTE_ED25519, &home.keys.log, err);
+    if (rc == 0)
+        rc = check_history(space, &cp, bytes, &lost, &fork);
+    shown.forks = rc == HARK_E_PEER_FORK;
+    if (fork.code != 0 && err != NULL)
+        *err = fork;
+    if ((rc < 0 && !shown.forks) || lost)
+        return rc;
+    rc = take_lines(space, &shown, err);
+    return rc == 0 && shown.forks ? hark_err_set(err, fork.code, "%s", fork.message) : rc;
 }
 
 int hark_witness_take(struct hark_space *space, struct hark_span bytes, struct hark_err *err)
