@@ -110,7 +110,9 @@ static const char *claim_words(const struct hark_evidence *e)
                      "was acknowledged."
                    : "The second does not begin with what the first holds.";
     case HARK_CLAIM_ENTRY:
-        return "What was acknowledged in the one is missing at its position in the other.";
+        return hark_hash_equal(&e->sides[0].id, &e->sides[1].id)
+                   ? "The entry stands there with other times in the other."
+                   : "What was acknowledged in the one is missing at its position in the other.";
     case HARK_CLAIM_TIME:
         return e->kind == HARK_EVIDENCE_BACKWARDS
                    ? "The smaller one was cosigned later: no honest cosigner goes back."
@@ -122,13 +124,20 @@ static const char *claim_words(const struct hark_evidence *e)
     return "";
 }
 
-static const char *rests_words(const struct hark_evidence *e)
+static void rests_words(const struct hark_evidence *e, char *out, size_t size)
 {
-    if (e->kind != HARK_EVIDENCE_BACKDATED)
-        return "It rests on the signatures alone.";
-    return "It rests on the cosigner: on its clock, its honesty, and that it then had what the "
-           "home had logged five minutes before. One that is cut off cosigns a log as it last "
-           "had it, so this alone does not convict.";
+    char key[HARK_HEX_SIZE];
+
+    if (e->kind != HARK_EVIDENCE_BACKDATED) {
+        hark_copy_text(out, size, "It rests on the signatures alone.");
+        return;
+    }
+    hark_key_hex(key, &e->cosigner_key);
+    (void)snprintf(out, size,
+                   "It rests on the cosigner %s (key %.12s): on its clock, its honesty, and that "
+                   "it then had what the home had logged five minutes before. One that is cut off "
+                   "cosigns a log as it last had it, so this alone does not convict.",
+                   e->cosigner, key);
 }
 
 static const char *whose_words(const struct hark_evidence *e)
@@ -142,10 +151,11 @@ static const char *whose_words(const struct hark_evidence *e)
 
 static void words_of(const struct hark_evidence *e, char *out, size_t size)
 {
-    char line[512], sides[2][640], key[HARK_HEX_SIZE];
+    char line[512], sides[2][640], key[HARK_HEX_SIZE], rests[512];
 
     hark_cmd_evidence_line(e, line, sizeof(line));
     hark_key_hex(key, &e->key);
+    rests_words(e, rests, sizeof(rests));
     for (size_t i = 0; i < 2; i++) {
         if (e->kind == HARK_EVIDENCE_TWIN) {
             char id[HARK_HEX_SIZE];
@@ -157,7 +167,7 @@ static void words_of(const struct hark_evidence *e, char *out, size_t size)
         }
     }
     (void)snprintf(out, size, "%s.\nSigned with key %s:\n%s\n%s\n%s\n%s\n%s", line, key, sides[0],
-                   sides[1], claim_words(e), rests_words(e), whose_words(e));
+                   sides[1], claim_words(e), rests, whose_words(e));
 }
 
 /* --- as JSON -------------------------------------------------------------------------------- */

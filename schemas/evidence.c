@@ -118,8 +118,9 @@ int hark_evidence_encode(struct hark_buf *out, const struct hark_evidence_parts 
     if (room == NULL)
         return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for evidence");
     rc = try_order(&text, parts, false, room, err);
-    if (rc == HARK_E_EVIDENCE && may_have_path(parts->kind) && !parts->has_path)
-        rc = try_order(&text, parts, true, room, err);
+    if (rc == HARK_E_EVIDENCE && may_have_path(parts->kind) && !parts->has_path &&
+        try_order(&text, parts, true, room, NULL) == 0)
+        rc = 0;
     if (rc == 0)
         rc = hark_buf_append_span(out, hark_buf_span(&text), err);
     hark_buf_free(&text);
