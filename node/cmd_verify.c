@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "node/cmd_internal.h"
+#include "node/convict.h"
 #include "node/files.h"
 #include "schemas/evidence.h"
 #include "schemas/receipt.h"
@@ -499,9 +500,11 @@ static int verify_file(struct hark_cmd *cmd, struct hark_span bytes, struct hark
         return verify_entry(cmd, space, bytes, err);
     if (begins_with(bytes, "hark1") || begins_with(bytes, "http"))
         return verify_ticket(cmd, space, bytes, err);
-    if (begins_with(bytes, HARK_TLOG_PROOF_HEAD))
-        return verify_receipt(cmd, space, bytes, err);
-    return verify_checkpoint(cmd, space, bytes, err);
+    rc = begins_with(bytes, HARK_TLOG_PROOF_HEAD) ? verify_receipt(cmd, space, bytes, err)
+                                                  : verify_checkpoint(cmd, space, bytes, err);
+    if (rc == HARK_E_PEER_FORK && hark_convict_log(space, bytes, NULL) == 0)
+        hark_err_hint(err, "a file that convicts is kept: `hark status` names it");
+    return rc;
 }
 
 int hark_cmd_verify(struct hark_cmd *cmd, struct hark_err *err)

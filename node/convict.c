@@ -14,6 +14,7 @@
 #include "node/files.h"
 #include "node/space_internal.h"
 #include "schemas/evidence.h"
+#include "schemas/receipt.h"
 
 #define ENDING      ".evidence"
 #define ENDING_NOTE ".note"
@@ -104,7 +105,7 @@ static struct material *new_material(void)
 
     if (m == NULL)
         return NULL;
-    m->other = hark_buf_init(HARK_NOTE_MAX);
+    m->other = hark_buf_init(HARK_TLOG_PROOF_MAX);
     m->first = hark_buf_init(HARK_ENTRY_MAX);
     m->payload = hark_buf_init(HARK_PAYLOAD_MAX);
     return m;
@@ -156,10 +157,8 @@ static int write_evidence(struct hark_space *space, struct material *m, const ch
                           struct hark_err *err)
 {
     struct hark_buf text = hark_buf_init(HARK_EVIDENCE_MAX);
-    int rc = add_first(space, m, err);
+    int rc = hark_evidence_encode(&text, &m->parts, err);
 
-    if (rc == 0)
-        rc = hark_evidence_encode(&text, &m->parts, err);
     if (rc == 0)
         rc = write_file(space, path, hark_buf_span(&text), err);
     hark_buf_free(&text);
@@ -168,17 +167,56 @@ static int write_evidence(struct hark_space *space, struct material *m, const ch
 
 /* --- a log -------------------------------------------------------------------------------- */
 
-static int read_note(struct hark_space *space, struct hark_span bytes, struct hark_checkpoint *cp,
-                     struct hark_node_object *signer, struct hark_err *err)
+/* A note, or a receipt with one, and who signed it. */
+struct offence {
+    struct hark_span file, note;
+    bool is_receipt;
+    uint64_t position; /* a receipt's */
+    struct hark_checkpoint checkpoint;
+    struct hark_key key;
+};
+
+static int read_note(struct hark_span bytes, struct hark_note *note, struct hark_checkpoint *cp,
+                     struct hark_err *err)
+{
+    int rc = hark_note_parse(note, bytes, err);
+
+    return rc == 0 ? hark_checkpoint_decode(cp, note->text, NULL, err) : rc;
+}
+
+static int read_receipt(struct offence *out, struct hark_err *err)
+{
+    struct hark_receipt *receipt = calloc(1, sizeof(*receipt));
+    int rc = receipt == NULL ? hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a receipt")
+                             : hark_receipt_decode(receipt, out->file, err);
+
+    if (rc == 0) {
+        out->note = receipt->note;
+        out->position = receipt->line.position;
+    }
+    free(receipt);
+    return rc;
+}
+
+static int read_offence(struct hark_space *space, struct hark_span file, struct offence *out,
+                        struct hark_err *err)
 {
     struct hark_note *note = calloc(1, sizeof(*note));
-    int rc = note == NULL ? hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a note")
-                          : hark_note_parse(note, bytes, err);
+    struct hark_node_object signer = {0};
+    struct hark_span head = file;
+    int rc = 0;
 
+    *out = (struct offence){.file = file, .note = file};
+    if (note == NULL)
+        return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a note");
+    out->is_receipt = hark_take_literal(&head, HARK_TLOG_PROOF_HEAD);
+    if (out->is_receipt)
+        rc = read_receipt(out, err);
     if (rc == 0)
-        rc = hark_checkpoint_decode(cp, note->text, NULL, err);
-    if (rc == 0 && signer != NULL)
-        rc = hark_space_log_signer(space, note, cp->origin, signer, err);
+        rc = read_note(out->note, note, &out->checkpoint, err);
+    if (rc == 0)
+        rc = hark_space_log_signer(space, note, out->checkpoint.origin, &signer, err);
+    out->key = signer.keys.log;
     free(note);
     return rc;
 }
@@ -200,53 +238,119 @@ static int find_other(struct hark_space *space, const char *origin, struct hark_
     return rc == 0 ? hark_space_checkpoint_of(space, &row.batch_id, out, err) : rc;
 }
 
-static int fork_of(struct hark_space *space, struct hark_span note,
-                   const struct hark_checkpoint *cp, const struct hark_key *key, const char *path,
-                   struct hark_err *err)
+/* How many entries that note is of; 0: there is none. */
+static int size_of(const struct hark_buf *bytes, uint64_t *size, struct hark_err *err)
+{
+    struct hark_note *note = calloc(1, sizeof(*note));
+    struct hark_checkpoint cp = {.size = 0};
+    int rc = note == NULL       ? hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a note")
+             : bytes->size == 0 ? 0
+                                : read_note(hark_buf_span(bytes), note, &cp, err);
+
+    *size = cp.size;
+    free(note);
+    return rc;
+}
+
+/* The receipt of what stands here at that position. */
+static int add_receipt(struct hark_space *space, struct material *m, uint64_t position,
+                       struct hark_err *err)
+{
+    struct hark_buf note = hark_buf_init(HARK_NOTE_MAX);
+    struct hark_git_id commit;
+    struct hark_proof path;
+    struct hark_line line;
+    int rc = hark_space_line(space, "", position, &line, &commit, err);
+
+    if (rc == 0)
+        rc = hark_space_prove(space, "", position, &path, &note, err);
+    if (rc == 0)
+        rc = hark_receipt_encode(&m->other, &line, &commit, &path, hark_buf_span(&note), err);
+    hark_buf_free(&note);
+    return rc;
+}
+
+/* As another leaf at the same position: evidence, if that is no fork. */
+static int fork_by_entry(struct hark_space *space, const struct offence *o, struct material *m,
+                         const char *path, struct hark_err *err)
+{
+    int rc;
+
+    if (!o->is_receipt || o->position >= space->head.tree.size)
+        return HARK_E_EVIDENCE;
+    rc = add_receipt(space, m, o->position, err);
+    m->parts.parts[1] = hark_buf_span(&m->other);
+    if (rc == 0)
+        rc = write_evidence(space, m, path, err);
+    return rc;
+}
+
+/* As another beginning, or another root of one size. */
+static int fork_by_root(struct hark_space *space, const struct offence *o, struct material *m,
+                        const char *path, struct hark_err *err)
+{
+    uint64_t size = o->checkpoint.size, here = 0;
+    int rc;
+
+    hark_buf_clear(&m->other);
+    rc = find_other(space, o->checkpoint.origin, &m->other, err);
+    if (rc == 0)
+        rc = size_of(&m->other, &here, err);
+    if (rc == 0 && (size == 0 || size > here))
+        rc = hark_err_set(err, HARK_E_EVIDENCE, "no log of that origin is here so far");
+    if (rc == 0 && size < here)
+        rc = add_path(space, m, size, here, err);
+    m->parts.parts[1] = hark_buf_span(&m->other);
+    return rc == 0 ? write_evidence(space, m, path, err) : rc;
+}
+
+static int keep_fork(struct hark_space *space, const struct offence *o, const char *path,
+                     struct hark_err *err)
 {
     struct material *m = new_material();
-    struct hark_checkpoint here = {0};
     int rc;
 
     if (m == NULL)
         return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for evidence");
     m->parts.kind = HARK_EVIDENCE_FORK;
-    m->parts.key = *key;
-    rc = find_other(space, cp->origin, &m->other, err);
-    if (rc == 0 && m->other.size > 0)
-        rc = read_note(space, hark_buf_span(&m->other), &here, NULL, err);
-    if (rc == 0 && (cp->size == 0 || cp->size > here.size))
-        rc = hark_err_set(err, HARK_E_EVIDENCE, "no log of that incarnation is here so far");
-    if (rc == 0 && cp->size < here.size)
-        rc = add_path(space, m, cp->size, here.size, err);
-    m->parts.parts[0] = note;
-    m->parts.parts[1] = hark_buf_span(&m->other);
+    m->parts.key = o->key;
+    m->parts.parts[0] = o->file;
+    rc = add_first(space, m, err);
     if (rc == 0)
-        rc = write_evidence(space, m, path, err);
+        rc = fork_by_entry(space, o, m, path, err);
+    if (rc == HARK_E_EVIDENCE)
+        rc = fork_by_root(space, o, m, path, err);
     free_material(m);
     return rc;
 }
 
-int hark_convict_log(struct hark_space *space, struct hark_span note, struct hark_err *err)
+/* One file for who signed it and under which origin. */
+static int keep_once(struct hark_space *space, const struct offence *o, struct hark_err *err)
 {
-    struct hark_hash name = hark_sha256(note);
-    struct hark_node_object signer;
-    struct hark_checkpoint cp;
+    struct hark_hash name = name_of(HARK_EVIDENCE_FORK, &o->key, o->checkpoint.origin);
     char path[HARK_PATH_MAX];
-    int rc = read_note(space, note, &cp, &signer, err);
+    int rc = path_of(space, &name, ENDING, path, err);
 
-    if (rc == 0) {
-        struct hark_hash fork = name_of(HARK_EVIDENCE_FORK, &signer.keys.log, cp.origin);
+    return rc < 0 || is_there(path) ? rc : keep_fork(space, o, path, err);
+}
 
-        rc = path_of(space, &fork, ENDING, path, err);
-    }
-    if (rc < 0 || is_there(path))
-        return rc;
-    rc = fork_of(space, note, &cp, &signer.keys.log, path, err);
-    if (rc != HARK_E_EVIDENCE)
+int hark_convict_log(struct hark_space *space, struct hark_span file, struct hark_err *err)
+{
+    struct hark_hash name = hark_sha256(file);
+    char path[HARK_PATH_MAX];
+    struct offence o;
+    int rc = read_offence(space, file, &o, err);
+
+    if (rc == 0 && (!hark_space_is_origin(space, o.checkpoint.origin) ||
+                    strcmp(strrchr(o.checkpoint.origin, '/'), "/intake") == 0))
+        return hark_err_set(err, HARK_E_EVIDENCE, "of another log");
+    if (rc == 0)
+        rc = keep_once(space, &o, err);
+    /* no: who signed it was named once, by what is not in the log any more (7.6). */
+    if ((rc != HARK_E_EVIDENCE && rc != HARK_E_NO) || o.is_receipt)
         return rc;
     rc = path_of(space, &name, ENDING_NOTE, path, err);
-    return rc == 0 ? write_file(space, path, note, err) : rc;
+    return rc == 0 ? write_file(space, path, file, err) : rc;
 }
 
 /* --- a cosigner ----------------------------------------------------------------------------- */
@@ -296,7 +400,8 @@ int hark_convict_cosigner(struct hark_space *space, const char *name, const stru
     (void)snprintf(m->parts.cosigner, sizeof(m->parts.cosigner), "%s", name);
     m->parts.parts[0] = small->note;
     m->parts.parts[1] = large->note;
-    if (parted)
+    rc = add_first(space, m, err);
+    if (rc == 0 && parted)
         rc = add_path(space, m, first->size, second->size, err);
     if (rc == 0)
         rc = write_evidence(space, m, path, err);

@@ -409,7 +409,7 @@ static int take_lines(struct hark_space *space, const struct shown *shown, struc
 static int take_note(struct hark_space *space, struct hark_note *note, struct hark_span bytes,
                      struct hark_err *err)
 {
-    struct hark_checkpoint cp;
+    struct hark_checkpoint cp = {.size = 0};
     struct hark_node_object home;
     struct shown shown = {.bytes = bytes, .note = note, .checkpoint = &cp};
     struct hark_err fork = {0};
