@@ -47,6 +47,8 @@
     X(NOTE_SIGNATURE,      "note-signature",         3) \
     X(NOTE_UNSIGNED,       "note-unsigned",          3) \
     X(CHECKPOINT_FORM,     "checkpoint-form",        3) \
+    X(EVIDENCE_FORM,       "evidence-form",          3) \
+    X(EVIDENCE,            "evidence",               1) \
     /* PROTOCOL.md 3: the form of an entry */ \
     X(ENTRY_SIZE,          "entry-size",             3) \
     X(ENTRY_BYTES,         "entry-bytes",            3) \

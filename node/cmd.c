@@ -77,7 +77,7 @@ static const struct hark_verb verbs[] = {
      HARK_VERB_NETWORK, hark_cmd_repair},
     {"receipt", "receipt ID", "the proof that an entry stands in the log, or was accepted",
      HARK_VERB_NODE, hark_cmd_receipt},
-    {"verify", "verify [FILE]", "check the space, or what a file proves", HARK_VERB_NODE,
+    {"verify", "verify [FILE]", "check the space, or what a file proves", HARK_VERB_FILE,
      hark_cmd_verify},
     {"audit", "audit PATH [--report]", "verify a repository from nothing but itself",
      HARK_VERB_NO_NODE, hark_cmd_audit},

@@ -62,6 +62,7 @@ struct hark_verb {
         HARK_VERB_NODE,    /* runs over an open node */
         HARK_VERB_ENTRY,   /* the same; writes one entry by hark_cmd_write and nothing else */
         HARK_VERB_NETWORK, /* needs the network: the daemon's, or one of its own (sync) */
+        HARK_VERB_FILE,    /* the same, unless hark_cmd_no_node (verify) */
         HARK_VERB_MAKES,   /* the same; makes a node where there is none (cmd->node NULL) */
     } needs;
     /* 0 or an error code; "no" answers are HARK_E_NO with nothing more to say
@@ -71,6 +72,9 @@ struct hark_verb {
 
 const struct hark_verb *hark_verbs(size_t *count);
 const struct hark_verb *hark_verb_find(const char *name);
+
+/* Does the verb, called like this, need no node? The file that it is given may be enough. */
+bool hark_cmd_no_node(const struct hark_cmd *cmd, const struct hark_verb *verb);
 
 /* Splits argv (without the program's name) into globals and the rest; borrowed
  * pointers, rest holds up to HARK_ARGS_MAX. Error: usage. */

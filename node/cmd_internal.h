@@ -111,6 +111,17 @@ HARK_CHECK int hark_cmd_print_logged(struct hark_cmd *cmd, struct hark_space *sp
                                      const char *kind, const struct hark_logged *logged,
                                      json_t *more, struct hark_err *err);
 
+/* --- cmd_verify.c, cmd_evidence.c: what a file proves ------------------------- */
+
+/* Says that it holds, in words or as JSON with what `more` has (owned; NULL: no-memory). */
+HARK_CHECK int hark_cmd_proved(struct hark_cmd *cmd, const char *what, const char *words,
+                               json_t *more, struct hark_err *err);
+/* Checks an evidence file, and says what it proves. Errors: evidence-form, evidence. */
+struct hark_evidence;
+HARK_CHECK int hark_cmd_evidence(struct hark_cmd *cmd, struct hark_span file, struct hark_err *err);
+/* Whom it is about and of what kind, on one line. */
+void hark_cmd_evidence_line(const struct hark_evidence *evidence, char *out, size_t size);
+
 /* --- cmd_row.c: entries ------------------------------------------------------ */
 
 /* The entry in flight with that id: borrowed until the space changes. Error: not-found. */

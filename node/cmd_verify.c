@@ -7,10 +7,12 @@
 #include <string.h>
 
 #include "node/cmd_internal.h"
+#include "node/convict.h"
 #include "node/files.h"
+#include "schemas/evidence.h"
 #include "schemas/receipt.h"
 
-#define FILE_MAX HARK_TLOG_PROOF_MAX
+#define FILE_MAX HARK_EVIDENCE_MAX
 
 /* --- the space -------------------------------------------------------------------- */
 
@@ -70,9 +72,8 @@ static int verify_space(struct hark_cmd *cmd, struct hark_space *space, struct h
 
 /* --- what a file proves -------------------------------------------------------------- */
 
-/* Says it, in words or as JSON; `code` 0 holds, else what is wrong. */
-static int say(struct hark_cmd *cmd, const char *what, const char *words, json_t *more,
-               struct hark_err *err)
+int hark_cmd_proved(struct hark_cmd *cmd, const char *what, const char *words, json_t *more,
+                    struct hark_err *err)
 {
     json_t *json;
 
@@ -153,10 +154,11 @@ static int verify_entry(struct hark_cmd *cmd, struct hark_space *space, struct h
                    " under its root; it %s%s",
                    id, entry->kind, name, key, position, row.verdict == 0 ? "stands" : "is void: ",
                    row.verdict == 0 ? "" : hark_err_name(hark_verdict_code(row.verdict)));
-    rc = say(cmd, "entry", words,
-             json_pack("{s:s, s:s, s:I, s:s, s:b}", "id", id, "key", key, "position",
-                       (json_int_t)position, "kind", entry->kind, "stands", row.verdict == 0),
-             err);
+    rc = hark_cmd_proved(cmd, "entry", words,
+                         json_pack("{s:s, s:s, s:I, s:s, s:b}", "id", id, "key", key, "position",
+                                   (json_int_t)position, "kind", entry->kind, "stands",
+                                   row.verdict == 0),
+                         err);
 out:
     free(entry);
     return rc;
@@ -241,11 +243,11 @@ static int verify_checkpoint(struct hark_cmd *cmd, struct hark_space *space, str
                    "checkpoint of %s at size %" PRIu64
                    ": signed by node %s, and the log here begins with just these entries.\n%s",
                    cp.origin, cp.size, node.name, by);
-    return say(cmd, "checkpoint", words,
-               json_pack("{s:o, s:I, s:s, s:s, s:o}", "origin", hark_out_text(cp.origin), "size",
-                         (json_int_t)cp.size, "root", root, "node", node.name, "cosigners",
-                         cosigners),
-               err);
+    return hark_cmd_proved(cmd, "checkpoint", words,
+                           json_pack("{s:o, s:I, s:s, s:s, s:o}", "origin",
+                                     hark_out_text(cp.origin), "size", (json_int_t)cp.size, "root",
+                                     root, "node", node.name, "cosigners", cosigners),
+                           err);
 }
 
 /* The entry that stands here at the place that a receipt names: where roots cannot be
@@ -303,14 +305,15 @@ static int say_receipt(struct hark_cmd *cmd, struct hark_space *space,
         : has ? "The log here does not hold all of that one; the entry stands in it at that place."
               : "The log here does not reach that far: whether it still stands there is open.",
         by);
-    return say(cmd, "receipt", words,
-               json_pack("{s:s, s:o, s:I, s:s, s:o, s:I, s:s, s:b, s:b, s:o}", "id", id, "commit",
-                         hark_out_hex(receipt->commit.bytes, HARK_GIT_ID_SIZE), "position",
-                         (json_int_t)line->position, "arrival", arrival, "origin",
-                         hark_out_text(receipt->checkpoint.origin), "size",
-                         (json_int_t)receipt->checkpoint.size, "node", node, "log_agrees", same,
-                         "entry_here", has, "cosigners", cosigners),
-               err);
+    return hark_cmd_proved(cmd, "receipt", words,
+                           json_pack("{s:s, s:o, s:I, s:s, s:o, s:I, s:s, s:b, s:b, s:o}", "id", id,
+                                     "commit",
+                                     hark_out_hex(receipt->commit.bytes, HARK_GIT_ID_SIZE),
+                                     "position", (json_int_t)line->position, "arrival", arrival,
+                                     "origin", hark_out_text(receipt->checkpoint.origin), "size",
+                                     (json_int_t)receipt->checkpoint.size, "node", node,
+                                     "log_agrees", same, "entry_here", has, "cosigners", cosigners),
+                           err);
 }
 
 /* What another node has accepted the home has to log. */
@@ -349,15 +352,16 @@ static int say_accepted(struct hark_cmd *cmd, struct hark_space *space,
                 "place."
               : "The intake log here does not reach that far.",
         logged);
-    return say(cmd, "receipt", words,
-               json_pack("{s:s, s:o, s:I, s:s, s:o, s:I, s:s, s:b, s:b, s:o, s:s}", "id", id,
-                         "commit", hark_out_hex(receipt->commit.bytes, HARK_GIT_ID_SIZE),
-                         "position", (json_int_t)line->position, "arrival", accepted, "origin",
-                         hark_out_text(receipt->checkpoint.origin), "size",
-                         (json_int_t)receipt->checkpoint.size, "node", node, "log_agrees", same,
-                         "entry_here", has, "logged",
-                         hark_out_position(found ? position : HARK_NONE), "due", due),
-               err);
+    return hark_cmd_proved(cmd, "receipt", words,
+                           json_pack("{s:s, s:o, s:I, s:s, s:o, s:I, s:s, s:b, s:b, s:o, s:s}",
+                                     "id", id, "commit",
+                                     hark_out_hex(receipt->commit.bytes, HARK_GIT_ID_SIZE),
+                                     "position", (json_int_t)line->position, "arrival", accepted,
+                                     "origin", hark_out_text(receipt->checkpoint.origin), "size",
+                                     (json_int_t)receipt->checkpoint.size, "node", node,
+                                     "log_agrees", same, "entry_here", has, "logged",
+                                     hark_out_position(found ? position : HARK_NONE), "due", due),
+                           err);
 }
 
 static int verify_receipt(struct hark_cmd *cmd, struct hark_space *space, struct hark_span bytes,
@@ -404,8 +408,9 @@ static int verify_node_ticket(struct hark_cmd *cmd, struct hark_space *space,
     (void)snprintf(words, sizeof(words),
                    "ticket of node %s, signed by its log key %.12s; it is %s in this space",
                    node->name, key, rc == 0 ? "named" : "not named");
-    return say(cmd, "ticket", words,
-               json_pack("{s:s, s:s, s:b}", "node", node->name, "key", key, "named", rc == 0), err);
+    return hark_cmd_proved(
+        cmd, "ticket", words,
+        json_pack("{s:s, s:s, s:b}", "node", node->name, "key", key, "named", rc == 0), err);
 }
 
 /* The secret half stays out of what is printed. */
@@ -436,11 +441,11 @@ static int verify_invitation(struct hark_cmd *cmd, struct hark_space *space,
             words, sizeof(words), "invitation %.12s to this space: %s, %u of %u used, until %s%s",
             key, hark_cmd_role_name(object.role), (unsigned)object.used, (unsigned)object.uses,
             until, object.revoked != HARK_NONE ? ", revoked" : "");
-        rc = say(cmd, "invitation", words,
-                 json_pack("{s:s, s:I, s:I, s:s, s:b}", "ticket", key, "uses",
-                           (json_int_t)object.uses, "used", (json_int_t)object.used, "until", until,
-                           "revoked", object.revoked != HARK_NONE),
-                 err);
+        rc = hark_cmd_proved(cmd, "invitation", words,
+                             json_pack("{s:s, s:I, s:I, s:s, s:b}", "ticket", key, "uses",
+                                       (json_int_t)object.uses, "used", (json_int_t)object.used,
+                                       "until", until, "revoked", object.revoked != HARK_NONE),
+                             err);
     }
     hark_signer_free(sign);
     return rc;
@@ -469,7 +474,7 @@ static bool begins_with(struct hark_span bytes, const char *head)
 }
 
 /* A file, or "-" for the caller's standard input. */
-static int read_evidence(struct hark_cmd *cmd, struct hark_buf *out, struct hark_err *err)
+static int read_file(struct hark_cmd *cmd, struct hark_buf *out, struct hark_err *err)
 {
     char path[HARK_PATH_MAX];
     int rc;
@@ -480,30 +485,42 @@ static int read_evidence(struct hark_cmd *cmd, struct hark_buf *out, struct hark
     return rc < 0 ? rc : hark_file_read(path, out, err);
 }
 
+static int verify_file(struct hark_cmd *cmd, struct hark_span bytes, struct hark_err *err)
+{
+    struct hark_space *space = NULL;
+    int rc;
+
+    /* Without a node it came here as evidence. */
+    if (hark_evidence_is(bytes) || cmd->node == NULL)
+        return hark_cmd_evidence(cmd, bytes, err);
+    rc = hark_cmd_space(cmd, &space, err);
+    if (rc < 0)
+        return rc;
+    if (begins_with(bytes, "tree "))
+        return verify_entry(cmd, space, bytes, err);
+    if (begins_with(bytes, "hark1") || begins_with(bytes, "http"))
+        return verify_ticket(cmd, space, bytes, err);
+    rc = begins_with(bytes, HARK_TLOG_PROOF_HEAD) ? verify_receipt(cmd, space, bytes, err)
+                                                  : verify_checkpoint(cmd, space, bytes, err);
+    if (rc == HARK_E_PEER_FORK && hark_convict_log(space, bytes, NULL) == 0)
+        hark_err_hint(err, "a file that convicts is kept: `hark status` names it");
+    return rc;
+}
+
 int hark_cmd_verify(struct hark_cmd *cmd, struct hark_err *err)
 {
     struct hark_buf file = hark_buf_init_secret(FILE_MAX);
     struct hark_space *space = NULL;
-    struct hark_span bytes;
     int rc = hark_cmd_options(cmd, NULL, 0, 0, 1, err);
 
-    if (rc == 0)
+    if (rc == 0 && cmd->argc == 1) {
         rc = hark_cmd_space(cmd, &space, err);
-    if (rc == 0 && cmd->argc == 1)
-        return verify_space(cmd, space, err);
-    if (rc == 0)
-        rc = read_evidence(cmd, &file, err);
-    if (rc == 0) {
-        bytes = hark_buf_span(&file);
-        if (begins_with(bytes, "tree "))
-            rc = verify_entry(cmd, space, bytes, err);
-        else if (begins_with(bytes, "hark1") || begins_with(bytes, "http"))
-            rc = verify_ticket(cmd, space, bytes, err);
-        else if (begins_with(bytes, HARK_TLOG_PROOF_HEAD))
-            rc = verify_receipt(cmd, space, bytes, err);
-        else
-            rc = verify_checkpoint(cmd, space, bytes, err);
+        return rc < 0 ? rc : verify_space(cmd, space, err);
     }
+    if (rc == 0)
+        rc = read_file(cmd, &file, err);
+    if (rc == 0)
+        rc = verify_file(cmd, hark_buf_span(&file), err);
     hark_buf_free(&file);
     return rc;
 }

@@ -2,14 +2,15 @@
  * Cosignatures as people and scripts are told of them: in status, tallies, receipts and
  * checkpoints.
  */
-#include <dirent.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "node/cmd_internal.h"
+#include "node/convict.h"
+#include "node/files.h"
 #include "node/witness.h"
+#include "schemas/evidence.h"
 
 /* --- how much is settled --------------------------------------------------------------- */
 
@@ -135,14 +136,43 @@ static int alert(json_t *alerts, struct hark_space *space, const char *name, con
     return 0;
 }
 
+/* A file that is no evidence (any more) is told of as what it is: it was put there once. */
+static int read_evidence(const char *path, struct hark_evidence *out, struct hark_err *err)
+{
+    struct hark_buf file = hark_buf_init(HARK_EVIDENCE_MAX);
+    int rc = hark_file_read(path, &file, err);
+
+    if (rc == 0)
+        rc = hark_evidence_read(out, hark_buf_span(&file), err);
+    hark_buf_free(&file);
+    return rc;
+}
+
 static int add_evidence(void *arg, struct hark_space *space, const char *path, struct hark_err *err)
 {
-    char message[200];
+    struct hark_evidence evidence;
+    const char *dot = strrchr(path, '.'), *name = "fork";
+    char message[512];
+    int rc = 0;
 
-    (void)snprintf(message, sizeof(message),
-                   "evidence: a node signed another history of space %.12s than the one here",
-                   strrchr(path, '/') + 1);
-    return alert(arg, space, "fork", path, message, err);
+    if (dot != NULL && strcmp(dot, ".note") == 0) {
+        (void)snprintf(message, sizeof(message),
+                       "evidence: a node signed another history of space %.12s than the one here",
+                       strrchr(path, '/') + 1);
+        return alert(arg, space, name, path, message, err);
+    }
+    rc = read_evidence(path, &evidence, err);
+    if (rc == HARK_E_NO_MEMORY)
+        return rc;
+    if (rc == 0) {
+        name = hark_evidence_kind_name(evidence.kind);
+        hark_cmd_evidence_line(&evidence, message, sizeof(message));
+    } else {
+        name = "evidence";
+        (void)snprintf(message, sizeof(message), "a file of evidence does not hold: %s",
+                       hark_err_name(rc));
+    }
+    return alert(arg, space, name, path, message, err);
 }
 
 int hark_cmd_witness_alerts(struct hark_cmd *cmd, struct hark_space *space, json_t *alerts,
@@ -150,7 +180,7 @@ int hark_cmd_witness_alerts(struct hark_cmd *cmd, struct hark_space *space, json
 {
     const char *damage = hark_witness_damaged(space);
     bool stuck = false;
-    int rc = hark_witness_each_evidence(space, add_evidence, alerts, err);
+    int rc = hark_convict_each(space, add_evidence, alerts, err);
 
     if (rc == 0 && damage != NULL)
         rc = alert(alerts, space, "damaged", NULL, damage, err);

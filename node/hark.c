@@ -43,13 +43,12 @@ static bool no_node(const char *dir)
            errno == ENOENT;
 }
 
-static int run_here(struct hark_cmd *cmd, const struct hark_verb *verb)
+static int run_here(struct hark_cmd *cmd, const struct hark_verb *verb, bool alone)
 {
     struct hark_err err = {0};
     int exit_code;
 
-    if (verb->needs != HARK_VERB_NO_NODE &&
-        !(verb->needs == HARK_VERB_MAKES && no_node(cmd->globals.dir)) &&
+    if (!alone && !(verb->needs == HARK_VERB_MAKES && no_node(cmd->globals.dir)) &&
         hark_node_open(&cmd->node, cmd->globals.dir, true, &err) < 0)
         return hark_cmd_fail(cmd->err, cmd->globals.json, &err);
     exit_code = hark_cmd_run(cmd, verb);
@@ -63,7 +62,7 @@ static int run(int argc, const char *const *argv, struct hark_buf *input, char *
     struct hark_cmd cmd = {.argv = rest, .out = stdout, .err = stderr, .cwd = cwd};
     const struct hark_verb *verb;
     struct hark_err err = {0};
-    bool done = false;
+    bool done = false, alone;
     int exit_code = 0;
 
     if (hark_crypto_init(&err) < 0 ||
@@ -80,10 +79,10 @@ static int run(int argc, const char *const *argv, struct hark_buf *input, char *
         hark_fd_read(STDIN_FILENO, "standard input", input, &err) < 0)
         return hark_cmd_fail(stderr, cmd.globals.json, &err);
     cmd.input = hark_buf_span(input);
-    if (verb->needs != HARK_VERB_NO_NODE &&
-        try_daemon(&cmd, argc, argv, &done, &exit_code, &err) < 0)
+    alone = hark_cmd_no_node(&cmd, verb);
+    if (!alone && try_daemon(&cmd, argc, argv, &done, &exit_code, &err) < 0)
         return hark_cmd_fail(stderr, cmd.globals.json, &err);
-    return done ? exit_code : run_here(&cmd, verb);
+    return done ? exit_code : run_here(&cmd, verb, alone);
 }
 
 int main(int argc, char **argv)

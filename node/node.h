@@ -13,7 +13,7 @@
  *     index/<id>.db         derived, rebuildable
  *     outbox/<id>.db        what was written here and is not logged yet (outbox.h)
  *     cosigned/<id>/        what cosigners signed of its log (notes.h)
- *     evidence/             what convicts somebody (witness.h)
+ *     evidence/             what convicts somebody (convict.h)
  *     joins/<space id>.json a request to join that was sent (cmd_join_net.c)
  *     steward/<space id>    the nonce of a space whose steward this node is (hex)
  */

@@ -4,14 +4,11 @@
  */
 #include "node/witness.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
+#include "node/convict.h"
 #include "node/files.h"
 #include "node/space_internal.h"
 #include "replication/messages.h"
@@ -270,31 +267,6 @@ int hark_witness_fits(struct hark_space *space, const struct hark_cosigned *cosi
     return rc;
 }
 
-int hark_witness_each_evidence(struct hark_space *space, hark_evidence_fn *fn, void *arg,
-                               struct hark_err *err)
-{
-    char own[2 * HARK_HASH_SIZE + 1], path[HARK_PATH_MAX];
-    DIR *dir = opendir(space->evidence_path);
-    struct dirent *entry;
-    int rc = 0;
-
-    if (dir == NULL)
-        return errno == ENOENT ? 0 : hark_err_errno(err, errno, "%s", space->evidence_path);
-    hark_hash_hex(own, &space->id);
-    while (rc == 0 && (entry = readdir(dir)) != NULL) {
-        size_t size = strlen(entry->d_name);
-
-        if (strncmp(entry->d_name, own, sizeof(own) - 1) != 0 || size < 5 ||
-            strcmp(entry->d_name + size - 5, ".note") != 0)
-            continue;
-        rc = hark_path_join(path, space->evidence_path, entry->d_name, err);
-        if (rc == 0)
-            rc = fn(arg, space, path, err);
-    }
-    (void)closedir(dir);
-    return rc;
-}
-
 int hark_witness_cosigned(struct hark_space *space, const struct hark_key *cosigner,
                           const struct hark_cosigned **out, struct hark_err *err)
 {
@@ -315,40 +287,6 @@ int hark_witness_cosigned(struct hark_space *space, const struct hark_key *cosig
     return rc;
 }
 
-static int count_evidence(void *arg, struct hark_space *space, const char *path,
-                          struct hark_err *err)
-{
-    size_t *count = arg;
-
-    (void)space;
-    (void)path;
-    (void)err;
-    (*count)++;
-    return 0;
-}
-
-/* The note under evidence/, named by space and hash. A few convict as well as many, which
- * anybody could make of one: by lines that nobody signed. */
-static int keep_evidence(struct hark_space *space, struct hark_span note, struct hark_err *err)
-{
-    struct hark_hash hash = hark_sha256(note);
-    char hex[2 * HARK_HASH_SIZE + 1], own[sizeof(hex)], name[2 * sizeof(hex) + 5];
-    char path[HARK_PATH_MAX];
-    struct stat st;
-    size_t count = 0;
-    int rc = hark_dir_make(space->evidence_path, err);
-
-    hark_hash_hex(own, &space->id);
-    hark_hash_hex(hex, &hash);
-    (void)snprintf(name, sizeof(name), "%s.%s.note", own, hex);
-    if (rc == 0)
-        rc = hark_path_join(path, space->evidence_path, name, err);
-    if (rc < 0 || stat(path, &st) == 0)
-        return rc;
-    rc = hark_witness_each_evidence(space, count_evidence, &count, err);
-    return rc < 0 || count >= HARK_EVIDENCE_MAX ? rc : hark_file_write(path, note, 0600, err);
-}
-
 /* Is its history the log's here? What an incarnation signed beyond its end is nobody's. */
 static int check_history(struct hark_space *space, const struct hark_checkpoint *cp,
                          struct hark_span note, bool *lost, struct hark_err *err)
@@ -363,7 +301,7 @@ static int check_history(struct hark_space *space, const struct hark_checkpoint 
     rc = hark_space_root(space, "", cp->size, &root, err);
     if (rc < 0 || hark_hash_equal(&root, &cp->root))
         return rc;
-    rc = keep_evidence(space, note, err);
+    rc = hark_convict_log(space, note, err);
     return rc < 0
                ? rc
                : hark_err_set(err, HARK_E_PEER_FORK,
@@ -609,48 +547,76 @@ int hark_witness_cosign(struct hark_space *space, const struct hark_signer *sign
 
 /* --- others' ---------------------------------------------------------------------------- */
 
+/* A note that somebody shows, of a log that one of its home's keys signed. */
+struct shown {
+    struct hark_span bytes;
+    const struct hark_note *note;
+    const struct hark_checkpoint *checkpoint;
+    struct hark_note_key log;
+    bool forks; /* from the log here: nothing of it is taken */
+};
+
+/* Does it go together with what is here of that cosigner? */
+static int check_cosigner(struct hark_space *space, const struct shown *shown, uint64_t time_s,
+                          const struct hark_node_object *node, const struct hark_cosigned *was,
+                          struct hark_err *err)
+{
+    const struct hark_convict_note a = {.note = hark_buf_span(&was->note),
+                                        .checkpoint = &was->checkpoint,
+                                        .time_s = was->time_s},
+                                   b = {.note = shown->bytes,
+                                        .checkpoint = shown->checkpoint,
+                                        .time_s = time_s};
+    int rc = hark_convict_cosigner(space, node->name, &node->keys.cosigner, &a, &b, err);
+
+    return rc == HARK_E_EVIDENCE ? 0 : rc;
+}
+
 /* Keeps what a cosigner who was ever named signed, if it is more than what is here. Where the
  * log here does not have that yet, and may never, what it signed of this one stays. */
-static int take_line(struct hark_space *space, const struct hark_note *note, struct hark_span bytes,
-                     const struct hark_checkpoint *cp, const struct hark_note_key *log,
+static int take_line(struct hark_space *space, const struct shown *shown,
                      const struct hark_node_object *node, struct hark_err *err)
 {
     const struct hark_cosigned *was =
         hark_notes_find(space->witness->notes, "", &node->keys.cosigner);
+    const struct hark_checkpoint *cp = shown->checkpoint;
     const struct hark_cosigned *keep = NULL;
     struct hark_note_key key;
+    uint64_t time_s = 0;
     int rc;
 
-    if (was != NULL && was->checkpoint.size >= cp->size)
+    if (was != NULL && was->checkpoint.size == cp->size &&
+        hark_hash_equal(&was->checkpoint.root, &cp->root))
         return 0;
     rc = hark_note_key_init(&key, node->name, HARK_NOTE_COSIGNATURE_V1, &node->keys.cosigner, err);
     if (rc == 0)
-        rc = hark_note_verify(note, &key, NULL, err);
+        rc = hark_note_verify(shown->note, &key, &time_s, err);
     if (rc == HARK_E_NOTE_UNSIGNED)
         return 0;
     if (rc == HARK_E_NOTE_SIGNATURE)
         return hark_err_set(err, HARK_E_PEER_FORM, "a cosignature of %s does not hold", node->name);
-    if (rc == 0 && cp->size > space->head.tree.size)
+    if (rc == 0 && was != NULL)
+        rc = check_cosigner(space, shown, time_s, node, was, err);
+    if (rc < 0 || shown->forks || (was != NULL && was->checkpoint.size >= cp->size))
+        return rc;
+    if (cp->size > space->head.tree.size)
         rc = hark_witness_cosigned(space, &node->keys.cosigner, &keep, err);
-    return rc == 0 ? hark_notes_put(space->witness->notes, "", log, &key, bytes, keep, err) : rc;
+    return rc == 0 ? hark_notes_put(space->witness->notes, "", &shown->log, &key, shown->bytes,
+                                    keep, err)
+                   : rc;
 }
 
-static int take_lines(struct hark_space *space, const struct hark_note *note,
-                      struct hark_span bytes, const struct hark_checkpoint *cp,
-                      const struct hark_node_object *home, struct hark_err *err)
+static int take_lines(struct hark_space *space, const struct shown *shown, struct hark_err *err)
 {
     uint64_t counts[HARK_SECTION_HASHED_];
-    struct hark_note_key log;
-    int rc = hark_note_key_init(&log, cp->origin, HARK_NOTE_ED25519, &home->keys.log, err);
+    int rc = hark_state_counts(space->state, counts, err);
 
-    if (rc == 0)
-        rc = hark_state_counts(space->state, counts, err);
     for (uint32_t i = 0; rc == 0 && i < counts[HARK_SECTION_NODE]; i++) {
         struct hark_node_object node;
 
         rc = hark_state_node(space->state, i, &node, err);
         if (rc == 0)
-            rc = take_line(space, note, bytes, cp, &log, &node, err);
+            rc = take_line(space, shown, &node, err);
     }
     return rc;
 }
@@ -661,6 +627,10 @@ static bool covers(const struct hark_cosigned *kept, const struct hark_note_line
 {
     struct hark_note_key key;
 
+    /* One who signed less later is looked at. */
+    if (line->signature_size != HARK_SIGNATURE_SIZE + 8 ||
+        (kept->checkpoint.size > size && hark_get_u64(line->signature) > kept->time_s))
+        return false;
     return kept->log[0] == '\0' && kept->checkpoint.size >= size &&
            hark_span_equal(line->name, hark_span_str(kept->cosigner.name)) &&
            hark_note_key_init(&key, kept->cosigner.name, HARK_NOTE_COSIGNATURE_V1,
@@ -697,6 +667,8 @@ static int take_note(struct hark_space *space, struct hark_note *note, struct ha
 {
     struct hark_checkpoint cp = {.size = 0};
     struct hark_node_object home;
+    struct shown shown = {.bytes = bytes, .note = note, .checkpoint = &cp};
+    struct hark_err fork = {0};
     bool lost = false, old = false;
     int rc = hark_note_parse(note, bytes, err);
 
@@ -715,8 +687,16 @@ static int take_note(struct hark_space *space, struct hark_note *note, struct ha
     if (rc == HARK_E_NO)
         return hark_err_set(err, HARK_E_BEHIND, "the key of %s is not known here", cp.origin);
     if (rc == 0)
-        rc = check_history(space, &cp, bytes, &lost, err);
-    return rc < 0 || lost ? rc : take_lines(space, note, bytes, &cp, &home, err);
+        rc = hark_note_key_init(&shown.log, cp.origin, HARK_NOTE_ED25519, &home.keys.log, err);
+    if (rc == 0)
+        rc = check_history(space, &cp, bytes, &lost, &fork);
+    shown.forks = rc == HARK_E_PEER_FORK;
+    if (fork.code != 0 && err != NULL)
+        *err = fork;
+    if ((rc < 0 && !shown.forks) || lost)
+        return rc;
+    rc = take_lines(space, &shown, err);
+    return rc == 0 && shown.forks ? hark_err_set(err, fork.code, "%s", fork.message) : rc;
 }
 
 int hark_witness_take(struct hark_space *space, struct hark_span bytes, struct hark_err *err)

@@ -25,8 +25,9 @@ HARK_CHECK int hark_witness_cosign(struct hark_space *space, const struct hark_s
 /* Takes what somebody shows: a checkpoint of the space's log with any cosignatures, of which
  * those are kept that say more than what is here. Errors: peer-form (no such thing, or a
  * signature that does not hold), behind (its log's key, or the log so far, is not known
- * here: later), peer-fork (its log signed another history than the one here: the note is
- * kept as evidence); those of the store. */
+ * here: later), peer-fork (its log signed another history than the one here: evidence of
+ * it is kept); those of the store. A cosignature that does not go together with the one of
+ * that cosigner that is here is kept as evidence too (convict.h), without error. */
 HARK_CHECK int hark_witness_take(struct hark_space *space, struct hark_span note,
                                  struct hark_err *err);
 
@@ -65,13 +66,6 @@ HARK_CHECK int hark_witness_fits(struct hark_space *space, const struct hark_cos
 /* Has this cosigner signed what the log here does not have, so that it signs no more? */
 HARK_CHECK int hark_witness_stuck(struct hark_space *space, const struct hark_key *cosigner,
                                   bool *stuck, struct hark_err *err);
-/* The files kept as evidence about this space, by their paths; no more than so many are.
- * Non-zero from `fn` stops. */
-#define HARK_EVIDENCE_MAX 64u
-typedef int hark_evidence_fn(void *arg, struct hark_space *space, const char *path,
-                             struct hark_err *err);
-HARK_CHECK int hark_witness_each_evidence(struct hark_space *space, hark_evidence_fn *fn, void *arg,
-                                          struct hark_err *err);
 /* The checkpoint of more than `position` entries of the log here that most cosigners have
  * signed, with all of their lines, appended to `out`; *size: its size, 0: there is none, and
  * nothing is appended. */

@@ -55,10 +55,10 @@ static int all_differ(const struct hark_founding *f, const struct hark_key *stew
     return HARK_OK;
 }
 
-static int read_founding(struct hark_founding *f, const struct hark_state *state,
+static int read_founding(struct hark_founding *f, const struct hark_kinds *kinds,
                          const struct hark_entry *entry, const json_t *json, struct hark_err *err)
 {
-    struct hark_hash builtin = hark_kinds_hash(state->kinds);
+    struct hark_hash builtin = hark_kinds_hash(kinds);
     uint64_t rules = 0;
     int rc;
 
@@ -85,11 +85,11 @@ static int read_founding(struct hark_founding *f, const struct hark_state *state
     return rc;
 }
 
-int hark_found_check(struct hark_founding *out, struct hark_state *state,
+int hark_found_check(struct hark_founding *out, const struct hark_kinds *kinds,
                      const struct hark_entry *entry, struct hark_span payload, struct hark_err *err)
 {
-    int number = hark_kinds_find(state->kinds, "space");
-    const struct hark_kind *kind = hark_kinds_get(state->kinds, (size_t)number);
+    int number = hark_kinds_find(kinds, "space");
+    const struct hark_kind *kind = hark_kinds_get(kinds, (size_t)number);
     json_t *json = NULL;
     int rc;
 
@@ -108,7 +108,7 @@ int hark_found_check(struct hark_founding *out, struct hark_state *state,
         rc = HARK_E_ENTRY_FIRST;
     }
     if (rc == HARK_OK)
-        rc = read_founding(out, state, entry, json, err);
+        rc = read_founding(out, kinds, entry, json, err);
     json_decref(json);
     return rc;
 }

@@ -212,7 +212,8 @@ static int read_first(struct reading *r, const struct hark_terms_entry *shown, s
                           "the first entry shown is not that of the "
                           "space");
     if (rc == 0)
-        rc = hark_found_check(&r->founding, r->state, &entry, shown->payload, err);
+        rc =
+            hark_found_check(&r->founding, hark_state_kinds(r->state), &entry, shown->payload, err);
     if (rc == 0)
         rc = check_order(r, &entry, err);
     if (rc == 0)

@@ -396,7 +396,7 @@ int hark_state_may_log(struct hark_state *state, const struct hark_entry *entry,
     if (rc != HARK_OK)
         return rc;
     if (is_first(state))
-        return hark_found_check(&founding, state, entry, payload, err);
+        return hark_found_check(&founding, state->kinds, entry, payload, err);
     rc = may_log(&j, state, entry, NULL, payload, err);
     hark_judging_end(&j);
     return rc;
@@ -511,7 +511,7 @@ static int apply_first(struct hark_state *state, const struct hark_entry *entry,
 {
     struct hark_judging j = {.json = NULL};
     struct hark_founding founding;
-    int rc = hark_found_check(&founding, state, entry, payload, err);
+    int rc = hark_found_check(&founding, state->kinds, entry, payload, err);
 
     if (rc == HARK_OK)
         rc = hark_found_apply(state, entry, &founding, err);

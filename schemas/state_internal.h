@@ -168,7 +168,7 @@ struct hark_founding {
     struct hark_key box; /* the steward's */
     struct hark_node_object home;
 };
-HARK_CHECK int hark_found_check(struct hark_founding *out, struct hark_state *state,
+HARK_CHECK int hark_found_check(struct hark_founding *out, const struct hark_kinds *kinds,
                                 const struct hark_entry *entry, struct hark_span payload,
                                 struct hark_err *err);
 HARK_CHECK int hark_found_apply(struct hark_state *state, const struct hark_entry *entry,

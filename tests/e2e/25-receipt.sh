@@ -86,6 +86,11 @@ contains "a log that does not reach that far" "$(back verify "$work/said.tlog-pr
     "whether it still stands there is open"
 back post "All are content" --re "$topic" -q >/dev/null
 refused peer-fork 5 back verify "$work/said.tlog-proof"
+convicted=$(back status --json | field 'd["alerts"][0]["file"]')
+mkdir "$work/empty"
+(cd "$work/empty" && HARK_DIR=/nonexistent "$HARK" verify "$convicted" --json) |
+    holds "a file is made of it that convicts alone" "d['kind'] == 'fork' and d['named'] and
+        d['claim'] == 'entry' and '$said' in [s['entry'] for s in d['signed']]"
 back verify "$work/topic.tlog-proof" >"$work/words" && fail "two roots of one size are taken"
 contains "nor any other of that size" "$(back verify "$work/topic.tlog-proof" 2>&1 || true)" \
     "it is evidence"

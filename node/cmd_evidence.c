@@ -1,0 +1,219 @@
+/*
+ * Evidence files (PROTOCOL.md 7.11) as people and scripts are told of them. Nothing but the
+ * file is asked: no node, no space.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "node/cmd_internal.h"
+#include "schemas/evidence.h"
+
+/* --- is it one? -------------------------------------------------------------------------- */
+
+/* A pipe is read once only, by who reads all of it. */
+static bool file_is(const char *path)
+{
+    char head[sizeof(HARK_EVIDENCE_HEAD)] = {0};
+    struct stat st;
+    size_t size = 0;
+    FILE *file = stat(path, &st) == 0 && S_ISREG(st.st_mode) ? fopen(path, "re") : NULL;
+
+    if (file == NULL)
+        return false;
+    size = fread(head, 1, sizeof(head) - 1, file);
+    (void)fclose(file);
+    return hark_evidence_is(hark_span(head, size));
+}
+
+bool hark_cmd_no_node(const struct hark_cmd *cmd, const struct hark_verb *verb)
+{
+    char path[HARK_PATH_MAX];
+
+    if (verb->needs != HARK_VERB_FILE || cmd->argc != 2)
+        return verb->needs == HARK_VERB_NO_NODE;
+    if (strcmp(cmd->argv[1], "-") == 0)
+        return hark_evidence_is(cmd->input);
+    return hark_cmd_path(cmd, cmd->argv[1], path, NULL) == 0 && file_is(path);
+}
+
+/* --- in words ------------------------------------------------------------------------------ */
+
+void hark_cmd_evidence_line(const struct hark_evidence *e, char *out, size_t size)
+{
+    char key[HARK_HEX_SIZE], space[HARK_HEX_SIZE];
+
+    hark_key_hex(key, &e->key);
+    hark_hash_hex(space, &e->space);
+    switch (e->kind) {
+    case HARK_EVIDENCE_FORK:
+        (void)snprintf(out, size,
+                       "evidence of a fork: node %s (log key %.12s) signed two histories of %s "
+                       "space %.12s",
+                       e->node, key, e->is_intake ? "its intake log of" : "the log of", space);
+        return;
+    case HARK_EVIDENCE_BACKDATED:
+        (void)snprintf(out, size,
+                       "evidence of backdating: node %s (log key %.12s) dated an entry of space "
+                       "%.12s before a log without it was cosigned",
+                       e->node, key, space);
+        return;
+    case HARK_EVIDENCE_BACKWARDS:
+        (void)snprintf(out, size,
+                       "evidence against a cosigner: node %s (cosigner key %.12s) cosigned what "
+                       "does not go together in space %.12s",
+                       e->node, key, space);
+        return;
+    case HARK_EVIDENCE_TWIN:
+        (void)snprintf(out, size,
+                       "evidence of a twin: author key %.12s signed two entries number %" PRIu64
+                       " in space %.12s",
+                       key, e->seq, space);
+        return;
+    case HARK_EVIDENCE_KINDS_:
+        break;
+    }
+    hark_copy_text(out, size, "evidence");
+}
+
+static void side_words(const struct hark_evidence_side *side, char *out, size_t size)
+{
+    char root[HARK_HEX_SIZE], id[HARK_HEX_SIZE], time[HARK_TIME_SIZE + 1];
+    int n;
+
+    hark_hash_hex(root, &side->checkpoint.root);
+    n = snprintf(out, size, "  %s: %" PRIu64 " entries, root %.12s", side->checkpoint.origin,
+                 side->checkpoint.size, root);
+    if (n > 0 && (size_t)n < size && side->is_receipt) {
+        hark_hash_hex(id, &side->id);
+        hark_time_encode(time, side->line.arrival_ms);
+        n +=
+            snprintf(out + n, size - (size_t)n, "; entry %.12s at position %" PRIu64 ", arrived %s",
+                     id, side->line.position, time);
+    }
+    if (n > 0 && (size_t)n < size && side->time_s > 0) {
+        hark_time_encode(time, 1000 * side->time_s);
+        (void)snprintf(out + n, size - (size_t)n, "; cosigned %s", time);
+    }
+}
+
+/* What does not go together in the two. */
+static const char *claim_words(const struct hark_evidence *e)
+{
+    switch (e->claim) {
+    case HARK_CLAIM_ROOT:
+        return "As many entries, and not the same ones.";
+    case HARK_CLAIM_BEGINNING:
+        return e->sides[0].is_receipt
+                   ? "The second does not begin with what the first holds, in which the entry "
+                     "was acknowledged."
+                   : "The second does not begin with what the first holds.";
+    case HARK_CLAIM_ENTRY:
+        return hark_hash_equal(&e->sides[0].id, &e->sides[1].id)
+                   ? "The entry stands there with other times in the other."
+                   : "What was acknowledged in the one is missing at its position in the other.";
+    case HARK_CLAIM_TIME:
+        return e->kind == HARK_EVIDENCE_BACKWARDS
+                   ? "The smaller one was cosigned later: no honest cosigner goes back."
+                   : "The entry is said to have arrived more than five minutes before a log "
+                     "without it was cosigned.";
+    case HARK_CLAIM_TWIN:
+        return "An honest author writes one entry for each number.";
+    }
+    return "";
+}
+
+static void rests_words(const struct hark_evidence *e, char *out, size_t size)
+{
+    char key[HARK_HEX_SIZE];
+
+    if (e->kind != HARK_EVIDENCE_BACKDATED) {
+        hark_copy_text(out, size, "It rests on the signatures alone.");
+        return;
+    }
+    hark_key_hex(key, &e->cosigner_key);
+    (void)snprintf(out, size,
+                   "It rests on the cosigner %s (key %.12s): on its clock, its honesty, and that "
+                   "it then had what the home had logged five minutes before. One that is cut off "
+                   "cosigns a log as it last had it, so this alone does not convict.",
+                   e->cosigner, key);
+}
+
+static const char *whose_words(const struct hark_evidence *e)
+{
+    if (!e->is_named)
+        return "Whose key it is has to be looked up in the space's log.";
+    return e->kind == HARK_EVIDENCE_TWIN
+               ? "The space's first entry names the key, as its steward's or its home's."
+               : "The space's first entry names the key: it is the home that the space began with.";
+}
+
+static void words_of(const struct hark_evidence *e, char *out, size_t size)
+{
+    char line[512], sides[2][640], key[HARK_HEX_SIZE], rests[512];
+
+    hark_cmd_evidence_line(e, line, sizeof(line));
+    hark_key_hex(key, &e->key);
+    rests_words(e, rests, sizeof(rests));
+    for (size_t i = 0; i < 2; i++) {
+        if (e->kind == HARK_EVIDENCE_TWIN) {
+            char id[HARK_HEX_SIZE];
+
+            hark_hash_hex(id, &e->sides[i].id);
+            (void)snprintf(sides[i], sizeof(sides[i]), "  entry %s", id);
+        } else {
+            side_words(&e->sides[i], sides[i], sizeof(sides[i]));
+        }
+    }
+    (void)snprintf(out, size, "%s.\nSigned with key %s:\n%s\n%s\n%s\n%s\n%s", line, key, sides[0],
+                   sides[1], claim_words(e), rests, whose_words(e));
+}
+
+/* --- as JSON -------------------------------------------------------------------------------- */
+
+static json_t *side_json(const struct hark_evidence *e, const struct hark_evidence_side *side)
+{
+    bool has_entry = side->is_receipt || e->kind == HARK_EVIDENCE_TWIN;
+    json_t *entry = has_entry ? hark_out_hex(side->id.bytes, HARK_HASH_SIZE) : json_null();
+
+    if (e->kind == HARK_EVIDENCE_TWIN)
+        return json_pack("{s:o, s:I}", "entry", entry, "seq", (json_int_t)e->seq);
+    return json_pack(
+        "{s:o, s:I, s:o, s:o, s:o, s:o, s:o}", "origin", hark_out_text(side->checkpoint.origin),
+        "size", (json_int_t)side->checkpoint.size, "root",
+        hark_out_hex(side->checkpoint.root.bytes, HARK_HASH_SIZE), "cosigned",
+        side->time_s > 0 ? hark_out_time(1000 * side->time_s) : json_null(), "entry", entry,
+        "position", hark_out_position(side->is_receipt ? side->line.position : HARK_NONE),
+        "arrival", side->is_receipt ? hark_out_time(side->line.arrival_ms) : json_null());
+}
+
+static json_t *json_of(const struct hark_evidence *e)
+{
+    static const char *const roles[] = {"log", "log", "cosigner", "author"};
+    static const char *const claims[] = {"root", "beginning", "entry", "time", "twin"};
+    bool convicts = e->kind != HARK_EVIDENCE_BACKDATED;
+
+    return json_pack("{s:s, s:s, s:o, s:s, s:o, s:o, s:b, s:b, s:o, s:[o, o]}", "kind",
+                     hark_evidence_kind_name(e->kind), "claim", claims[e->claim], "key",
+                     hark_out_hex(e->key.bytes, HARK_KEY_SIZE), "role", roles[e->kind], "node",
+                     e->node[0] != '\0' ? hark_out_text(e->node) : json_null(), "space",
+                     hark_out_hex(e->space.bytes, HARK_HASH_SIZE), "named", e->is_named, "convicts",
+                     convicts, "cosigner",
+                     convicts ? json_null()
+                              : json_pack("{s:s, s:o}", "name", e->cosigner, "key",
+                                          hark_out_hex(e->cosigner_key.bytes, HARK_KEY_SIZE)),
+                     "signed", side_json(e, &e->sides[0]), side_json(e, &e->sides[1]));
+}
+
+int hark_cmd_evidence(struct hark_cmd *cmd, struct hark_span file, struct hark_err *err)
+{
+    struct hark_evidence found;
+    char words[3072];
+    int rc = hark_evidence_read(&found, file, err);
+
+    if (rc < 0)
+        return rc;
+    words_of(&found, words, sizeof(words));
+    return hark_cmd_proved(cmd, "evidence", words, json_of(&found), err);
+}

@@ -1,0 +1,595 @@
+/*
+ * schemas/evidence: what convicts is written and read, what does not is refused, and no
+ * byte of it can be another so that it convicts of something else.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <setjmp.h>
+
+#include <cmocka.h>
+
+#include "schemas/evidence.h"
+#include "schemas/receipt.h"
+#include "tests/support/worldgen.h"
+
+#define LEAVES 13u
+#define SHARED 5u /* the two histories begin with */
+#define TIME_S UINT64_C(1795255530)
+#define NODE   "p.example"
+
+/* A history of the space. */
+struct log {
+    struct hark_line lines[LEAVES];
+    struct hark_hash leaves[LEAVES];
+};
+
+struct stage {
+    struct world *world;
+    char origin[HARK_ORIGIN_MAX + 1];
+    struct log a, b;
+};
+
+static int read_leaf(void *arg, unsigned level, uint64_t index, struct hark_hash *out,
+                     struct hark_err *err)
+{
+    const struct log *log = arg;
+    struct hark_hash left, right;
+
+    if (level == 0) {
+        *out = log->leaves[index];
+        return 0;
+    }
+    (void)err;
+    assert_int_equal(read_leaf(arg, level - 1, 2 * index, &left, NULL), 0);
+    assert_int_equal(read_leaf(arg, level - 1, 2 * index + 1, &right, NULL), 0);
+    *out = hark_merkle_node(&left, &right);
+    return 0;
+}
+
+static void fill(struct log *log, uint8_t number)
+{
+    for (unsigned i = 0; i < LEAVES; i++) {
+        struct hark_line *line = &log->lines[i];
+
+        *line = (struct hark_line){
+            .position = i, .arrival_ms = 1000 * (TIME_S + i), .accepted_ms = 1000 * (TIME_S + i)};
+        line->id.bytes[0] = (uint8_t)i;
+        line->id.bytes[1] = i < SHARED ? 0 : number;
+        log->leaves[i] = hark_line_leaf(line);
+    }
+}
+
+static int set_up(void **state)
+{
+    static struct stage stage;
+
+    stage.world = world_new(3, NULL, NULL);
+    hark_origin(stage.origin, WORLD_HOME, &stage.world->space, 1);
+    fill(&stage.a, 1);
+    fill(&stage.b, 2);
+    *state = &stage;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    world_free(((struct stage *)*state)->world);
+    return 0;
+}
+
+/* --- what files are made of ---------------------------------------------------------------- */
+
+/* A checkpoint of `size` of the log's entries, by a log key. */
+static struct hark_buf note_by(const char *origin, struct log *log, uint64_t size, uint32_t key)
+{
+    struct hark_buf note = hark_buf_init(HARK_NOTE_MAX);
+    struct hark_checkpoint cp = {.size = size};
+
+    (void)snprintf(cp.origin, sizeof(cp.origin), "%s", origin);
+    assert_int_equal(hark_merkle_root_at(&cp.root, size, read_leaf, log, NULL), 0);
+    assert_int_equal(hark_checkpoint_sign(&note, &cp, world_signer(key), NULL, NULL), 0);
+    return note;
+}
+
+static struct hark_buf note_of(struct stage *s, struct log *log, uint64_t size)
+{
+    return note_by(s->origin, log, size, WORLD_LOG);
+}
+
+/* The same, cosigned at a time. */
+static struct hark_buf cosigned_of(struct stage *s, struct log *log, uint64_t size, uint64_t time_s)
+{
+    struct hark_buf note = note_of(s, log, size), line = hark_buf_init(HARK_NOTE_MAX);
+    struct hark_span text = hark_span(note.data, 0);
+
+    while (memcmp(text.data + text.size, "\n\n", 2) != 0)
+        text.size++;
+    text.size++;
+    assert_int_equal(hark_note_sign(&line, text, NODE, HARK_NOTE_COSIGNATURE_V1,
+                                    world_signer(WORLD_COSIGNER), time_s, NULL),
+                     0);
+    assert_int_equal(hark_buf_append_span(&note, hark_buf_span(&line), NULL), 0);
+    hark_buf_free(&line);
+    return note;
+}
+
+static struct hark_buf receipt_of(struct stage *s, struct log *log, uint64_t position,
+                                  uint64_t size)
+{
+    static const struct hark_git_id commit = {{1, 2, 3}};
+    struct hark_buf file = hark_buf_init(HARK_TLOG_PROOF_MAX), note = note_of(s, log, size);
+    struct hark_proof path;
+
+    assert_int_equal(hark_merkle_prove_inclusion(&path, position, size, read_leaf, log, NULL), 0);
+    assert_int_equal(hark_receipt_encode(&file, &log->lines[position], &commit, &path,
+                                         hark_buf_span(&note), NULL),
+                     0);
+    hark_buf_free(&note);
+    return file;
+}
+
+static struct hark_evidence_parts parts_of(enum hark_evidence_kind kind, uint32_t key,
+                                           const struct hark_buf *first,
+                                           const struct hark_buf *second)
+{
+    return (struct hark_evidence_parts){.kind = kind,
+                                        .key = *world_key(key),
+                                        .parts = {hark_buf_span(first), hark_buf_span(second)}};
+}
+
+static void add_path(struct hark_evidence_parts *parts, struct log *log, uint64_t old_size,
+                     uint64_t size)
+{
+    parts->has_path = true;
+    assert_int_equal(hark_merkle_root_at(&parts->root, old_size, read_leaf, log, NULL), 0);
+    assert_int_equal(
+        hark_merkle_prove_consistency(&parts->path, old_size, size, read_leaf, log, NULL), 0);
+}
+
+static void add_first(struct stage *s, struct hark_evidence_parts *parts)
+{
+    parts->has_first = true;
+    parts->first = s->world->log[0]->object;
+    parts->payload = s->world->log[0]->payload;
+}
+
+static void add_cosigner(struct hark_evidence_parts *parts)
+{
+    (void)snprintf(parts->cosigner, sizeof(parts->cosigner), NODE);
+    if (parts->kind == HARK_EVIDENCE_BACKDATED)
+        parts->cosigner_key = *world_key(WORLD_COSIGNER);
+}
+
+/* --- trying ---------------------------------------------------------------------------------- */
+
+/* Writes it, reads it, and compares what is written with what is written again. */
+static struct hark_evidence holds(const struct hark_evidence_parts *parts)
+{
+    struct hark_buf file = hark_buf_init(HARK_EVIDENCE_MAX), again = file;
+    struct hark_evidence_parts *read = calloc(1, sizeof(*read));
+    struct hark_evidence out;
+    struct hark_err err = {0};
+
+    assert_non_null(read);
+    if (hark_evidence_encode(&file, parts, &err) != 0)
+        fail_msg("%s", err.message);
+    assert_int_equal(hark_evidence_read(&out, hark_buf_span(&file), NULL), 0);
+    assert_int_equal(out.kind, parts->kind);
+    assert_true(hark_key_equal(&out.key, &parts->key));
+    assert_int_equal(hark_evidence_decode(read, hark_buf_span(&file), NULL), 0);
+    assert_int_equal(hark_evidence_encode(&again, read, NULL), 0);
+    assert_true(hark_span_equal(hark_buf_span(&file), hark_buf_span(&again)));
+    free(read);
+    hark_buf_free(&file);
+    hark_buf_free(&again);
+    return out;
+}
+
+static void refused(const struct hark_evidence_parts *parts, const char *why)
+{
+    struct hark_buf file = hark_buf_init(HARK_EVIDENCE_MAX);
+    struct hark_err err = {0};
+
+    assert_int_equal(hark_evidence_encode(&file, parts, &err), HARK_E_EVIDENCE);
+    assert_int_equal(file.size, 0);
+    if (strstr(err.message, why) == NULL)
+        fail_msg("'%s' says nothing of '%s'", err.message, why);
+    hark_buf_free(&file);
+}
+
+/* With any byte another, or cut short, it is refused, or says the same. */
+static void every_byte_counts(const struct hark_evidence_parts *parts, size_t step)
+{
+    struct hark_buf file = hark_buf_init(HARK_EVIDENCE_MAX);
+    struct hark_evidence was, now;
+
+    assert_int_equal(hark_evidence_encode(&file, parts, NULL), 0);
+    assert_int_equal(hark_evidence_read(&was, hark_buf_span(&file), NULL), 0);
+    for (size_t at = 0; at < file.size; at++) {
+        uint8_t byte = file.data[at];
+
+        for (size_t value = at % step; value < 256; value += step) {
+            file.data[at] = (uint8_t)value;
+            if (value != byte && hark_evidence_read(&now, hark_buf_span(&file), NULL) == 0)
+                assert_memory_equal(&now, &was, sizeof(now));
+        }
+        file.data[at] = byte;
+    }
+    for (size_t size = 0; size < file.size; size++) {
+        /* Without the first entry it is a file as well. */
+        if (hark_evidence_read(&now, hark_span(file.data, size), NULL) != 0)
+            continue;
+        assert_true(parts->has_first && !now.has_first && !now.is_named);
+        assert_memory_equal(now.sides, was.sides, sizeof(now.sides));
+    }
+    assert_int_equal(hark_buf_append_byte(&file, '\n', NULL), 0);
+    assert_int_equal(hark_evidence_read(&now, hark_buf_span(&file), NULL), HARK_E_EVIDENCE_FORM);
+    hark_buf_free(&file);
+}
+
+/* --- forks ----------------------------------------------------------------------------------- */
+
+static void test_evidence__two_roots_of_one_size(void **state)
+{
+    struct stage *s = *state;
+    struct hark_buf a = note_of(s, &s->a, 9), b = note_of(s, &s->b, 9);
+    struct hark_evidence_parts parts = parts_of(HARK_EVIDENCE_FORK, WORLD_LOG, &a, &b);
+    struct hark_evidence out = holds(&parts);
+
+    assert_int_equal(out.claim, HARK_CLAIM_ROOT);
+    assert_string_equal(out.node, WORLD_HOME);
+    assert_true(hark_hash_equal(&out.space, &s->world->space));
+    assert_int_equal(out.sides[0].checkpoint.size, 9);
+    assert_false(out.has_first || out.is_named || out.is_intake);
+    add_first(s, &parts);
+    out = holds(&parts);
+    assert_true(out.has_first && out.is_named);
+    every_byte_counts(&parts, 151);
+
+    parts.key = *world_key(WORLD_COSIGNER);
+    refused(&parts, "the first signature");
+    parts.key = *world_key(WORLD_LOG);
+    parts.parts[1] = parts.parts[0];
+    refused(&parts, "the same");
+    hark_buf_free(&a);
+    hark_buf_free(&b);
+}
+
+static void test_evidence__two_beginnings(void **state)
+{
+    struct stage *s = *state;
+    struct hark_buf a = note_of(s, &s->a, 7), b = note_of(s, &s->b, LEAVES);
+    struct hark_buf early = note_of(s, &s->a, SHARED);
+    struct hark_evidence_parts parts = parts_of(HARK_EVIDENCE_FORK, WORLD_LOG, &a, &b);
+
+    refused(&parts, "proof");
+    add_path(&parts, &s->b, 7, LEAVES);
+    assert_int_equal(holds(&parts).claim, HARK_CLAIM_BEGINNING);
+    every_byte_counts(&parts, 97);
+    /* The proof is of the first's own tree: it leads elsewhere. */
+    memset(&parts.path, 0, sizeof(parts.path));
+    add_path(&parts, &s->a, 7, LEAVES);
+    refused(&parts, "how the larger log begins");
+    /* Nothing is wrong up to where they part. */
+    memset(&parts.path, 0, sizeof(parts.path));
+    add_path(&parts, &s->b, SHARED, LEAVES);
+    parts.parts[0] = hark_buf_span(&early);
+    refused(&parts, "begins with just the smaller one");
+    hark_buf_free(&a);
+    hark_buf_free(&b);
+    hark_buf_free(&early);
+}
+
+static void test_evidence__of_different_logs(void **state)
+{
+    struct stage *s = *state;
+    char other[HARK_ORIGIN_MAX + 1];
+    const struct hark_hash nowhere = {{9}};
+    static const char *const odd[] = {"home.example", "home.example/1/1"};
+    struct hark_buf a = note_of(s, &s->a, 9), b;
+    struct hark_evidence_parts parts;
+
+    for (unsigned i = 0; i < 5; i++) {
+        if (i < 2)
+            (void)snprintf(other, sizeof(other), "%s", odd[i]);
+        else
+            hark_origin(other, i == 2 ? "home2.example" : WORLD_HOME,
+                        i == 3 ? &nowhere : &s->world->space, i == 4 ? 0 : 1);
+        b = note_by(other, &s->b, 9, WORLD_LOG);
+        parts = parts_of(HARK_EVIDENCE_FORK, WORLD_LOG, &a, &b);
+        refused(&parts, i < 2 ? "of no log" : "different logs");
+        hark_buf_free(&b);
+    }
+    hark_origin(other, WORLD_HOME, &s->world->space, 2); /* a later home's history is its own */
+    b = note_by(other, &s->b, 9, WORLD_LOG);
+    parts = parts_of(HARK_EVIDENCE_FORK, WORLD_LOG, &a, &b);
+    refused(&parts, "different logs");
+    hark_buf_free(&a);
+    a = note_by(other, &s->a, 9, WORLD_LOG);
+    parts = parts_of(HARK_EVIDENCE_FORK, WORLD_LOG, &a, &b);
+    assert_int_equal(holds(&parts).claim, HARK_CLAIM_ROOT);
+    hark_buf_free(&a);
+    hark_buf_free(&b);
+    hark_origin(other, WORLD_HOME, &s->world->space, 0);
+    a = note_by(other, &s->a, 9, WORLD_LOG);
+    b = note_by(other, &s->b, 9, WORLD_LOG);
+    parts = parts_of(HARK_EVIDENCE_FORK, WORLD_LOG, &a, &b);
+    assert_true(holds(&parts).is_intake);
+    hark_buf_free(&a);
+    hark_buf_free(&b);
+}
+
+static void test_evidence__receipts(void **state)
+{
+    struct stage *s = *state;
+    struct hark_buf a = receipt_of(s, &s->a, 6, 7), b = receipt_of(s, &s->b, 6, LEAVES);
+    struct hark_buf note = note_of(s, &s->b, LEAVES), seven = note_of(s, &s->b, 7);
+    struct hark_buf early = receipt_of(s, &s->a, 2, 7);
+    struct hark_evidence_parts parts = parts_of(HARK_EVIDENCE_FORK, WORLD_LOG, &a, &b);
+    struct hark_evidence out = holds(&parts);
+
+    assert_int_equal(out.claim, HARK_CLAIM_ENTRY);
+    assert_true(hark_hash_equal(&out.sides[0].id, &s->a.lines[6].id));
+    every_byte_counts(&parts, 151);
+    /* In either order. */
+    parts = parts_of(HARK_EVIDENCE_FORK, WORLD_LOG, &b, &a);
+    assert_int_equal(holds(&parts).sides[0].checkpoint.size, 7);
+    /* In place of a note. */
+    parts = parts_of(HARK_EVIDENCE_FORK, WORLD_LOG, &seven, &a);
+    assert_int_equal(holds(&parts).claim, HARK_CLAIM_ROOT);
+    parts = parts_of(HARK_EVIDENCE_FORK, WORLD_LOG, &early, &note);
+    refused(&parts, "proof");
+    add_path(&parts, &s->b, 7, LEAVES);
+    assert_int_equal(holds(&parts).claim, HARK_CLAIM_BEGINNING);
+    parts = parts_of(HARK_EVIDENCE_FORK, WORLD_LOG, &early, &b);
+    refused(&parts, "proof");
+    parts = parts_of(HARK_EVIDENCE_FORK, WORLD_LOG, &early, &a);
+    refused(&parts, "the same");
+    hark_buf_free(&a);
+    hark_buf_free(&b);
+    hark_buf_free(&early);
+    hark_buf_free(&note);
+    hark_buf_free(&seven);
+}
+
+/* --- times ----------------------------------------------------------------------------------- */
+
+static void test_evidence__backdated(void **state)
+{
+    struct stage *s = *state;
+    uint64_t arrival_s = TIME_S + 9;
+    struct hark_buf receipt = receipt_of(s, &s->a, 9, LEAVES);
+    struct hark_buf late = cosigned_of(s, &s->a, 9, arrival_s + HARK_BACKDATED_S + 1);
+    struct hark_buf soon = cosigned_of(s, &s->a, 9, arrival_s + HARK_BACKDATED_S);
+    struct hark_buf more = cosigned_of(s, &s->a, 10, arrival_s + 4000);
+    struct hark_evidence_parts parts =
+        parts_of(HARK_EVIDENCE_BACKDATED, WORLD_LOG, &late, &receipt);
+    struct hark_evidence out;
+
+    add_cosigner(&parts);
+    out = holds(&parts);
+    assert_string_equal(out.cosigner, NODE);
+    assert_string_equal(out.node, WORLD_HOME);
+    assert_int_equal(out.sides[0].time_s, arrival_s + HARK_BACKDATED_S + 1);
+    assert_int_equal(out.sides[1].line.position, 9);
+    every_byte_counts(&parts, 151);
+    parts.parts[0] = hark_buf_span(&soon);
+    refused(&parts, "about the time");
+    parts.parts[0] = hark_buf_span(&more);
+    refused(&parts, "stands in what was cosigned");
+    parts.parts[0] = parts.parts[1] = hark_buf_span(&late);
+    refused(&parts, "no receipt");
+    parts.parts[1] = hark_buf_span(&receipt);
+    parts.cosigner_key = *world_key(WORLD_AUTHOR);
+    refused(&parts, "cosignature");
+    hark_buf_free(&receipt);
+    hark_buf_free(&late);
+    hark_buf_free(&soon);
+    hark_buf_free(&more);
+}
+
+static void test_evidence__backwards(void **state)
+{
+    struct stage *s = *state;
+    struct hark_buf small = cosigned_of(s, &s->a, 7, TIME_S + 50);
+    struct hark_buf large = cosigned_of(s, &s->a, 9, TIME_S + 49);
+    struct hark_buf later = cosigned_of(s, &s->a, 9, TIME_S + 50);
+    struct hark_buf other = cosigned_of(s, &s->b, 9, TIME_S + 70);
+    struct hark_buf bare = note_of(s, &s->a, 9);
+    struct hark_evidence_parts parts =
+        parts_of(HARK_EVIDENCE_BACKWARDS, WORLD_COSIGNER, &small, &large);
+    struct hark_evidence out;
+
+    add_cosigner(&parts);
+    add_first(s, &parts);
+    out = holds(&parts);
+    assert_int_equal(out.claim, HARK_CLAIM_TIME);
+    assert_string_equal(out.node, NODE);
+    assert_false(out.is_named); /* the home's cosigner goes by the home's name */
+    every_byte_counts(&parts, 151);
+    parts.has_first = false;
+    parts.parts[1] = hark_buf_span(&later); /* as it should be */
+    refused(&parts, "proof");
+    add_path(&parts, &s->a, 7, 9);
+    refused(&parts, "begins with just the smaller one");
+    parts.parts[1] = hark_buf_span(&other);
+    memset(&parts.path, 0, sizeof(parts.path));
+    add_path(&parts, &s->b, 7, 9);
+    assert_int_equal(holds(&parts).claim, HARK_CLAIM_BEGINNING);
+    parts.has_path = false;
+    parts.path.count = 0;
+    parts.parts[0] = hark_buf_span(&later);
+    assert_int_equal(holds(&parts).claim, HARK_CLAIM_ROOT);
+    parts.parts[1] = hark_buf_span(&bare);
+    refused(&parts, "cosignature");
+    hark_buf_free(&small);
+    hark_buf_free(&large);
+    hark_buf_free(&later);
+    hark_buf_free(&other);
+    hark_buf_free(&bare);
+}
+
+/* --- twins ----------------------------------------------------------------------------------- */
+
+static struct hark_buf entry_of(struct stage *s, uint32_t key, uint64_t seq, uint64_t time_ms,
+                                bool elsewhere)
+{
+    struct hark_buf out = hark_buf_init(HARK_ENTRY_MAX);
+    struct hark_entry entry = {.has_space = true,
+                               .space = s->world->space,
+                               .author = *world_key(key),
+                               .seq = seq,
+                               .time_ms = time_ms,
+                               .kind = "leave"};
+
+    entry.space.bytes[0] = (uint8_t)(entry.space.bytes[0] + (elsewhere ? 1 : 0));
+    assert_int_equal(hark_entry_build(&out, &entry, world_signer(key), NULL), 0);
+    return out;
+}
+
+static void test_evidence__twins(void **state)
+{
+    struct stage *s = *state;
+    uint32_t key = WORLD_FIRST_NEW;
+    struct hark_buf a = entry_of(s, key, 3, 1000, false), b = entry_of(s, key, 3, 2000, false);
+    struct hark_buf next = entry_of(s, key, 4, 2000, false);
+    struct hark_buf other = entry_of(s, key, 3, 2000, true);
+    struct hark_buf stranger = entry_of(s, key + 1, 3, 2000, false);
+    struct hark_evidence_parts parts = parts_of(HARK_EVIDENCE_TWIN, key, &a, &b);
+    struct hark_evidence out = holds(&parts);
+
+    assert_int_equal(out.seq, 3);
+    assert_true(hark_hash_equal(&out.space, &s->world->space));
+    every_byte_counts(&parts, 97);
+    add_first(s, &parts);
+    assert_false(holds(&parts).is_named);
+    parts.parts[1] = hark_buf_span(&next);
+    refused(&parts, "different places");
+    parts.parts[1] = hark_buf_span(&other);
+    refused(&parts, "different places");
+    parts.parts[1] = hark_buf_span(&stranger);
+    refused(&parts, "another key");
+    parts.parts[1] = parts.parts[0];
+    refused(&parts, "the same");
+    parts.parts[1] = hark_span_str("tree");
+    refused(&parts, "the second entry");
+    hark_buf_free(&a);
+    hark_buf_free(&b);
+    hark_buf_free(&next);
+    hark_buf_free(&other);
+    hark_buf_free(&stranger);
+}
+
+/* The entry that makes the space has its place in its author's feed, too. */
+static void test_evidence__a_twin_of_the_first_entry(void **state)
+{
+    struct stage *s = *state;
+    struct hark_buf b = entry_of(s, WORLD_STEWARD, 1, 2000, false), a = b;
+    struct hark_evidence_parts parts = parts_of(HARK_EVIDENCE_TWIN, WORLD_STEWARD, &a, &b);
+
+    parts.parts[0] = s->world->log[0]->object;
+    add_first(s, &parts);
+    assert_true(holds(&parts).is_named);
+    hark_buf_free(&b);
+}
+
+/* --- the first entry ------------------------------------------------------------------------ */
+
+static void test_evidence__the_first_entry_is_the_space_s(void **state)
+{
+    struct stage *s = *state;
+    struct world *other = world_new(4, NULL, NULL);
+    struct hark_buf a = note_of(s, &s->a, 9), b = note_of(s, &s->b, 9);
+    struct hark_evidence_parts parts = parts_of(HARK_EVIDENCE_FORK, WORLD_LOG, &a, &b);
+
+    add_first(s, &parts);
+    parts.payload.size--;
+    refused(&parts, "the first entry");
+    add_first(s, &parts);
+    parts.first = other->log[0]->object;
+    refused(&parts, "another space");
+    hark_buf_free(&a);
+    hark_buf_free(&b);
+    /* A key that the first entry does not name. */
+    a = note_by(s->origin, &s->a, 9, WORLD_FIRST_NEW);
+    b = note_by(s->origin, &s->b, 9, WORLD_FIRST_NEW);
+    parts = parts_of(HARK_EVIDENCE_FORK, WORLD_FIRST_NEW, &a, &b);
+    add_first(s, &parts);
+    assert_false(holds(&parts).is_named);
+    hark_buf_free(&a);
+    hark_buf_free(&b);
+    world_free(other);
+}
+
+/* --- the form ----------------------------------------------------------------------------------
+ */
+
+static void test_evidence__form(void **state)
+{
+    static const char *const refused_texts[] = {
+        "",
+        "hark-evidence 1",
+        HARK_EVIDENCE_HEAD,
+        HARK_EVIDENCE_HEAD "fork\n",
+        HARK_EVIDENCE_HEAD "theft\nkey "
+                           "0000000000000000000000000000000000000000000000000000000000000000\n\n"
+                           "part 0\n\npart 0\n\n",
+        HARK_EVIDENCE_HEAD "twin\nkey "
+                           "0000000000000000000000000000000000000000000000000000000000000000\n"
+                           "root AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n\n"
+                           "part 0\n\npart 0\n\n",
+        HARK_EVIDENCE_HEAD "fork\nkey "
+                           "0000000000000000000000000000000000000000000000000000000000000000\n"
+                           "root AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n\n"
+                           "part 0\n\npart 0\n\n",
+        HARK_EVIDENCE_HEAD "fork\nkey "
+                           "0000000000000000000000000000000000000000000000000000000000000000\n\n"
+                           "part 00\n\npart 0\n\n",
+        HARK_EVIDENCE_HEAD "fork\nkey "
+                           "0000000000000000000000000000000000000000000000000000000000000000\n\n"
+                           "part 0\n\npart 0\n\npart 0\n\n",
+        HARK_EVIDENCE_HEAD "backwards\nkey "
+                           "0000000000000000000000000000000000000000000000000000000000000000\n"
+                           "cosigner a b\n\npart 0\n\npart 0\n\n",
+    };
+    static const char nothing[] =
+        HARK_EVIDENCE_HEAD "fork\nkey "
+                           "0000000000000000000000000000000000000000000000000000000000000000\n\n"
+                           "part 0\n\npart 0\n\n";
+    struct hark_evidence out;
+    uint8_t *large = calloc(1, HARK_EVIDENCE_MAX + 1);
+
+    (void)state;
+    assert_non_null(large);
+    for (size_t i = 0; i < sizeof(refused_texts) / sizeof(refused_texts[0]); i++)
+        assert_int_equal(hark_evidence_read(&out, hark_span_str(refused_texts[i]), NULL),
+                         HARK_E_EVIDENCE_FORM);
+    assert_int_equal(hark_evidence_read(&out, hark_span_str(nothing), NULL), HARK_E_EVIDENCE);
+    assert_int_equal(hark_evidence_read(&out, hark_span(large, HARK_EVIDENCE_MAX + 1), NULL),
+                     HARK_E_EVIDENCE_FORM);
+    free(large);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_evidence__two_roots_of_one_size),
+        cmocka_unit_test(test_evidence__two_beginnings),
+        cmocka_unit_test(test_evidence__of_different_logs),
+        cmocka_unit_test(test_evidence__receipts),
+        cmocka_unit_test(test_evidence__backdated),
+        cmocka_unit_test(test_evidence__backwards),
+        cmocka_unit_test(test_evidence__twins),
+        cmocka_unit_test(test_evidence__a_twin_of_the_first_entry),
+        cmocka_unit_test(test_evidence__the_first_entry_is_the_space_s),
+        cmocka_unit_test(test_evidence__form),
+    };
+
+    if (hark_crypto_init(NULL) != 0)
+        return 1;
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
