@@ -119,7 +119,7 @@ static const char *claim_words(const struct hark_evidence *e)
                    : "The entry is said to have arrived more than five minutes before a log "
                      "without it was cosigned.";
     case HARK_CLAIM_TWIN:
-        return "An honest author writes one entry for each number.";
+        return "A feed has one entry at each place. One key used at two nodes makes twins, too.";
     }
     return "";
 }
