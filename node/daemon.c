@@ -17,6 +17,7 @@
 
 #include "node/cmd.h"
 #include "node/files.h"
+#include "node/http.h"
 #include "node/local.h"
 
 #define TEND_DELAY_MS   1000u /* PROTOCOL.md 7.5: at most a second after a batch */
@@ -33,6 +34,7 @@ struct caller;
 struct daemon {
     struct hark_node *node;
     struct hark_net *net;
+    struct hark_http *http;
     int listen_fd, signal_fd;
     uint64_t tend_at_ms;   /* 0: nothing to tend */
     uint64_t quiet_at_ms;  /* when there will have been nothing new for a while */
@@ -404,16 +406,19 @@ int hark_daemon_run(struct hark_node *node, const struct hark_daemon_options *op
     if (rc == 0)
         rc = hark_net_start(&d.net, node, true, node->bound, err);
     if (rc == 0)
+        rc = hark_http_start(&d.http, node, node->http_bound, err);
+    if (rc == 0)
         rc = hark_local_listen(&d.listen_fd, node->dir, err);
     if (rc == 0) {
         update_net(&d);
         if (options->ready != NULL)
-            options->ready(options->arg, node->bound);
+            options->ready(options->arg, node->bound, node->http_bound);
         rc = loop(&d, err);
         remove_socket(node);
     }
     if (d.next != NULL)
         answer(d.next);
+    hark_http_stop(d.http);
     hark_net_stop(d.net);
     for (size_t i = 0; i < node->space_count && rc == 0; i++)
         rc = hark_space_tend(node->spaces[i], err);

@@ -537,6 +537,28 @@ int hark_witness_note(struct hark_space *space, uint64_t position, struct hark_b
     return put_together(notes, best, out, err);
 }
 
+int hark_witness_newest(struct hark_space *space, struct hark_buf *out, struct hark_err *err)
+{
+    const struct hark_cosigned *best = NULL;
+    const struct hark_notes *notes = NULL;
+    int rc = hark_witness_notes(space, &notes, err);
+
+    for (size_t i = 0; rc == 0 && i < hark_notes_count(notes); i++) {
+        const struct hark_cosigned *cosigned = hark_notes_at(notes, i);
+        bool here = false, fits = false;
+
+        if (cosigned->log[0] != '\0' ||
+            (best != NULL && cosigned->checkpoint.size <= best->checkpoint.size))
+            continue;
+        rc = hark_witness_fits(space, cosigned, &here, &fits, err);
+        if (fits)
+            best = cosigned;
+    }
+    if (rc == 0 && best != NULL)
+        return put_together(notes, best, out, err);
+    return rc == 0 ? hark_space_checkpoint(space, out, err) : rc;
+}
+
 int hark_witness_body(struct hark_space *space, struct hark_buf *out, size_t *count,
                       struct hark_err *err)
 {

@@ -52,6 +52,11 @@ HARK_CHECK int hark_witness_each_evidence(struct hark_space *space, hark_evidenc
  * nothing is appended. */
 HARK_CHECK int hark_witness_note(struct hark_space *space, uint64_t position, struct hark_buf *out,
                                  uint64_t *size, struct hark_err *err);
+/* For whoever asks: the checkpoint of most entries that anybody has cosigned of the log here,
+ * with all of its lines; of none: the newest, which the home alone has signed. Appended to
+ * `out`. Error: not-found (the log is empty). */
+HARK_CHECK int hark_witness_newest(struct hark_space *space, struct hark_buf *out,
+                                   struct hark_err *err);
 /* Appends the body of a `cosign` (PROTOCOL.md 9.2) with all that is here; *count 0: nothing,
  * and nothing is appended. */
 HARK_CHECK int hark_witness_body(struct hark_space *space, struct hark_buf *out, size_t *count,

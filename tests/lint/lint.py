@@ -42,6 +42,7 @@ LIBRARIES = {
     r"sqlite3(ext)?\.h": {"node"},
     r"roaring/.*": {"node"},
     r"csv\.h": {"node"},
+    r"microhttpd\.h": {"node"},
 }
 
 BANNED = {

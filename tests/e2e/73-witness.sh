@@ -1,0 +1,136 @@
+#!/usr/bin/env bash
+# Goal: over HTTP, anybody reads an open space's newest checkpoint with its cosignatures, and
+# a node witnesses the logs of others: by the published requests, across a restart and a
+# kill -9, and never backwards.
+set -euo pipefail
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+command -v curl >/dev/null || skip "there is no curl"
+vectors=$(cd "$(dirname "$0")/../vectors" && pwd)/witness.json
+
+hark() { "$HARK" -C "$work/$1" "${@:2}"; }
+# Where NAME serves HTTP.
+http_of() { hark "$1" status --json | field 'd["node"]["http"]'; }
+# ask PATH [curl's ARGS...]: status in $status, body in $work/body, type in $type
+ask() {
+    read -r status type < <(curl -s -m 10 -o "$work/body" -w '%{http_code} %{content_type}' \
+        "${@:2}" "$url$1" || true; echo)
+}
+# step TRANSCRIPT NUMBER: that request of the published ones
+step() {
+    python3 - "$vectors" "$1" "$2" >"$work/request" <<'PY'
+import json, sys
+t = json.load(open(sys.argv[1]))["transcripts"][int(sys.argv[2])]
+sys.stdout.buffer.write(t["steps"][int(sys.argv[3])]["request"].encode())
+PY
+}
+add() { ask /add-checkpoint --data-binary @"$work/request"; }
+
+"$HARK" init "$work/brand" --name brand --objective "Which lamp?" --owner "Ada Brandt" \
+    --until 2030-01-01 -q >/dev/null
+cat >>"$work/brand/hark.yaml" <<HERE
+http: 127.0.0.1:0
+witness:
+  logs:
+$(python3 - "$vectors" <<'PY'
+import json, sys
+for vkey in json.load(open(sys.argv[1]))["transcripts"][0]["vkeys"]:
+    print(f"    - vkey: \"{vkey}\"")
+PY
+)
+HERE
+start brand
+url=$(http_of brand)
+contains "it says where it serves" "$(cat "$work/brand.log")" "serving $url"
+space=$(hark brand status --json | field 'd["spaces"][0]["id"]')
+
+# --- the checkpoint ----------------------------------------------------------------------
+topic=$(hark brand topic "Lamps" -q)
+ask "/$space/checkpoint"
+same "a checkpoint" "$status $type" "200 text/plain; charset=utf-8"
+same "of this space" "$(sed -n 1p "$work/body")" "brand/$space/1"
+size=$(sed -n 2p "$work/body")
+hark brand post "It flickers" --re "$topic" -q >/dev/null
+ask "/$space/checkpoint"
+same "and the newest" "$(sed -n 2p "$work/body")" $((size + 1))
+ask "/$space/checkpoint" --head
+same "its header alone" "$status" 200
+
+# --- nothing else ------------------------------------------------------------------------
+for path in / "/$space" "/$space/" "/$space/checkpoint/" "/$space/../hark.yaml" /hark.yaml \
+    "/${space%??}00/checkpoint" "/${space^^}/checkpoint" //add-checkpoint; do
+    ask "$path" --path-as-is
+    same "nothing at $path" "$status" 404
+done
+ask "/$space/checkpoint" -d x
+same "a checkpoint is not posted" "$status" 405
+ask /add-checkpoint
+same "nor is adding one got" "$status" 405
+head -c 131073 /dev/zero >"$work/request"
+add
+same "no more than 128 KiB" "$status" 413
+ask /add-checkpoint --data-binary @"$work/request" -H 'Transfer-Encoding: chunked'
+same "nor in pieces" "$status" 000
+printf 'old 1\n' >"$work/request"
+add
+same "no request" "$status" 400
+
+# --- the witness --------------------------------------------------------------------------
+step 0 0
+add
+same "the first checkpoint of another's log" "$status" 200
+contains "is cosigned" "$(cat "$work/body")" "— brand "
+same "in a line" "$(wc -l <"$work/body")" 1
+line=$(cat "$work/body")
+[ "$(ls "$work/brand/witnessed")" != "" ] || fail "nothing is recorded"
+contains "which is kept" "$(cat "$work"/brand/witnessed/*)" "$line"
+step 0 1
+add
+same "five entries" "$status" 200
+step 0 2
+add
+same "three, too late" "$status $type $(cat "$work/body")" "409 text/x.tlog.size 5"
+
+kill -9 "${daemons[0]}"
+wait "${daemons[0]}" 2>/dev/null || true
+daemons=()
+rm -f "$work/brand/sock"
+start brand
+url=$(http_of brand)
+add
+same "it remembers" "$status $(cat "$work/body")" "409 5"
+step 2 13
+add
+same "the same again needs what was cosigned last" "$status $(cat "$work/body")" "409 5"
+sed -i 's/^old 3$/old 5/; /^[A-Za-z0-9+\/]*=$/{/^QrtX/!d}' "$work/request"
+add
+same "the same again" "$status" 200
+step 2 17
+add
+same "a log that is not witnessed" "$status" 404
+step 2 14
+add
+same "what the log has not signed" "$status" 403
+
+# Many at once: one answer each, and no way back.
+step 0 2
+for i in $(seq 40); do
+    curl -s -m 10 -o /dev/null -w '%{http_code}\n' --data-binary @"$work/request" \
+        "$url/add-checkpoint" >"$work/many.$i" &
+    others[i]=$!
+done
+for i in $(seq 40); do wait "${others[$i]}"; done
+same "40 at once" "$(cat "$work"/many.* | sort | uniq -c | tr -s ' ')" " 40 409"
+
+# A record that cannot be read is not taken for none.
+file=$(ls "$work"/brand/witnessed/*)
+cp "$file" "$work/record"
+echo damaged >"$file"
+step 0 0
+add
+same "a record that is damaged" "$status" 500
+cp "$work/record" "$file"
+add
+same "and put back" "$status" 409
+
+stop_daemons
