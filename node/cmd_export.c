@@ -1,11 +1,14 @@
 /*
  * hark export: what stock git needs to check a clone's signatures (allowed
- * signers) and to show names beside keys (mailmap).
+ * signers) and to show names beside keys (mailmap); the log as files for a web
+ * server (tiles).
  */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "node/cmd_internal.h"
+#include "node/tiles.h"
 
 #define EXPORT_MAX (64u * 1024u * 1024u)
 
@@ -140,13 +143,87 @@ static int export_mailmap(struct hark_cmd *cmd, struct hark_err *err)
     return export_keys(cmd, mailmap_line, err);
 }
 
+/* --- tiles ------------------------------------------------------------------------- */
+
+static int tiles_read(void *arg, unsigned level, uint64_t index, struct hark_hash *out,
+                      struct hark_err *err)
+{
+    return hark_index_merkle_read(hark_space_index(arg), level, index, out, err);
+}
+
+static int tiles_line(void *arg, uint64_t position, struct hark_line *out, struct hark_err *err)
+{
+    struct hark_git_id commit;
+
+    return hark_space_line(arg, "", position, out, &commit, err);
+}
+
+static int write_tiles(struct hark_space *space, const char *dir, struct hark_tiles_written *out,
+                       struct hark_err *err)
+{
+    struct hark_buf note = hark_buf_init(HARK_NOTE_MAX);
+    bool own = false;
+    int rc = hark_space_checkpoint(space, &note, err);
+
+    if (rc == 0)
+        rc = hark_index_view(hark_space_index(space), &own, err);
+    if (rc == 0) {
+        struct hark_tiles_log log = {.space = hark_space_id(space),
+                                     .checkpoint = hark_buf_span(&note),
+                                     .read = tiles_read,
+                                     .line = tiles_line,
+                                     .arg = space};
+
+        rc = hark_tiles_write(dir, &log, out, err);
+        hark_index_view_end(hark_space_index(space), own);
+    }
+    hark_buf_free(&note);
+    return rc;
+}
+
+static int export_tiles(struct hark_cmd *cmd, struct hark_err *err)
+{
+    struct hark_tiles_written written = {0};
+    struct hark_space *space = NULL;
+    char dir[HARK_PATH_MAX];
+    int rc = hark_cmd_options(cmd, NULL, 0, 1, 1, err);
+
+    if (rc == 0)
+        rc = hark_cmd_space(cmd, &space, err);
+    if (rc == 0)
+        rc = hark_cmd_path(cmd, cmd->argv[1], dir, err);
+    if (rc == 0)
+        rc = write_tiles(space, dir, &written, err);
+    if (rc < 0)
+        return rc;
+    if (cmd->globals.json)
+        return hark_print_json(
+            cmd->out,
+            json_pack("{s:s, s:s, s:o, s:o, s:s, s:I, s:o, s:I, s:I}", "format", "hark/export/1",
+                      "what", "tiles", "dir", hark_out_text(cmd->argv[1]), "space",
+                      hark_out_hex(hark_space_id(space)->bytes, HARK_HASH_SIZE), "origin",
+                      written.checkpoint.origin, "size", (json_int_t)written.checkpoint.size,
+                      "root", hark_out_hex(written.checkpoint.root.bytes, HARK_HASH_SIZE), "tiles",
+                      (json_int_t)written.tiles, "bundles", (json_int_t)written.bundles),
+            err);
+    if (cmd->globals.quiet)
+        return 0;
+    hark_print_text(cmd->out, cmd->argv[1]);
+    (void)fprintf(cmd->out,
+                  " holds %s at %" PRIu64 " entries: %" PRIu64 " tiles and %" PRIu64
+                  " bundles of entries are new\n",
+                  written.checkpoint.origin, written.checkpoint.size, written.tiles,
+                  written.bundles);
+    return 0;
+}
+
 int hark_cmd_export(struct hark_cmd *cmd, struct hark_err *err)
 {
     static const struct hark_subverb subverbs[] = {{"allowed-signers", export_allowed_signers},
                                                    {"mailmap", export_mailmap},
                                                    {"me", hark_cmd_unsupported},
                                                    {"bundle", hark_cmd_unsupported},
-                                                   {"tiles", hark_cmd_unsupported}};
+                                                   {"tiles", export_tiles}};
 
     return hark_cmd_dispatch(cmd, subverbs, sizeof(subverbs) / sizeof(subverbs[0]), NULL, err);
 }

@@ -71,7 +71,7 @@ static int write_all(int fd, struct hark_span bytes, const char *path, struct ha
     return 0;
 }
 
-int hark_file_write(const char *path, struct hark_span bytes, mode_t mode, struct hark_err *err)
+int hark_file_place(const char *path, struct hark_span bytes, mode_t mode, struct hark_err *err)
 {
     char temporary[HARK_PATH_MAX];
     int n = snprintf(temporary, sizeof(temporary), "%s.new", path);
@@ -87,11 +87,16 @@ int hark_file_write(const char *path, struct hark_span bytes, mode_t mode, struc
         rc = hark_err_errno(err, errno, "closing %s", temporary);
     if (rc == 0 && rename(temporary, path) != 0)
         rc = hark_err_errno(err, errno, "%s", path);
-    if (rc < 0) {
+    if (rc < 0)
         (void)unlink(temporary);
-        return rc;
-    }
-    return hark_parent_sync(path, err);
+    return rc;
+}
+
+int hark_file_write(const char *path, struct hark_span bytes, mode_t mode, struct hark_err *err)
+{
+    int rc = hark_file_place(path, bytes, mode, err);
+
+    return rc < 0 ? rc : hark_parent_sync(path, err);
 }
 
 int hark_dir_make(const char *path, struct hark_err *err)

@@ -17,6 +17,10 @@ HARK_CHECK int hark_fd_read(int fd, const char *name, struct hark_buf *out, stru
 /* Replaces `path` durably. Errors: io, disk-full, io-permission. */
 HARK_CHECK int hark_file_write(const char *path, struct hark_span bytes, mode_t mode,
                                struct hark_err *err);
+/* The same but for the directory: what stands under the name is whole at any time, and the
+ * caller makes the name durable (hark_parent_sync), once for many files. */
+HARK_CHECK int hark_file_place(const char *path, struct hark_span bytes, mode_t mode,
+                               struct hark_err *err);
 /* Makes a directory with mode 0700; one that is there is fine. */
 HARK_CHECK int hark_dir_make(const char *path, struct hark_err *err);
 /* Removes a file or a directory with all that is in it, following no link; nothing when

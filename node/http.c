@@ -283,7 +283,7 @@ static bool read_address(const char *text, struct where *out)
 /* As it was written, with the port in fact. */
 static int tell_bound(int fd, const char *written, char *bound, struct hark_err *err)
 {
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = {0};
     socklen_t size = sizeof(address);
     const char *colon = strrchr(written, ':');
     uint16_t port;

@@ -12,7 +12,6 @@
 #define INTAKE      "intake"
 #define NOTHING     "-"
 #define PARENTS_MAX (HARK_BATCH_ENTRIES_MAX + 1u)
-#define LEAF_SIZE   (HARK_HASH_SIZE + 8 + 8)
 #define LINE_FIELDS 6u
 
 /* ---- names ---- */
@@ -101,12 +100,18 @@ static bool is_intake_of(struct hark_span text, const char log[HARK_ORIGIN_MAX +
 
 /* ---- the file `entries` ---- */
 
+void hark_line_leaf_bytes(uint8_t out[HARK_LEAF_SIZE], const struct hark_line *line)
+{
+    memcpy(out, line->id.bytes, HARK_HASH_SIZE);
+    hark_put_u64(out + HARK_HASH_SIZE, line->arrival_ms);
+    hark_put_u64(out + HARK_HASH_SIZE + 8, line->accepted_ms);
+}
+
 struct hark_hash hark_line_leaf(const struct hark_line *line)
 {
-    uint8_t leaf[LEAF_SIZE];
-    memcpy(leaf, line->id.bytes, HARK_HASH_SIZE);
-    hark_put_u64(leaf + HARK_HASH_SIZE, line->arrival_ms);
-    hark_put_u64(leaf + HARK_HASH_SIZE + 8, line->accepted_ms);
+    uint8_t leaf[HARK_LEAF_SIZE];
+
+    hark_line_leaf_bytes(leaf, line);
     return hark_merkle_leaf(hark_span(leaf, sizeof(leaf)));
 }
 

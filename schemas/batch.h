@@ -65,7 +65,9 @@ bool hark_node_name_valid(struct hark_span name);
  * log's origin. */
 void hark_origin(char out[HARK_ORIGIN_MAX + 1], const char *node, const struct hark_hash *space,
                  uint64_t incarnation);
-/* The leaf hash of a line: merkle leaf of id ‖ arrival ‖ accepted. */
+/* A line's Merkle leaf, id ‖ arrival ‖ accepted, and its leaf hash. */
+#define HARK_LEAF_SIZE (HARK_HASH_SIZE + 8 + 8)
+void hark_line_leaf_bytes(uint8_t out[HARK_LEAF_SIZE], const struct hark_line *line);
 struct hark_hash hark_line_leaf(const struct hark_line *line);
 
 /* Appends the file `entries` for these lines. */

@@ -100,7 +100,11 @@ for i in 1 2 3 4; do
         fail "together $i ended with $code: $(cat "$work/err.$i" "$work/out.$i")"
     fi
 done
+refused disk-full 4 home export tiles "$disk/out"
+[ -z "$(find "$disk/out" -type f)" ] || fail "half-written tiles: $(find "$disk/out" -type f)"
 rm "$disk/filler"
+home export tiles "$disk/out" -q
+rm -r "$disk/out"
 same "nothing of them is logged" "$before" "$(size_of home)"
 post=$(home post "$(head -c 16000 /dev/zero | tr '\0' x)" --re "$topic" --json | entry_id)
 await 20 partner show "$post"

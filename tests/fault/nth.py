@@ -221,6 +221,7 @@ def verbs():
         r('verify-file', lambda x: ['verify', f'{x.folder}/idea.tlog-proof']),
         r('audit', lambda x: ['audit', f'spaces/{x.space}.git', '--json'], (0, 10, 13)),
         r('export', lambda x: ['export', 'allowed-signers']),
+        r('export-tiles', lambda x: ['export', 'tiles', '../out']),
         r('status', lambda x: ['status', '--json']),
         r('help', lambda x: ['help']),
     ]
