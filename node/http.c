@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "node/tiles.h"
 #include "node/witness.h"
 #include "node/witnessed.h"
 
@@ -21,6 +22,7 @@
 #define LISTEN_BACKLOG  64
 #define HEADERS_MAX     (16u * 1024u) /* memory of a connection: its header and a piece */
 #define CHECKPOINT_TIME "no-cache"
+#define TILE_TIME       "public, max-age=86400"
 
 struct hark_http {
     char dir[HARK_PATH_MAX];
@@ -127,6 +129,42 @@ static struct reply get_checkpoint(const struct hark_http *http, const struct ha
     return failed(rc);
 }
 
+static int make_tile(struct hark_space *space, const char *path, struct reply *reply)
+{
+    struct hark_tiles_log log = hark_tiles_log_of(space, hark_span(NULL, 0));
+    struct hark_tile tile;
+    bool own = false;
+    int rc;
+
+    if (!hark_tiles_find(path, hark_space_head(space)->tree.size, &tile))
+        return HARK_E_NOT_FOUND;
+    rc = hark_index_view(hark_space_index(space), &own, NULL);
+    if (rc < 0)
+        return rc;
+    rc = hark_tiles_make(&log, &tile, &reply->body, NULL);
+    hark_index_view_end(hark_space_index(space), own);
+    return rc;
+}
+
+/* What is at its path never changes, as long as the log is not another one (7.6). */
+static struct reply get_tile(const struct hark_http *http, const struct hark_hash *id,
+                             const char *path)
+{
+    struct reply reply = reply_init(MHD_HTTP_OK);
+    struct hark_space *space = NULL;
+    int rc = open_space(http, id, &space, NULL);
+
+    if (rc == 0)
+        rc = make_tile(space, path, &reply);
+    hark_space_free(space);
+    reply.type = "application/octet-stream";
+    reply.cache = TILE_TIME;
+    if (rc == 0)
+        return reply;
+    hark_buf_free(&reply.body);
+    return failed(rc);
+}
+
 static struct reply add_checkpoint(const struct hark_http *http, struct hark_span body)
 {
     struct reply reply = reply_init(MHD_HTTP_OK);
@@ -178,6 +216,8 @@ static struct reply at_header(const struct hark_http *http, struct MHD_Connectio
         return words(MHD_HTTP_CONTENT_TOO_LARGE, "128 KiB are read at most");
     if (route->what == HARK_HTTP_CHECKPOINT)
         return get_checkpoint(http, &route->space);
+    if (route->what == HARK_HTTP_TILE)
+        return get_tile(http, &route->space, route->tile);
     *wait = true;
     return (struct reply){.status = 0};
 }

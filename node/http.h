@@ -4,6 +4,7 @@
  * PROTOCOL.md 7.10.
  *
  *     GET  /<space id>/checkpoint
+ *     GET  /<space id>/tile/…            7.9
  *     POST /add-checkpoint
  *
  * One thread of its own answers everything. It opens the spaces that are asked about for
@@ -31,10 +32,11 @@ void hark_http_stop(struct hark_http *http); /* joins the thread and frees; NULL
 
 /* --- what a path means (http_route.c) -------------------------------------------------- */
 
-enum hark_http_what { HARK_HTTP_NOTHING, HARK_HTTP_CHECKPOINT, HARK_HTTP_ADD };
+enum hark_http_what { HARK_HTTP_NOTHING, HARK_HTTP_CHECKPOINT, HARK_HTTP_TILE, HARK_HTTP_ADD };
 struct hark_http_route {
     enum hark_http_what what;
-    struct hark_hash space; /* CHECKPOINT */
+    struct hark_hash space; /* CHECKPOINT, TILE */
+    const char *tile;       /* TILE: "tile/…", borrowed; there may be none of that name */
 };
 /* Exactly the paths above: no dots, nothing doubled or left out. */
 struct hark_http_route hark_http_route(const char *path);

@@ -11,10 +11,17 @@ struct hark_http_route hark_http_route(const char *path)
 
     if (strcmp(path, "/add-checkpoint") == 0) {
         route.what = HARK_HTTP_ADD;
-    } else if (strlen(path) > 1 + ID_SIZE && path[0] == '/' &&
-               hark_hash_from_hex(&route.space, hark_span(path + 1, ID_SIZE), NULL) == 0 &&
-               strcmp(path + 1 + ID_SIZE, "/checkpoint") == 0) {
+        return route;
+    }
+    if (strlen(path) <= ID_SIZE + 1 || path[0] != '/' || path[1 + ID_SIZE] != '/' ||
+        hark_hash_from_hex(&route.space, hark_span(path + 1, ID_SIZE), NULL) != 0)
+        return route;
+    path += ID_SIZE + 2;
+    if (strcmp(path, "checkpoint") == 0) {
         route.what = HARK_HTTP_CHECKPOINT;
+    } else if (strncmp(path, "tile/", strlen("tile/")) == 0) {
+        route.what = HARK_HTTP_TILE;
+        route.tile = path;
     }
     return route;
 }

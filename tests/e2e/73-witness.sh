@@ -56,6 +56,32 @@ same "and the newest" "$(sed -n 2p "$work/body")" $((size + 1))
 ask "/$space/checkpoint" --head
 same "its header alone" "$status" 200
 
+# --- the tiles ----------------------------------------------------------------------------
+# the_same: each file of an export, and what is served at its path
+the_same() {
+    local path count=0
+    while read -r path; do
+        ask "/$space/${path#"$work/tiles/"}"
+        [ "$status $type" = "200 application/octet-stream" ] || fail "$path: $status $type"
+        cmp "$work/body" "$path" || fail "$path: another one is served"
+        count=$((count + 1))
+    done < <(find "$work/tiles/tile" -type f)
+    echo "ok: $count tiles as they are exported"
+}
+hark brand import polis "$(dirname "$0")/../../examples/conversation" -q >/dev/null
+hark brand export tiles "$work/tiles" -q
+the_same
+size=$(sed -n 2p "$work/tiles/checkpoint")
+[ "$size" -gt 512 ] || fail "too few entries for a full tile: $size"
+for path in tile tile/ tile/0 tile/0/0 tile/0/999 tile/0/000.p/256 tile/0/000.p/0 tile/7/000 \
+    tile/entries/../0/000 tile/0/x000/000; do
+    ask "/$space/$path" --path-as-is
+    same "no $path" "$status" 404
+done
+ask "/$space/tile/0/000.p/200"
+same "a partial tile that was" "$(sha256sum <"$work/body")" \
+    "$(head -c 6400 "$work/tiles/tile/0/000" | sha256sum)"
+
 # --- nothing else ------------------------------------------------------------------------
 for path in / "/$space" "/$space/" "/$space/checkpoint/" "/$space/../hark.yaml" /hark.yaml \
     "/${space%??}00/checkpoint" "/${space^^}/checkpoint" //add-checkpoint; do

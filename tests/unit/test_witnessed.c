@@ -229,6 +229,9 @@ static void test_witnessed__what_paths_mean(void **state)
     (void)state;
     assert_int_equal(route.what, HARK_HTTP_CHECKPOINT);
     assert_int_equal(route.space.bytes[31], 0xab);
+    route = hark_http_route("/" SPACE "/tile/0/000");
+    assert_int_equal(route.what, HARK_HTTP_TILE);
+    assert_string_equal(route.tile, "tile/0/000");
     assert_int_equal(hark_http_route("/add-checkpoint").what, HARK_HTTP_ADD);
     for (size_t i = 0; i < sizeof(nothing) / sizeof(nothing[0]); i++) {
         if (hark_http_route(nothing[i]).what != HARK_HTTP_NOTHING)
