@@ -323,16 +323,19 @@ static bool read_address(const char *text, struct where *out)
 /* As it was written, with the port in fact. */
 static int tell_bound(int fd, const char *written, char *bound, struct hark_err *err)
 {
-    struct sockaddr_storage address = {0};
+    union {
+        struct sockaddr any;
+        struct sockaddr_in four;
+        struct sockaddr_in6 six;
+    } address = {.six = {.sin6_port = 0}};
     socklen_t size = sizeof(address);
     const char *colon = strrchr(written, ':');
     uint16_t port;
     int n;
 
-    if (getsockname(fd, (struct sockaddr *)&address, &size) != 0)
+    if (getsockname(fd, &address.any, &size) != 0)
         return hark_err_errno(err, errno, "%s", written);
-    port = address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&address)->sin6_port
-                                         : ((struct sockaddr_in *)&address)->sin_port;
+    port = address.any.sa_family == AF_INET6 ? address.six.sin6_port : address.four.sin_port;
     n = snprintf(bound, HARK_ADDRESS_MAX + 1, "http://%.*s:%u", (int)(colon - written), written,
                  (unsigned)ntohs(port));
     return n > 0 && n <= (int)HARK_ADDRESS_MAX ? 0

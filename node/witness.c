@@ -451,6 +451,35 @@ static int take_note(struct hark_space *space, struct hark_note *note, struct ha
     return rc < 0 || lost ? rc : take_lines(space, note, bytes, &cp, &home, err);
 }
 
+int hark_witness_keep(struct hark_space *space, const struct hark_note_key *witness,
+                      struct hark_span bytes, struct hark_err *err)
+{
+    struct hark_cosigned put = {.log = ""};
+    const struct hark_cosigned *was = NULL;
+    struct hark_note *note = calloc(1, sizeof(*note));
+    struct hark_note_key log;
+    bool here = false, fits = false;
+    int rc = note == NULL ? hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a note")
+                          : hark_note_parse(note, bytes, err);
+
+    if (rc == 0)
+        rc = hark_checkpoint_decode(&put.checkpoint, note->text, NULL, err);
+    if (rc == 0)
+        rc = bring(space, err);
+    if (rc == 0 && strcmp(put.checkpoint.origin, space->head.origin) == 0)
+        rc = hark_witness_fits(space, &put, &here, &fits, err);
+    if (rc == 0)
+        was = hark_notes_find(space->witness->notes, "", &witness->key);
+    if (rc == 0 && fits && (was == NULL || was->checkpoint.size < put.checkpoint.size)) {
+        rc = hark_note_key_init(&log, space->head.origin, HARK_NOTE_ED25519, &space->head.log_key,
+                                err);
+        if (rc == 0)
+            rc = hark_notes_put(space->witness->notes, "", &log, witness, bytes, err);
+    }
+    free(note);
+    return rc;
+}
+
 int hark_witness_take(struct hark_space *space, struct hark_span bytes, struct hark_err *err)
 {
     struct hark_note *note = calloc(1, sizeof(*note));

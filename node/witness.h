@@ -25,6 +25,13 @@ HARK_CHECK int hark_witness_cosign(struct hark_space *space, const struct hark_s
 HARK_CHECK int hark_witness_take(struct hark_space *space, struct hark_span note,
                                  struct hark_err *err);
 
+/* Keeps what a witness over HTTP (PROTOCOL.md 7.10) has signed of the log here: a checkpoint
+ * by the log's key in force, with its verified line. Nothing is done when it says less than
+ * what is here, or is of a log that is not here any more. It counts for no quorum, unless
+ * the witness is a cosigner. */
+HARK_CHECK int hark_witness_keep(struct hark_space *space, const struct hark_note_key *witness,
+                                 struct hark_span note, struct hark_err *err);
+
 /* How many entries of the main log are settled, as far as is known here. */
 HARK_CHECK int hark_witness_settled(struct hark_space *space, uint64_t *size, struct hark_err *err);
 /* Borrowed until the space changes: the quorum in force (NULL: the log is empty), the notes. */

@@ -159,4 +159,85 @@ cp "$work/record" "$file"
 add
 same "and put back" "$status" 409
 
+# --- as a log: others witness it ----------------------------------------------------------
+stop_daemons
+"$HARK" init "$work/club" --name club -q >/dev/null
+cat >>"$work/club/hark.yaml" <<HERE
+http: 127.0.0.1:$(free_port)
+witness:
+  logs:
+    - vkey: "$(hark brand status --json | field 'd["spaces"][0]["vkey"]')"
+HERE
+start club
+club=$(http_of club)
+club_pid=${daemons[-1]}
+
+# One that answers nonsense, whoever it is: nobody has that key.
+liar_port=$(free_port)
+python3 - "$liar_port" <<'PY' &
+import http.server, sys
+class Liar(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        said = "\u2014 liar AAAAAAAAAAAAAAAAAAAAAA==\n".encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(said)))
+        self.end_headers()
+        self.wfile.write(said)
+    def log_message(self, *args):
+        pass
+http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Liar).serve_forever()
+PY
+daemons+=($!)
+liar_vkey=$(hark club status --json | python3 -c 'import base64, hashlib, json, sys
+key = b"\x04" + bytes([9]) * 32
+id = hashlib.sha256(b"liar\n" + key).hexdigest()[:8]
+print("liar+%s+%s" % (id, base64.b64encode(key).decode()))')
+cat >>"$work/brand/hark.yaml" <<HERE
+witnesses:
+  - {url: "http://127.0.0.1:$liar_port", vkey: "$liar_vkey"}
+  - {url: "$club/", vkey: "$(hark club status --json | field 'd["node"]["vkey"]')"}
+HERE
+start brand
+url=$(http_of brand)
+# cosigned SIZE: the checkpoint that is served has that size and the club's line
+cosigned() {
+    ask "/$space/checkpoint"
+    [ "$status" = 200 ] && [ "$(sed -n 2p "$work/body")" = "$1" ] &&
+        grep -q '^— club ' "$work/body"
+}
+size_here() { hark brand status --json | field 'd["spaces"][0]["size"]'; }
+await 20 cosigned "$(size_here)"
+echo "ok: the newest checkpoint is cosigned"
+same "by nobody else" "$(grep -c '^— ' "$work/body")" 2
+said=$(hark brand post "Cosign this" --re "$topic" -q)
+await 20 cosigned "$(size_here)"
+contains "and so is a receipt" "$(hark brand receipt "$said")" "— club "
+hark brand receipt "$said" >"$work/said.tlog-proof"
+contains "which is one" "$(hark brand verify "$work/said.tlog-proof")" "receipt for entry"
+contains "one that lies is named" "$(cat "$work/brand.log")" "the witness liar"
+same "once" "$(grep -c 'the witness liar' "$work/brand.log")" 1
+
+# A witness that is away, and back: nobody waits for it meanwhile.
+kill "$club_pid"
+wait "$club_pid" 2>/dev/null || true
+hark brand post "Without a witness" --re "$topic" -q >/dev/null
+if cosigned "$(size_here)"; then fail "nobody can have cosigned this"; fi
+await 20 grep -q 'the witness club' "$work/brand.log"
+start club
+await 30 cosigned "$(size_here)"
+echo "ok: it is asked again"
+
+# What a log has forgotten, the witness tells.
+kill "${daemons[-2]}"
+wait "${daemons[-2]}" 2>/dev/null || true
+rm -r "$work/brand/cosigned" "$work/brand/sock" 2>/dev/null || true
+hark brand post "Forgotten" --re "$topic" -q >/dev/null
+start brand
+url=$(http_of brand)
+await 20 cosigned "$(size_here)"
+echo "ok: from where the witness is"
+hark brand verify -q >/dev/null
+ls "$work"/brand/evidence/* >/dev/null 2>&1 && fail "there is nothing to convict anybody of"
+
 stop_daemons

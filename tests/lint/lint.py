@@ -43,6 +43,7 @@ LIBRARIES = {
     r"roaring/.*": {"node"},
     r"csv\.h": {"node"},
     r"microhttpd\.h": {"node"},
+    r"curl/.*": {"node"},
 }
 
 BANNED = {
