@@ -101,6 +101,39 @@ printf 'old 1\n' >"$work/request"
 add
 same "no request" "$status" 400
 
+# --- who only takes up room ----------------------------------------------------------------
+python3 - "${url##*:}" "$space" "$patience" <<'PY'
+import http.client, socket, sys, time
+port, space, patience = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+def connect():
+    return socket.create_connection(("127.0.0.1", port))
+def ended(s):
+    s.settimeout(0.01)
+    try:
+        return s.recv(1) == b""
+    except socket.timeout:
+        return False
+    except OSError:
+        return True
+began = time.monotonic()
+drips = connect()
+drips.send(b"POST /add-checkpoint HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n")
+silent = [connect() for _ in range(80)]
+# The 82nd is served when those before it have been sent away.
+asking = http.client.HTTPConnection("127.0.0.1", port, timeout=30 * patience)
+asking.request("GET", f"/{space}/checkpoint")
+while not ended(drips):
+    assert time.monotonic() - began < 15 * patience, "a body may take its time"
+    try:
+        drips.send(b"o")
+    except OSError:
+        break
+    time.sleep(0.2)
+assert asking.getresponse().status == 200
+assert time.monotonic() - began > 5, "nobody was to be sent away so soon"
+PY
+echo "ok: the silent and the slow are sent away, and others served"
+
 # --- the witness --------------------------------------------------------------------------
 step 0 0
 add

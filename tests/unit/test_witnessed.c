@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -99,6 +100,7 @@ static unsigned ask(struct stage *s, const char *origin, uint64_t old_size, char
     request.note = hark_buf_span(&note);
     OK(hark_tlog_request_encode(&body, &request, &err));
     status = hark_witnessed_add(&s->witnessed, hark_buf_span(&body), now_s, &out, &err);
+    assert_int_equal(out.size > 0, status == 200 || status == 409);
     if (status == 200) {
         hark_buf_clear(&body);
         OK(hark_tlog_witness_join(&body, hark_buf_span(&note), hark_buf_span(&out), &s->own_key,
@@ -179,6 +181,20 @@ static void test_witnessed__a_space_that_is_here(void **state)
     assert_int_equal(ask(s, "other.example", 0, 'x', "", 1000, &time_s), 404);
 }
 
+/* What is not durable is not signed. */
+static void test_witnessed__nothing_leaves_that_is_not_recorded(void **state)
+{
+    struct stage *s = *state;
+    char path[256];
+    uint64_t time_s = 0;
+
+    (void)snprintf(path, sizeof(path), "%s/witnessed", s->dir);
+    OK(hark_file_write(path, hark_span_str("in the way"), 0600, &err));
+    assert_int_equal(ask(s, "log.example", 0, 'x', "", 1000, &time_s), 500);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(ask(s, "log.example", 0, 'x', "", 1000, &time_s), 200);
+}
+
 /* A record of another log, or by another key, is not this log's. */
 static void test_witnessed__a_record_in_anothers_place(void **state)
 {
@@ -246,6 +262,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_witnessed__others_lines_are_not_kept, setup, teardown),
         cmocka_unit_test_setup_teardown(test_witnessed__a_space_that_is_here, setup, teardown),
         cmocka_unit_test_setup_teardown(test_witnessed__a_record_in_anothers_place, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_witnessed__nothing_leaves_that_is_not_recorded, setup,
                                         teardown),
         cmocka_unit_test(test_witnessed__what_paths_mean),
     };
