@@ -322,6 +322,20 @@ static int verify_line(const struct hark_note_line *line, struct hark_span text,
     return 0;
 }
 
+int hark_note_line_encode(struct hark_buf *out, const struct hark_note_line *line,
+                          struct hark_err *err)
+{
+    int rc = hark_buf_append_str(out, SIGNATURE_PREFIX, err);
+
+    if (rc == 0)
+        rc = hark_buf_append_span(out, line->name, err);
+    if (rc == 0)
+        rc = hark_buf_append_byte(out, ' ', err);
+    if (rc == 0)
+        rc = hark_buf_append_span(out, line->base64, err);
+    return rc == 0 ? hark_buf_append_byte(out, '\n', err) : rc;
+}
+
 int hark_note_verify(const struct hark_note *note, const struct hark_note_key *key,
                      uint64_t *time_s, struct hark_err *err)
 {

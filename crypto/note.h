@@ -58,6 +58,10 @@ struct hark_note {
  * read, so that a note that others sign in other ways can be read too. */
 HARK_CHECK int hark_note_parse(struct hark_note *out, struct hark_span note, struct hark_err *err);
 
+/* Appends a line as it was read. Error: limit. */
+HARK_CHECK int hark_note_line_encode(struct hark_buf *out, const struct hark_note_line *line,
+                                     struct hark_err *err);
+
 /* Does the note hold a valid signature by that key? Lines of other keys are
  * ignored; a line with this key's name and id that does not verify is
  * note-signature; none is note-unsigned. For a cosignature, time_s receives its

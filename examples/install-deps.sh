@@ -11,9 +11,10 @@ set -eu
 
 build='gcc libc6-dev cmake ninja-build pkgconf git openssh-client
     libsodium-dev nettle-dev libyaml-dev libjansson-dev libzmq3-dev zlib1g-dev libdeflate-dev
-    libisal-dev libgit2-dev libsqlite3-dev libroaring-dev libcsv-dev'
+    libisal-dev libgit2-dev libsqlite3-dev libroaring-dev libcsv-dev
+    libmicrohttpd-dev libcurl4-openssl-dev'
 test='libcmocka-dev binutils python3 openssl iproute2 util-linux
-    clang libclang-rt-dev golang-go golang-golang-x-mod-dev shellcheck'
+    clang libclang-rt-dev golang-go golang-golang-x-mod-dev shellcheck curl'
 ci='clang-format clang-tidy cppcheck'
 
 list=false

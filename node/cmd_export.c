@@ -145,19 +145,6 @@ static int export_mailmap(struct hark_cmd *cmd, struct hark_err *err)
 
 /* --- tiles ------------------------------------------------------------------------- */
 
-static int tiles_read(void *arg, unsigned level, uint64_t index, struct hark_hash *out,
-                      struct hark_err *err)
-{
-    return hark_index_merkle_read(hark_space_index(arg), level, index, out, err);
-}
-
-static int tiles_line(void *arg, uint64_t position, struct hark_line *out, struct hark_err *err)
-{
-    struct hark_git_id commit;
-
-    return hark_space_line(arg, "", position, out, &commit, err);
-}
-
 static int write_tiles(struct hark_space *space, const char *dir, struct hark_tiles_written *out,
                        struct hark_err *err)
 {
@@ -168,11 +155,7 @@ static int write_tiles(struct hark_space *space, const char *dir, struct hark_ti
     if (rc == 0)
         rc = hark_index_view(hark_space_index(space), &own, err);
     if (rc == 0) {
-        struct hark_tiles_log log = {.space = hark_space_id(space),
-                                     .checkpoint = hark_buf_span(&note),
-                                     .read = tiles_read,
-                                     .line = tiles_line,
-                                     .arg = space};
+        struct hark_tiles_log log = hark_tiles_log_of(space, hark_buf_span(&note));
 
         rc = hark_tiles_write(dir, &log, out, err);
         hark_index_view_end(hark_space_index(space), own);

@@ -51,6 +51,28 @@ static json_t *shared_or_null(const json_t *object, const char *name)
     return value != NULL ? json_incref(value) : json_null();
 }
 
+/* As C2SP writes verifier keys, for who configures a witness; NULL: no memory. */
+static json_t *vkey_json(const char *name, uint8_t algorithm, const struct hark_key *key)
+{
+    struct hark_buf text = hark_buf_init(HARK_NOTE_NAME_MAX + 128);
+    struct hark_note_key vkey;
+    json_t *json = NULL;
+
+    if (hark_note_key_init(&vkey, name, algorithm, key, NULL) == 0 &&
+        hark_note_key_encode(&text, &vkey, NULL) == 0)
+        json = json_stringn((const char *)text.data, text.size);
+    hark_buf_free(&text);
+    return json;
+}
+
+static json_t *log_vkey_json(struct hark_space *space)
+{
+    const struct hark_log_head *head = hark_space_head(space);
+
+    return head->tree.size == 0 ? json_null()
+                                : vkey_json(head->origin, HARK_NOTE_ED25519, &head->log_key);
+}
+
 struct facts {
     struct hark_hash state, content;
     uint64_t by_role[2], index_bytes, log_bytes;
@@ -233,17 +255,17 @@ static int space_json(struct hark_cmd *cmd, const struct hark_hash *id, struct t
     root = hark_merkle_root(hark_state_log(hark_space_state(space)));
     totals->log += facts.log_bytes;
     totals->index += facts.index_bytes;
-    json = json_pack("{s:o, s:o, s:o, s:s, s:I, s:I, s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:o, s:o}",
-                     "id", hark_out_hex(id->bytes, HARK_HASH_SIZE), "title",
-                     shared_or_null(facts.charter, "title"), "mode",
-                     shared_or_null(facts.charter, "mode"), "role", facts.role, "entries",
-                     (json_int_t)size, "size", (json_int_t)size, "root",
-                     hark_out_hex(root.bytes, HARK_HASH_SIZE), "settled_size", facts.settled,
-                     "quorum", facts.quorum, "members", (json_int_t)facts.members, "staff",
-                     (json_int_t)facts.by_role[1], "index_size", (json_int_t)facts.index_bytes,
-                     "state_hash", hark_out_hex(facts.state.bytes, HARK_HASH_SIZE), "content_hash",
-                     hark_out_hex(facts.content.bytes, HARK_HASH_SIZE), "objective",
-                     shared_or_null(facts.charter, "objective"));
+    json = json_pack(
+        "{s:o, s:o, s:o, s:s, s:I, s:I, s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "id",
+        hark_out_hex(id->bytes, HARK_HASH_SIZE), "title", shared_or_null(facts.charter, "title"),
+        "mode", shared_or_null(facts.charter, "mode"), "role", facts.role, "entries",
+        (json_int_t)size, "size", (json_int_t)size, "root",
+        hark_out_hex(root.bytes, HARK_HASH_SIZE), "settled_size", facts.settled, "quorum",
+        facts.quorum, "members", (json_int_t)facts.members, "staff", (json_int_t)facts.by_role[1],
+        "index_size", (json_int_t)facts.index_bytes, "state_hash",
+        hark_out_hex(facts.state.bytes, HARK_HASH_SIZE), "content_hash",
+        hark_out_hex(facts.content.bytes, HARK_HASH_SIZE), "objective",
+        shared_or_null(facts.charter, "objective"), "vkey", log_vkey_json(space));
     json_decref(facts.charter);
     return json_array_append_new(list, json) != 0 ? no_memory(err) : 0;
 }
@@ -408,12 +430,16 @@ static int status_json(struct hark_cmd *cmd, json_t **out, struct hark_err *err)
         return rc;
     }
     *out = json_pack(
-        "{s:s, s:{s:s, s:o, s:s, s:o, s:o}, s:o, s:o, s:{s:I, s:I, s:I}, s:o, s:o}", "format",
-        "hark/status/1", "node", "name", cmd->node->config->name, "key",
+        "{s:s, s:{s:s, s:o, s:s, s:o, s:o, s:o, s:o}, s:o, s:o, s:{s:I, s:I, s:I}, s:o, s:o}",
+        "format", "hark/status/1", "node", "name", cmd->node->config->name, "key",
         hark_out_hex(hark_signer_key(cmd->node->identity.log)->bytes, HARK_KEY_SIZE), "version",
         HARK_VERSION, "pid", cmd->net != NULL ? json_integer((json_int_t)getpid()) : json_null(),
         "listen",
         cmd->node->config->listen[0] != '\0' ? json_string(cmd->node->config->listen) : json_null(),
+        "http", cmd->node->http_bound[0] != '\0' ? json_string(cmd->node->http_bound) : json_null(),
+        "vkey",
+        vkey_json(cmd->node->config->name, HARK_NOTE_COSIGNATURE_V1,
+                  hark_signer_key(cmd->node->identity.cosigner)),
         "spaces", spaces, "peers", peers, "outbox", "pending",
         (json_int_t)totals.outbox[HARK_OUT_PENDING], "accepted",
         (json_int_t)totals.outbox[HARK_OUT_ACCEPTED], "refused",

@@ -15,8 +15,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "node/asking.h"
 #include "node/cmd.h"
 #include "node/files.h"
+#include "node/http.h"
 #include "node/local.h"
 
 #define TEND_DELAY_MS   1000u /* PROTOCOL.md 7.5: at most a second after a batch */
@@ -33,6 +35,8 @@ struct caller;
 struct daemon {
     struct hark_node *node;
     struct hark_net *net;
+    struct hark_http *http;
+    struct hark_asking *asking;
     int listen_fd, signal_fd;
     uint64_t tend_at_ms;   /* 0: nothing to tend */
     uint64_t quiet_at_ms;  /* when there will have been nothing new for a while */
@@ -318,12 +322,21 @@ static void serve_signal(struct daemon *d)
 
 /* --- the loop ------------------------------------------------------------------------ */
 
+static void keep_answers(struct daemon *d)
+{
+    struct hark_err err = {0};
+
+    if (hark_asking_keep(d->asking, d->node, &err) < 0)
+        complain("what a witness answered", &err);
+}
+
 static int loop(struct daemon *d, struct hark_err *err)
 {
     while (!d->stop) {
         struct pollfd fds[] = {{.fd = d->signal_fd, .events = POLLIN},
                                {.fd = hark_net_fd(d->net), .events = POLLIN},
-                               {.fd = d->listen_fd, .events = POLLIN}};
+                               {.fd = d->listen_fd, .events = POLLIN},
+                               {.fd = hark_asking_fd(d->asking), .events = POLLIN}};
         uint64_t now = hark_timer_ms();
         uint64_t wait = IDLE_MS;
 
@@ -333,7 +346,7 @@ static int loop(struct daemon *d, struct hark_err *err)
             wait = d->update_at_ms > now ? d->update_at_ms - now : 0;
         if (d->next != NULL)
             wait = 0;
-        if (poll(fds, 3, (int)wait) < 0 && errno != EINTR)
+        if (poll(fds, 4, (int)wait) < 0 && errno != EINTR)
             return hark_err_errno(err, errno, "poll");
         if (fds[0].revents != 0)
             serve_signal(d);
@@ -341,8 +354,11 @@ static int loop(struct daemon *d, struct hark_err *err)
             serve_net(d);
         if (fds[2].revents != 0 || d->next != NULL)
             serve_local(d);
+        if (fds[3].revents != 0)
+            keep_answers(d);
         if (d->update_at_ms != 0 && hark_timer_ms() >= d->update_at_ms)
             update_net(d);
+        hark_asking_look(d->asking, d->node);
         tend(d);
     }
     return 0;
@@ -404,16 +420,23 @@ int hark_daemon_run(struct hark_node *node, const struct hark_daemon_options *op
     if (rc == 0)
         rc = hark_net_start(&d.net, node, true, node->bound, err);
     if (rc == 0)
+        rc = hark_http_start(&d.http, node, node->http_bound, err);
+    if (rc == 0)
+        rc = hark_asking_start(&d.asking, node, err);
+    if (rc == 0)
         rc = hark_local_listen(&d.listen_fd, node->dir, err);
     if (rc == 0) {
         update_net(&d);
+        hark_asking_look(d.asking, node);
         if (options->ready != NULL)
-            options->ready(options->arg, node->bound);
+            options->ready(options->arg, node->bound, node->http_bound);
         rc = loop(&d, err);
         remove_socket(node);
     }
     if (d.next != NULL)
         answer(d.next);
+    hark_asking_stop(d.asking);
+    hark_http_stop(d.http);
     hark_net_stop(d.net);
     for (size_t i = 0; i < node->space_count && rc == 0; i++)
         rc = hark_space_tend(node->spaces[i], err);

@@ -8,9 +8,9 @@
 #include "node/node.h"
 
 struct hark_daemon_options {
-    /* Called once everything listens: the network address in fact (empty when it
-     * does not listen). May be NULL. */
-    void (*ready)(void *arg, const char *bound);
+    /* Called once everything listens: the addresses in fact, of the network and of HTTP
+     * (empty where it does not listen). May be NULL. */
+    void (*ready)(void *arg, const char *bound, const char *http);
     void *arg;
 };
 

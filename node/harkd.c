@@ -104,7 +104,7 @@ struct ready {
     int fd, log_fd;
 };
 
-static void on_ready(void *arg, const char *bound)
+static void on_ready(void *arg, const char *bound, const char *http)
 {
     const struct ready *ready = arg;
 
@@ -114,6 +114,8 @@ static void on_ready(void *arg, const char *bound)
         (void)fprintf(stderr, "harkd: listening on %s\n", bound);
     else
         (void)fprintf(stderr, "harkd: running, not listening\n");
+    if (http[0] != '\0')
+        (void)fprintf(stderr, "harkd: serving %s\n", http);
     if (ready->fd >= 0) {
         (void)!write(ready->fd, "r", 1);
         (void)close(ready->fd);

@@ -14,6 +14,7 @@
  *     outbox/<id>.db        what was written here and is not logged yet (outbox.h)
  *     cosigned/<id>/        what cosigners signed of its log (notes.h)
  *     evidence/             what convicts somebody (convict.h)
+ *     witnessed/            what was cosigned of others' logs (witnessed.h)
  *     joins/<space id>.json a request to join that was sent (cmd_join_net.c)
  *     steward/<space id>    the nonce of a space whose steward this node is (hex)
  */
@@ -41,7 +42,8 @@ struct hark_node {
     int lock_fd;
     bool read_only;
     bool moved; /* the directory is not where it was when it was last written (place) */
-    char bound[HARK_ADDRESS_MAX + 1]; /* where the daemon listens in fact; else empty */
+    char bound[HARK_ADDRESS_MAX + 1];      /* where the daemon listens in fact; else empty */
+    char http_bound[HARK_ADDRESS_MAX + 1]; /* the same of HTTP: "http://…" */
     size_t space_count;
     struct hark_space **spaces; /* open ones, opened on first use */
 };

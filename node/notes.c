@@ -46,19 +46,11 @@ static int put_line(struct hark_buf *out, const struct hark_note *note,
                     const struct hark_note_key *key, struct hark_err *err)
 {
     const struct hark_note_line *line = line_of(note, key);
-    int rc;
 
     if (line == NULL)
         return hark_err_set(err, HARK_E_NOTE_UNSIGNED, "the note has no signature of %s",
                             key->name);
-    rc = hark_buf_append_str(out, "\xe2\x80\x94 ", err);
-    if (rc == 0)
-        rc = hark_buf_append_span(out, line->name, err);
-    if (rc == 0)
-        rc = hark_buf_append_str(out, " ", err);
-    if (rc == 0)
-        rc = hark_buf_append_span(out, line->base64, err);
-    return rc == 0 ? hark_buf_append_str(out, "\n", err) : rc;
+    return hark_note_line_encode(out, line, err);
 }
 
 /* The same with these two lines only. */

@@ -45,6 +45,85 @@ void hark_tiles_path(char out[HARK_TILES_PATH_SIZE], unsigned level, uint64_t in
         (void)snprintf(out + used, HARK_TILES_PATH_SIZE - (size_t)used, ".p/%u", width);
 }
 
+/* The number in front, of digits in groups of three. */
+static bool take_index(const char **path, uint64_t *out)
+{
+    const char *at = *path;
+
+    *out = 0;
+    while (*at == '/') {
+        bool more = at[1] == 'x';
+        const char *digits = at + (more ? 2 : 1);
+
+        if (strspn(digits, "0123456789") != 3 || *out > UINT64_MAX / 1000 - 1)
+            return false;
+        *out = *out * 1000 +
+               (uint64_t)((digits[0] - '0') * 100 + (digits[1] - '0') * 10 + (digits[2] - '0'));
+        at = digits + 3;
+        if (!more)
+            break;
+    }
+    *path = at;
+    return true;
+}
+
+/* Read loosely, and then held against the one path that such a tile has. */
+bool hark_tiles_find(const char *path, uint64_t size, struct hark_tile *out)
+{
+    char again[HARK_TILES_PATH_SIZE];
+    const char *at = path + strlen("tile/");
+    uint64_t number = 0, count = size;
+    size_t digits;
+
+    *out = (struct hark_tile){.level = HARK_TILES_ENTRIES, .width = HARK_TILE_WIDTH};
+    if (strncmp(path, "tile/", strlen("tile/")) != 0)
+        return false;
+    digits = strcspn(at, "/");
+    if (strncmp(at, "entries/", strlen("entries/")) != 0) {
+        if (hark_decimal_decode(&number, hark_span(at, digits), LEVELS - 1, NULL) != 0)
+            return false;
+        out->level = (unsigned)number;
+        count >>= out->level * STEP;
+    }
+    at += digits;
+    if (!take_index(&at, &out->index))
+        return false;
+    if (strncmp(at, ".p/", 3) == 0) {
+        if (hark_decimal_decode(&number, hark_span_str(at + 3), HARK_TILE_WIDTH - 1, NULL) != 0)
+            return false;
+        out->width = (unsigned)number;
+    }
+    if (out->width == 0 || out->index > count / HARK_TILE_WIDTH ||
+        out->index * HARK_TILE_WIDTH + out->width > count)
+        return false;
+    hark_tiles_path(again, out->level, out->index, out->width);
+    return strcmp(path, again) == 0;
+}
+
+/* --- a space's log ---------------------------------------------------------------- */
+
+static int space_hash(void *arg, unsigned level, uint64_t index, struct hark_hash *out,
+                      struct hark_err *err)
+{
+    return hark_index_merkle_read(hark_space_index(arg), level, index, out, err);
+}
+
+static int space_line(void *arg, uint64_t position, struct hark_line *out, struct hark_err *err)
+{
+    struct hark_git_id commit;
+
+    return hark_space_line(arg, "", position, out, &commit, err);
+}
+
+struct hark_tiles_log hark_tiles_log_of(struct hark_space *space, struct hark_span checkpoint)
+{
+    return (struct hark_tiles_log){.space = hark_space_id(space),
+                                   .checkpoint = checkpoint,
+                                   .read = space_hash,
+                                   .line = space_line,
+                                   .arg = space};
+}
+
 /* --- what DIR holds already ------------------------------------------------------- */
 
 static int read_checkpoint(struct hark_checkpoint *out, struct hark_span bytes,
@@ -182,30 +261,31 @@ static int enter_folder(struct writing *w, const char *path, struct hark_err *er
 
 /* --- tiles -------------------------------------------------------------------------- */
 
-static int fill_hashes(struct writing *w, unsigned level, uint64_t first, unsigned width,
-                       struct hark_err *err)
+static int fill_hashes(const struct hark_tiles_log *log, unsigned level, uint64_t first,
+                       unsigned width, struct hark_buf *out, struct hark_err *err)
 {
     struct hark_hash hash;
     int rc = 0;
 
     for (unsigned i = 0; rc == 0 && i < width; i++) {
-        rc = w->log->read(w->log->arg, level * STEP, first + i, &hash, err);
+        rc = log->read(log->arg, level * STEP, first + i, &hash, err);
         if (rc == 0)
-            rc = hark_buf_append(&w->bytes, hash.bytes, HARK_HASH_SIZE, err);
+            rc = hark_buf_append(out, hash.bytes, HARK_HASH_SIZE, err);
     }
     return rc;
 }
 
 /* A leaf that is not the tree's would be served, and found wrong by everybody, for ever. */
-static int fill_entry(struct writing *w, uint64_t position, struct hark_err *err)
+static int fill_entry(const struct hark_tiles_log *log, uint64_t position, struct hark_buf *out,
+                      struct hark_err *err)
 {
     uint8_t leaf[HARK_LEAF_SIZE];
     struct hark_hash stored, hash;
     struct hark_line line;
-    int rc = w->log->line(w->log->arg, position, &line, err);
+    int rc = log->line(log->arg, position, &line, err);
 
     if (rc == 0)
-        rc = w->log->read(w->log->arg, 0, position, &stored, err);
+        rc = log->read(log->arg, 0, position, &stored, err);
     if (rc < 0)
         return rc;
     hark_line_leaf_bytes(leaf, &line);
@@ -213,20 +293,20 @@ static int fill_entry(struct writing *w, uint64_t position, struct hark_err *err
     if (!hark_hash_equal(&stored, &hash))
         return hark_err_set(err, HARK_E_DAMAGED, "entry %llu is not the tree's leaf",
                             (unsigned long long)position);
-    rc = hark_buf_append_u16(&w->bytes, HARK_LEAF_SIZE, err);
-    return rc < 0 ? rc : hark_buf_append(&w->bytes, leaf, sizeof(leaf), err);
+    rc = hark_buf_append_u16(out, HARK_LEAF_SIZE, err);
+    return rc < 0 ? rc : hark_buf_append(out, leaf, sizeof(leaf), err);
 }
 
-static int fill(struct writing *w, unsigned level, uint64_t first, unsigned width,
-                struct hark_err *err)
+int hark_tiles_make(const struct hark_tiles_log *log, const struct hark_tile *tile,
+                    struct hark_buf *out, struct hark_err *err)
 {
+    uint64_t first = tile->index * HARK_TILE_WIDTH;
     int rc = 0;
 
-    hark_buf_clear(&w->bytes);
-    if (level != HARK_TILES_ENTRIES)
-        return fill_hashes(w, level, first, width, err);
-    for (unsigned i = 0; rc == 0 && i < width; i++)
-        rc = fill_entry(w, first + i, err);
+    if (tile->level != HARK_TILES_ENTRIES)
+        return fill_hashes(log, tile->level, first, tile->width, out, err);
+    for (unsigned i = 0; rc == 0 && i < tile->width; i++)
+        rc = fill_entry(log, first + i, out, err);
     return rc;
 }
 
@@ -267,7 +347,8 @@ static int write_tile(struct writing *w, unsigned level, uint64_t index, unsigne
         rc = enter_folder(w, path, err);
     if (rc < 0 || (covered && is_file_of(path, size)))
         return rc;
-    rc = fill(w, level, first, width, err);
+    hark_buf_clear(&w->bytes);
+    rc = hark_tiles_make(w->log, &(struct hark_tile){level, index, width}, &w->bytes, err);
     if (rc < 0 || holds(path, hark_buf_span(&w->bytes)))
         return rc;
     rc = hark_file_place(path, hark_buf_span(&w->bytes), FILE_MODE, err);

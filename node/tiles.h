@@ -21,9 +21,8 @@
 #ifndef HARK_NODE_TILES_H
 #define HARK_NODE_TILES_H
 
-#include "crypto/merkle.h"
 #include "crypto/note.h"
-#include "schemas/batch.h"
+#include "node/space.h"
 
 #define HARK_TILE_WIDTH      256u
 #define HARK_TILES_ENTRIES   64u /* as a level: the entries; the tree's are 0 to 63 */
@@ -34,6 +33,15 @@
 void hark_tiles_path(char out[HARK_TILES_PATH_SIZE], unsigned level, uint64_t index,
                      unsigned width);
 
+/* What is at such a path, in a log of `size` entries; false: nothing. A partial tile of any
+ * width that the log has reached is there, as one was that an earlier checkpoint needs. */
+struct hark_tile {
+    unsigned level;
+    uint64_t index;
+    unsigned width;
+};
+bool hark_tiles_find(const char *path, uint64_t size, struct hark_tile *out);
+
 /* The log that is written. It does not change meanwhile. */
 struct hark_tiles_log {
     const struct hark_hash *space;
@@ -42,6 +50,14 @@ struct hark_tiles_log {
     int (*line)(void *arg, uint64_t position, struct hark_line *out, struct hark_err *err);
     void *arg; /* of both */
 };
+
+/* A space's main log. hark_index_view keeps it from changing. */
+struct hark_tiles_log hark_tiles_log_of(struct hark_space *space, struct hark_span checkpoint);
+
+/* Appends what is in a tile that the log has. (The checkpoint is not looked at.) Errors:
+ * damaged (entries that are not the tree's), those of read and line. */
+HARK_CHECK int hark_tiles_make(const struct hark_tiles_log *log, const struct hark_tile *tile,
+                               struct hark_buf *out, struct hark_err *err);
 
 struct hark_tiles_written {
     struct hark_checkpoint checkpoint;

@@ -699,6 +699,35 @@ static int take_note(struct hark_space *space, struct hark_note *note, struct ha
     return rc == 0 && shown.forks ? hark_err_set(err, fork.code, "%s", fork.message) : rc;
 }
 
+int hark_witness_keep(struct hark_space *space, const struct hark_note_key *witness,
+                      struct hark_span bytes, struct hark_err *err)
+{
+    struct hark_cosigned put = {.log = ""};
+    const struct hark_cosigned *was = NULL;
+    struct hark_note *note = calloc(1, sizeof(*note));
+    struct hark_note_key log;
+    bool here = false, fits = false;
+    int rc = note == NULL ? hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a note")
+                          : hark_note_parse(note, bytes, err);
+
+    if (rc == 0)
+        rc = hark_checkpoint_decode(&put.checkpoint, note->text, NULL, err);
+    if (rc == 0)
+        rc = bring(space, err);
+    if (rc == 0 && strcmp(put.checkpoint.origin, space->head.origin) == 0)
+        rc = hark_witness_fits(space, &put, &here, &fits, err);
+    if (rc == 0)
+        was = hark_notes_find(space->witness->notes, "", &witness->key);
+    if (rc == 0 && fits && (was == NULL || was->checkpoint.size < put.checkpoint.size)) {
+        rc = hark_note_key_init(&log, space->head.origin, HARK_NOTE_ED25519, &space->head.log_key,
+                                err);
+        if (rc == 0)
+            rc = hark_notes_put(space->witness->notes, "", &log, witness, bytes, NULL, err);
+    }
+    free(note);
+    return rc;
+}
+
 int hark_witness_take(struct hark_space *space, struct hark_span bytes, struct hark_err *err)
 {
     struct hark_note *note = calloc(1, sizeof(*note));
@@ -785,6 +814,28 @@ int hark_witness_note(struct hark_space *space, uint64_t position, struct hark_b
         return rc;
     *size = best->checkpoint.size;
     return put_together(notes, best, out, err);
+}
+
+int hark_witness_newest(struct hark_space *space, struct hark_buf *out, struct hark_err *err)
+{
+    const struct hark_cosigned *best = NULL;
+    const struct hark_notes *notes = NULL;
+    int rc = hark_witness_notes(space, &notes, err);
+
+    for (size_t i = 0; rc == 0 && i < hark_notes_count(notes); i++) {
+        const struct hark_cosigned *cosigned = hark_notes_at(notes, i);
+        bool here = false, fits = false;
+
+        if (cosigned->log[0] != '\0' ||
+            (best != NULL && cosigned->checkpoint.size <= best->checkpoint.size))
+            continue;
+        rc = hark_witness_fits(space, cosigned, &here, &fits, err);
+        if (fits)
+            best = cosigned;
+    }
+    if (rc == 0 && best != NULL)
+        return put_together(notes, best, out, err);
+    return rc == 0 ? hark_space_checkpoint(space, out, err) : rc;
 }
 
 /* The first of several of one checkpoint speaks for all. */

@@ -37,6 +37,12 @@ HARK_CHECK int hark_witness_take(struct hark_space *space, struct hark_span note
 void hark_witness_saw(struct hark_space *space, const struct hark_seen *seen);
 HARK_CHECK int hark_witness_compare(struct hark_space *space, struct hark_err *err);
 void hark_witness_seen_free(struct hark_space *space); /* hark_space_free does it */
+/* Keeps what a witness over HTTP (PROTOCOL.md 7.10) has signed of the log here: a checkpoint
+ * by the log's key in force, with its verified line. Nothing is done when it says less than
+ * what is here, or is of a log that is not here any more. It counts for no quorum, unless
+ * the witness is a cosigner. */
+HARK_CHECK int hark_witness_keep(struct hark_space *space, const struct hark_note_key *witness,
+                                 struct hark_span note, struct hark_err *err);
 
 /* How many entries of the main log are settled, as far as is known here. */
 HARK_CHECK int hark_witness_settled(struct hark_space *space, uint64_t *size, struct hark_err *err);
@@ -74,6 +80,11 @@ HARK_CHECK int hark_witness_note(struct hark_space *space, uint64_t position, st
 /* Has refs/heads/cosigned say what is here of the log that is here, for whoever clones the
  * repository. Nothing is done for notes that were never asked for. */
 HARK_CHECK int hark_witness_publish(struct hark_space *space, struct hark_err *err);
+/* For whoever asks: the checkpoint of most entries that anybody has cosigned of the log here,
+ * with all of its lines; of none: the newest, which the home alone has signed. Appended to
+ * `out`. Error: not-found (the log is empty). */
+HARK_CHECK int hark_witness_newest(struct hark_space *space, struct hark_buf *out,
+                                   struct hark_err *err);
 /* Appends the body of a `cosign` (PROTOCOL.md 9.2) with the last of each cosigner, as many
  * as it has room for; *count 0: nothing, and nothing is appended. */
 HARK_CHECK int hark_witness_body(struct hark_space *space, struct hark_buf *out, size_t *count,

@@ -5,6 +5,7 @@
  */
 #include "schemas/config.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -255,11 +256,154 @@ static int read_peers(const struct hark_yaml *yaml, struct hark_config *config,
     return rc;
 }
 
+/* ---- HTTP ----------------------------------------------------------------- */
+
+/* "<IPv4>:<port>" or "[<IPv6>]:<port>"; a name could lead anywhere. */
+static bool is_http(const char *text)
+{
+    char host[INET6_ADDRSTRLEN];
+    uint8_t address[16];
+    uint64_t port;
+    const char *colon = strrchr(text, ':');
+    size_t size = colon == NULL ? 0 : (size_t)(colon - text);
+    bool six = size >= 2 && text[0] == '[' && colon[-1] == ']';
+    if (six)
+        size -= 2;
+    if (size == 0 || size >= sizeof host)
+        return false;
+    memcpy(host, text + (six ? 1 : 0), size);
+    host[size] = '\0';
+    return inet_pton(six ? AF_INET6 : AF_INET, host, address) == 1 &&
+           hark_decimal_decode(&port, hark_span_str(colon + 1), UINT16_MAX, NULL) == 0;
+}
+
+static int read_http(const struct hark_yaml *yaml, struct hark_config *config, struct hark_err *err)
+{
+    const struct hark_yaml_node *node = hark_yaml_get(yaml->root, "http");
+    const char *text = "";
+    if (node == NULL)
+        return 0;
+    int rc = hark_yaml_text(yaml, node, 1, HARK_ADDRESS_MAX, &text, err);
+    if (rc == 0 && !is_http(text))
+        rc =
+            hark_yaml_fail(yaml, node, err,
+                           "'http' is '%s', expected <IP address>:<port>, as 127.0.0.1:8460", text);
+    if (rc == 0)
+        copy_text(config->http, text);
+    return rc;
+}
+
+static int read_vkey(const struct hark_yaml *yaml, const struct hark_yaml_node *map,
+                     uint8_t algorithm, struct hark_note_key *out, struct hark_err *err)
+{
+    const struct hark_yaml_node *node = NULL;
+    int rc = hark_yaml_need(yaml, map, "vkey", &node, err);
+    if (rc == 0 && (node->type != HARK_YAML_SCALAR ||
+                    hark_note_key_decode(out, hark_span(node->text, node->size), NULL) != 0 ||
+                    out->algorithm != algorithm))
+        rc = hark_yaml_fail(yaml, node, err,
+                            "'vkey' is no %s verifier key, expected <name>+<id>+<base64>",
+                            algorithm == HARK_NOTE_ED25519 ? "log's" : "cosigner's");
+    return rc;
+}
+
+static int read_logs(const struct hark_yaml *yaml, struct hark_config *config, struct hark_err *err)
+{
+    static const char *const keys[] = {"logs", NULL};
+    static const char *const log_keys[] = {"vkey", NULL};
+    const struct hark_yaml_node *map = hark_yaml_get(yaml->root, "witness"), *list = NULL;
+    if (map == NULL)
+        return 0;
+    int rc = hark_yaml_map(yaml, map, keys, err);
+    if (rc == 0)
+        rc = hark_yaml_need(yaml, map, "logs", &list, err);
+    if (rc == 0)
+        rc = hark_yaml_list(yaml, list, 0, HARK_CONFIG_LOGS_MAX, err);
+    if (rc != 0 || list->count == 0)
+        return rc;
+    config->logs = calloc(list->count, sizeof *config->logs);
+    if (config->logs == NULL)
+        return hark_err_set(err, HARK_E_NO_MEMORY, "out of memory");
+    for (const struct hark_yaml_node *n = list->first; rc == 0 && n != NULL; n = n->next) {
+        rc = hark_yaml_map(yaml, n, log_keys, err);
+        if (rc == 0)
+            rc = read_vkey(yaml, n, HARK_NOTE_ED25519, &config->logs[config->log_count++], err);
+    }
+    return rc;
+}
+
+static int read_url(const struct hark_yaml *yaml, const struct hark_yaml_node *map,
+                    char out[HARK_URL_MAX + 1], struct hark_err *err)
+{
+    const struct hark_yaml_node *node = NULL;
+    const char *text = "";
+    size_t scheme = 0, size;
+    int rc = hark_yaml_need(yaml, map, "url", &node, err);
+    if (rc == 0)
+        rc = hark_yaml_text(yaml, node, 1, HARK_URL_MAX, &text, err);
+    if (rc != 0)
+        return rc;
+    if (strncmp(text, "http://", 7) == 0)
+        scheme = 7;
+    else if (strncmp(text, "https://", 8) == 0)
+        scheme = 8;
+    size = strlen(text);
+    while (size > scheme && text[size - 1] == '/')
+        size--;
+    if (scheme == 0 || size == scheme || text[scheme] == '/')
+        return hark_yaml_fail(yaml, node, err, "'url' is '%s', expected http://<host>", text);
+    for (size_t i = 0; i < size; i++)
+        if (text[i] <= ' ' || text[i] > '~' || strchr("\"#?\\", text[i]) != NULL)
+            return hark_yaml_fail(yaml, node, err, "'url' is '%s', expected http://<host>", text);
+    memcpy(out, text, size);
+    out[size] = '\0';
+    return 0;
+}
+
+/* What it signs is kept by its key, as what nodes cosign is (PROTOCOL.md 7.8). */
+static int read_witness(const struct hark_yaml *yaml, const struct hark_yaml_node *map,
+                        struct hark_config *config, struct hark_err *err)
+{
+    static const char *const keys[] = {"url", "vkey", NULL};
+    struct hark_config_witness *witness = &config->witnesses[config->witness_count++];
+    int rc = hark_yaml_map(yaml, map, keys, err);
+    if (rc == 0)
+        rc = read_url(yaml, map, witness->url, err);
+    if (rc == 0)
+        rc = read_vkey(yaml, map, HARK_NOTE_COSIGNATURE_V1, &witness->key, err);
+    if (rc == 0 && strlen(witness->key.name) > HARK_NODE_NAME_MAX)
+        rc = hark_yaml_fail(yaml, map, err, "the witness's name is too long, expected %u bytes",
+                            HARK_NODE_NAME_MAX);
+    for (size_t i = 0; rc == 0 && i + 1 < config->witness_count; i++)
+        if (hark_key_equal(&config->witnesses[i].key.key, &witness->key.key))
+            rc = hark_yaml_fail(yaml, map, err, "the witness '%s' again, expected each key once",
+                                witness->key.name);
+    return rc;
+}
+
+static int read_witnesses(const struct hark_yaml *yaml, struct hark_config *config,
+                          struct hark_err *err)
+{
+    const struct hark_yaml_node *list = hark_yaml_get(yaml->root, "witnesses");
+    if (list == NULL)
+        return 0;
+    int rc = hark_yaml_list(yaml, list, 0, HARK_CONFIG_WITNESSES_MAX, err);
+    if (rc != 0 || list->count == 0)
+        return rc;
+    config->witnesses = calloc(list->count, sizeof *config->witnesses);
+    if (config->witnesses == NULL)
+        return hark_err_set(err, HARK_E_NO_MEMORY, "out of memory");
+    for (const struct hark_yaml_node *n = list->first; rc == 0 && n != NULL; n = n->next)
+        rc = read_witness(yaml, n, config, err);
+    return rc;
+}
+
 static int read_config(const struct hark_yaml *yaml, struct hark_config *config,
                        struct hark_err *err)
 {
     static const char *const keys[] = {
-        "name", "listen", "advertise", "peers", "accept_per_minute", "passphrase_file", NULL};
+        "name", "listen",  "advertise", "peers", "accept_per_minute", "passphrase_file",
+        "http", "witness", "witnesses", NULL};
     const struct hark_yaml_node *node = NULL;
     const char *text = "";
     int64_t rate = HARK_ACCEPT_PER_MINUTE;
@@ -280,6 +424,12 @@ static int read_config(const struct hark_yaml *yaml, struct hark_config *config,
         if (rc == 0)
             copy_text(config->passphrase_file, text);
     }
+    if (rc == 0)
+        rc = read_http(yaml, config, err);
+    if (rc == 0)
+        rc = read_logs(yaml, config, err);
+    if (rc == 0)
+        rc = read_witnesses(yaml, config, err);
     return rc;
 }
 
@@ -309,6 +459,8 @@ void hark_config_free(struct hark_config *config)
     if (config == NULL)
         return;
     free(config->peers);
+    free(config->logs);
+    free(config->witnesses);
     free(config);
 }
 
@@ -416,6 +568,36 @@ static int put_advertise(struct hark_buf *out, const struct hark_config *config,
     return rc;
 }
 
+static int put_vkey(struct hark_buf *out, const char *key, const struct hark_note_key *vkey,
+                    struct hark_err *err)
+{
+    struct hark_buf text = hark_buf_init(HARK_NOTE_NAME_MAX + 128);
+    int rc = hark_note_key_encode(&text, vkey, err);
+    if (rc == 0)
+        rc = hark_buf_terminate(&text, err);
+    if (rc == 0)
+        rc = put_line(out, key, (const char *)text.data, err);
+    hark_buf_free(&text);
+    return rc;
+}
+
+static int put_http(struct hark_buf *out, const struct hark_config *config, struct hark_err *err)
+{
+    int rc = config->http[0] != '\0' ? put_line(out, "http", config->http, err) : 0;
+    if (rc == 0 && config->log_count > 0)
+        rc = hark_buf_append_str(out, "witness:\n  logs:\n", err);
+    for (size_t i = 0; rc == 0 && i < config->log_count; i++)
+        rc = put_vkey(out, "    - vkey", &config->logs[i], err);
+    if (rc == 0 && config->witness_count > 0)
+        rc = hark_buf_append_str(out, "witnesses:\n", err);
+    for (size_t i = 0; rc == 0 && i < config->witness_count; i++) {
+        rc = put_line(out, "  - url", config->witnesses[i].url, err);
+        if (rc == 0)
+            rc = put_vkey(out, "    vkey", &config->witnesses[i].key, err);
+    }
+    return rc;
+}
+
 static int put_config(struct hark_buf *out, const struct hark_config *config, struct hark_err *err)
 {
     int rc = put_line(out, "name", config->name, err);
@@ -432,6 +614,8 @@ static int put_config(struct hark_buf *out, const struct hark_config *config, st
                              (unsigned long long)config->accept_per_minute);
     if (rc == 0 && config->passphrase_file[0] != '\0')
         rc = put_line(out, "passphrase_file", config->passphrase_file, err);
+    if (rc == 0)
+        rc = put_http(out, config, err);
     return rc;
 }
 

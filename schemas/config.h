@@ -16,16 +16,25 @@
  *         paused: false
  *     accept_per_minute: 120               # entries taken from one key a minute, 1 to 100000
  *     passphrase_file: <path>              # absent: asked on the terminal when needed
+ *     http: 127.0.0.1:8460                 # absent: no HTTP; an IP address, port 0: any free
+ *     witness:                             # PROTOCOL.md 7.10
+ *       logs: [{vkey: <verifier key>}]     # other logs that this node witnesses over HTTP
+ *     witnesses:                           # whom it asks for cosignatures, of its own logs
+ *       - {url: http://<host>, vkey: <verifier key>}
  */
 #ifndef HARK_SCHEMAS_CONFIG_H
 #define HARK_SCHEMAS_CONFIG_H
 
+#include "crypto/note.h"
 #include "schemas/ticket.h"
 
-#define HARK_CONFIG_MAX       (256u * 1024u)
-#define HARK_CONFIG_PEERS_MAX 256u
-#define HARK_PATH_MAX         4096u
-#define HARK_LABEL_MAX        64u
+#define HARK_CONFIG_MAX           (256u * 1024u)
+#define HARK_CONFIG_PEERS_MAX     256u
+#define HARK_CONFIG_LOGS_MAX      256u
+#define HARK_CONFIG_WITNESSES_MAX 16u
+#define HARK_URL_MAX              255u
+#define HARK_PATH_MAX             4096u
+#define HARK_LABEL_MAX            64u
 /* Entries of one key that are taken a minute, where a configuration says nothing. */
 #define HARK_ACCEPT_PER_MINUTE 120u
 #define HARK_ACCEPT_WINDOW_MS  UINT64_C(60000)
@@ -43,6 +52,12 @@ struct hark_config_peer {
     struct hark_hash spaces[HARK_TICKET_SPACES_MAX];
 };
 
+/* Who cosigns over HTTP: <url>/add-checkpoint. */
+struct hark_config_witness {
+    char url[HARK_URL_MAX + 1]; /* does not end with a slash */
+    struct hark_note_key key;   /* a cosigner's; its name is no longer than a node's */
+};
+
 struct hark_config {
     char name[HARK_NODE_NAME_MAX + 1];
     char listen[HARK_ADDRESS_MAX + 1]; /* empty: does not listen; port may be 0 ("*" or 0: any) */
@@ -52,6 +67,11 @@ struct hark_config {
     struct hark_config_peer *peers;
     uint64_t accept_per_minute;
     char passphrase_file[HARK_PATH_MAX];
+    char http[HARK_ADDRESS_MAX + 1]; /* <IP address>:<port>; empty: none */
+    size_t log_count;
+    struct hark_note_key *logs; /* witnessed here; an origin may have several keys */
+    size_t witness_count;
+    struct hark_config_witness *witnesses;
 };
 
 /* A label: 1 to 64 of letters, digits, . _ - @, not starting with a dot. */

@@ -24,6 +24,23 @@ static bool same_peer(const struct hark_config_peer *a, const struct hark_config
     return same;
 }
 
+static bool same_key(const struct hark_note_key *a, const struct hark_note_key *b)
+{
+    return strcmp(a->name, b->name) == 0 && a->id == b->id && a->algorithm == b->algorithm &&
+           hark_key_equal(&a->key, &b->key);
+}
+
+static void check_same_http(const struct hark_config *a, const struct hark_config *b)
+{
+    require(strcmp(a->http, b->http) == 0);
+    require(a->log_count == b->log_count && a->witness_count == b->witness_count);
+    for (size_t i = 0; i < a->log_count; i++)
+        require(same_key(&a->logs[i], &b->logs[i]));
+    for (size_t i = 0; i < a->witness_count; i++)
+        require(strcmp(a->witnesses[i].url, b->witnesses[i].url) == 0 &&
+                same_key(&a->witnesses[i].key, &b->witnesses[i].key));
+}
+
 static void check_same(const struct hark_config *a, const struct hark_config *b)
 {
     require(strcmp(a->name, b->name) == 0 && strcmp(a->listen, b->listen) == 0);
@@ -34,6 +51,7 @@ static void check_same(const struct hark_config *a, const struct hark_config *b)
         require(same_peer(&a->peers[i], &b->peers[i]));
     require(a->accept_per_minute == b->accept_per_minute);
     require(strcmp(a->passphrase_file, b->passphrase_file) == 0);
+    check_same_http(a, b);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

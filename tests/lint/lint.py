@@ -42,6 +42,8 @@ LIBRARIES = {
     r"sqlite3(ext)?\.h": {"node"},
     r"roaring/.*": {"node"},
     r"csv\.h": {"node"},
+    r"microhttpd\.h": {"node"},
+    r"curl/.*": {"node"},
 }
 
 BANNED = {

@@ -14,9 +14,11 @@
 
 #include "schemas/config.h"
 
-#define K1 "1111111111111111111111111111111111111111111111111111111111111111"
-#define K2 "2222222222222222222222222222222222222222222222222222222222222222"
-#define K3 "abababababababababababababababababababababababababababababababab"
+#define K1      "1111111111111111111111111111111111111111111111111111111111111111"
+#define K2      "2222222222222222222222222222222222222222222222222222222222222222"
+#define K3      "abababababababababababababababababababababababababababababababab"
+#define LOG     "log.example/a+e6a790b9+AQcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH"
+#define WITNESS "witness.example/w1+f5f1ad4c+BAcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH"
 
 static const char full[] = "name: brand\n"
                            "listen: tcp://127.0.0.1:7460   # a comment\n"
@@ -30,7 +32,11 @@ static const char full[] = "name: brand\n"
                            "    paused: true\n"
                            "  - {name: quiet, curve: " K3 ", log: " K3 "}\n"
                            "accept_per_minute: 100000\n"
-                           "passphrase_file: /etc/hark/pass phrase\n";
+                           "passphrase_file: /etc/hark/pass phrase\n"
+                           "http: 127.0.0.1:0\n"
+                           "witness: {logs: [{vkey: " LOG "}]}\n"
+                           "witnesses:\n"
+                           "  - {url: \"http://w.example:8460/w/\", vkey: " WITNESS "}\n";
 
 static struct hark_config *parse(const char *yaml)
 {
@@ -65,6 +71,12 @@ static void test_config__reads_every_key(void **state)
     assert_false(config->peers[1].paused);
     assert_int_equal(config->accept_per_minute, 100000);
     assert_string_equal(config->passphrase_file, "/etc/hark/pass phrase");
+    assert_string_equal(config->http, "127.0.0.1:0");
+    assert_int_equal(config->log_count, 1);
+    assert_string_equal(config->logs[0].name, "log.example/a");
+    assert_int_equal(config->witness_count, 1);
+    assert_string_equal(config->witnesses[0].url, "http://w.example:8460/w");
+    assert_string_equal(config->witnesses[0].key.name, "witness.example/w1");
     hark_config_free(config);
 }
 
@@ -77,6 +89,8 @@ static void test_config__a_name_is_enough(void **state)
     assert_int_equal(config->peer_count, 0);
     assert_int_equal(config->accept_per_minute, 120);
     assert_string_equal(config->passphrase_file, "");
+    assert_string_equal(config->http, "");
+    assert_int_equal(config->log_count + config->witness_count, 0);
     hark_config_free(config);
 }
 
@@ -169,6 +183,27 @@ static void test_config__messages_name_file_line_and_what_was_expected(void **st
          "hark.yaml:2: 'accept_per_minute' is '5', expected"},
         {"name: a\npassphrase_file: [x]\n", "hark.yaml:2: 'passphrase_file' is a list, expected"},
         {"name: a\npassphrase_file: \"\"\n", "hark.yaml:2: 'passphrase_file' is '', expected"},
+        {"name: a\nhttp: 8460\n", "hark.yaml:2: 'http' is '8460', expected <IP address>:<port>"},
+        {"name: a\nhttp: localhost:8460\n", "hark.yaml:2: 'http' is 'localhost:8460', expected"},
+        {"name: a\nhttp: 127.0.0.1:65536\n", "hark.yaml:2: 'http' is '127.0.0.1:65536', expected"},
+        {"name: a\nhttp: \"::1:80\"\n", "hark.yaml:2: 'http' is '::1:80', expected"},
+        {"name: a\nhttp: \"[127.0.0.1]:80\"\n",
+         "hark.yaml:2: 'http' is '[127.0.0.1]:80', expected"},
+        {"name: a\nwitness: {}\n", "hark.yaml:2: 'logs' is missing, expected it here"},
+        {"name: a\nwitness:\n  logs:\n    - a\n", "hark.yaml:4: 'a', expected a mapping"},
+        {"name: a\nwitness:\n  logs:\n    - vkey: " WITNESS "\n",
+         "hark.yaml:4: 'vkey' is no log's verifier key, expected <name>+<id>+<base64>"},
+        {"name: a\nwitnesses:\n  - url: http://a\n    vkey: " LOG "\n",
+         "hark.yaml:4: 'vkey' is no cosigner's verifier key, expected"},
+        {"name: a\nwitnesses:\n  - url: ftp://a\n    vkey: " WITNESS "\n",
+         "hark.yaml:3: 'url' is 'ftp://a', expected http://<host>"},
+        {"name: a\nwitnesses:\n  - url: http:///a\n    vkey: " WITNESS "\n",
+         "hark.yaml:3: 'url' is 'http:///a', expected http://<host>"},
+        {"name: a\nwitnesses:\n  - url: \"http://a/?b\"\n    vkey: " WITNESS "\n",
+         "hark.yaml:3: 'url' is 'http://a/?b', expected http://<host>"},
+        {"name: a\nwitnesses:\n  - {url: http://a, vkey: " WITNESS "}\n"
+         "  - {url: http://b, vkey: " WITNESS "}\n",
+         "hark.yaml:4: the witness 'witness.example/w1' again, expected each key once"},
         {"name: a\npassphrase_file: \"a\\nb\"\n", "hark.yaml:2: 'passphrase_file' is 'a?b'"},
         {"name: a\n  listen: b\n", "hark.yaml:2: "},
         {"name: &x a\n", "hark.yaml:1: an anchor, alias or tag, expected plain YAML"},
@@ -233,6 +268,13 @@ static void expect_same(const struct hark_config *a, const struct hark_config *b
         assert_memory_equal(&a->peers[i], &b->peers[i], sizeof a->peers[i]);
     assert_int_equal(a->accept_per_minute, b->accept_per_minute);
     assert_string_equal(a->passphrase_file, b->passphrase_file);
+    assert_string_equal(a->http, b->http);
+    assert_int_equal(a->log_count, b->log_count);
+    for (size_t i = 0; i < a->log_count; i++)
+        assert_string_equal(a->logs[i].name, b->logs[i].name);
+    assert_int_equal(a->witness_count, b->witness_count);
+    for (size_t i = 0; i < a->witness_count; i++)
+        assert_string_equal(a->witnesses[i].url, b->witnesses[i].url);
 }
 
 static void test_config__what_is_written_reads_the_same(void **state)

@@ -470,10 +470,75 @@ static int tear_down(void **state)
     return 0;
 }
 
+/* Every path that is written is found, and nothing else. */
+static void test_tiles__are_found_by_their_paths(void **state)
+{
+    static const char *const none[] = {
+        "",
+        "tile",
+        "tile/",
+        "tile/0",
+        "tile/0/",
+        "tile/00/000",
+        "tile/8/000",
+        "tile/-1/000",
+        "tile/0/0",
+        "tile/0/0000",
+        "tile/0/x000",
+        "tile/0/x000/000",
+        "tile/0/000/000",
+        "tile/0/274",
+        "tile/0/273.p/113",
+        "tile/0/273",
+        "tile/0/272.p/0",
+        "tile/0/272.p/256",
+        "tile/0/272.p/01",
+        "tile/0/272.p/",
+        "tile/0/272.p",
+        "tile/0/272/",
+        "tile/1/001.p/18",
+        "tile/2/000.p/2",
+        "tile/2/000",
+        "tile/3/000.p/1",
+        "tile/entries",
+        "tile/entries/274",
+        "tile/Entries/000",
+        "tile/0/ 00",
+        "tile/0/x018/x446/x744/x073/x709/x551/615",
+        "tile/0/x999/x999/x999/x999/x999/x999/x999/999",
+    };
+    static const struct hark_tile some[] = {{0, 0, 256},   {0, 272, 255}, {0, 273, 1},
+                                            {0, 273, 112}, {1, 0, 256},   {1, 1, 17},
+                                            {2, 0, 1},     {64, 0, 256},  {64, 273, 112}};
+    char path[HARK_TILES_PATH_SIZE];
+    struct hark_tile tile;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
+        if (hark_tiles_find(none[i], 70000, &tile))
+            fail_msg("%s is found", none[i]);
+    }
+    for (size_t i = 0; i < sizeof(some) / sizeof(some[0]); i++) {
+        hark_tiles_path(path, some[i].level, some[i].index, some[i].width);
+        if (!hark_tiles_find(path, 70000, &tile))
+            fail_msg("%s is not found", path);
+        assert_int_equal(tile.level, some[i].level);
+        assert_int_equal(tile.index, some[i].index);
+        assert_int_equal(tile.width, some[i].width);
+    }
+    /* In the largest log of all. */
+    hark_tiles_path(path, 0, HARK_MERKLE_SIZE_MAX / 256, 255);
+    assert_true(hark_tiles_find(path, HARK_MERKLE_SIZE_MAX, &tile));
+    hark_tiles_path(path, 0, HARK_MERKLE_SIZE_MAX / 256, 256);
+    assert_false(hark_tiles_find(path, HARK_MERKLE_SIZE_MAX, &tile));
+    assert_false(hark_tiles_find("tile/0/000.p/1", 0, &tile));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tiles__stand_where_the_text_says),
+        cmocka_unit_test(test_tiles__are_found_by_their_paths),
         cmocka_unit_test(test_tiles__hold_the_tree),
         cmocka_unit_test(test_tiles__grow_with_the_log),
         cmocka_unit_test(test_tiles__are_made_good),
