@@ -439,7 +439,7 @@ static int status_json(struct hark_cmd *cmd, json_t **out, struct hark_err *err)
         "http", cmd->node->http_bound[0] != '\0' ? json_string(cmd->node->http_bound) : json_null(),
         "vkey",
         vkey_json(cmd->node->config->name, HARK_NOTE_COSIGNATURE_V1,
-                  hark_signer_key(cmd->node->identity.cosigner)),
+                  hark_signer_key(cmd->node->identity.witness)),
         "spaces", spaces, "peers", peers, "outbox", "pending",
         (json_int_t)totals.outbox[HARK_OUT_PENDING], "accepted",
         (json_int_t)totals.outbox[HARK_OUT_ACCEPTED], "refused",

@@ -382,7 +382,7 @@ static int copy_logs(struct hark_http *http, const struct hark_node *node, struc
     }
     http->witnessed = (struct hark_witnessed){.dir = http->dir,
                                               .name = http->name,
-                                              .cosigner = node->identity.cosigner,
+                                              .cosigner = node->identity.witness,
                                               .key_count = count,
                                               .keys = http->keys};
     return 0;

@@ -381,6 +381,8 @@ static int derive_identity(struct hark_node *node, struct hark_err *err)
     if (rc == 0)
         rc = derive_signer(seed, "author", &id->author, err);
     if (rc == 0)
+        rc = derive_signer(seed, "witness", &id->witness, err);
+    if (rc == 0)
         rc = derive_box(seed, "box", &id->box, err);
     if (rc == 0)
         rc = derive_box(seed, "curve", &id->curve, err);
@@ -458,6 +460,7 @@ void hark_node_free(struct hark_node *node)
     hark_signer_free(node->identity.log);
     hark_signer_free(node->identity.cosigner);
     hark_signer_free(node->identity.author);
+    hark_signer_free(node->identity.witness);
     hark_box_free(node->identity.box);
     hark_box_free(node->identity.curve);
     hark_seed_free(node->seed);

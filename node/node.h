@@ -29,7 +29,7 @@
 
 /* A node's own key pairs, derived from its seed (PROTOCOL.md 2.3). */
 struct hark_node_identity {
-    struct hark_signer *log, *cosigner, *author;
+    struct hark_signer *log, *cosigner, *author, *witness;
     struct hark_box *box, *curve;
 };
 
