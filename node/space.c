@@ -171,6 +171,17 @@ static int tend_or_rebuild(struct hark_space *space, struct hark_err *err)
     return rc;
 }
 
+void hark_space_store_failed(struct hark_space *space)
+{
+    struct hark_git_id id;
+    bool exists = false;
+
+    if (hark_repo_head(space->repo, "main", &exists, &id, NULL) < 0 ||
+        exists != space->head.has_batch ||
+        (exists && !hark_git_id_equal(&id, &space->head.batch_id)))
+        space->damaged = true;
+}
+
 int hark_space_mend(struct hark_space *space, struct hark_err *err)
 {
     int rc;

@@ -199,9 +199,12 @@ static int adopt(struct hark_space *space, const char *node, const struct hark_r
     stored.items = kept;
     rc = judge_and_index(space, node, raw, items, kept, now_ms, store, &previous, &has_previous,
                          err);
-    if (rc == 0 && store)
+    if (rc == 0 && store) {
         rc = hark_repo_store(space->repo, log, &stored, has_previous ? &previous : NULL, &id, NULL,
                              err);
+        if (rc < 0)
+            space->damaged = true; /* its ref may have moved all the same */
+    }
     if (rc < 0) {
         hark_space_undo(space);
     } else {

@@ -328,6 +328,10 @@ void hark_space_undo(struct hark_space *space);
 HARK_CHECK int hark_space_open_index(struct hark_space *space, struct hark_err *err);
 void hark_space_close_index(struct hark_space *space);
 
+/* After a batch of the main log could not be stored, while head is as before it: the ref may
+ * have moved all the same (what could not be done is to make it durable), and then the index
+ * has to catch up. */
+void hark_space_store_failed(struct hark_space *space);
 /* After a write that reached git and not the index, or a rollback that failed:
  * opens the index anew, which catches up. Does nothing otherwise. */
 HARK_CHECK int hark_space_mend(struct hark_space *space, struct hark_err *err);

@@ -427,8 +427,10 @@ static int store_batch(struct hark_space *space, struct written *w, struct hark_
 
     rc = hark_repo_store(space->repo, "main", &raw,
                          space->head.has_batch ? &space->head.batch_id : NULL, &id, NULL, err);
-    if (rc < 0)
+    if (rc < 0) {
+        hark_space_store_failed(space);
         return rc;
+    }
     w->head.batch_id = id;
     rc = hark_index_commit(space->index, err);
     if (rc < 0) {

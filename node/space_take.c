@@ -500,11 +500,15 @@ static int adopt(struct hark_space *space, const struct space_ahead *ahead, uint
     struct hark_git_id id;
     int rc = judge_and_index(space, ahead->raw, ahead->items, now_ms, &next, err);
 
-    if (rc == 0 && ahead->packed.entries != NULL)
-        rc = hark_repo_store_packed(space->repo, "main", ahead->raw, &ahead->packed,
-                                    space->head.has_batch ? &space->head.batch_id : NULL, &id, err);
     if (rc < 0)
         return rc;
+    if (ahead->packed.entries != NULL)
+        rc = hark_repo_store_packed(space->repo, "main", ahead->raw, &ahead->packed,
+                                    space->head.has_batch ? &space->head.batch_id : NULL, &id, err);
+    if (rc < 0) {
+        hark_space_store_failed(space);
+        return rc;
+    }
     space->head = next;
     space->batches++;
     return 0;
