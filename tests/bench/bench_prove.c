@@ -146,7 +146,8 @@ static double cosign(struct hark_notes *notes, const struct hark_signer *signer,
     bench_need(hark_note_sign(&note, hark_span(note.data, text + 1), own.name, own.algorithm,
                               signer, 1, &err),
                "cosignature", &err);
-    bench_need(hark_notes_put(notes, "", &log, &own, hark_buf_span(&note), NULL, &err), "note", &err);
+    bench_need(hark_notes_put(notes, "", &log, &own, hark_buf_span(&note), NULL, &err), "note",
+               &err);
     began = bench_now() - began;
     hark_buf_free(&note);
     return began;
