@@ -18,8 +18,9 @@ struct space_witness {
     struct hark_err damage; /* code 0: none */
     struct hark_quorums quorums;
     uint64_t looked; /* entries that the quorums are as of */
+    bool known;      /* what follows is as it was then */
     uint64_t rights, policy;
-    uint32_t incarnation; /* as they were then */
+    uint32_t incarnation;
     uint64_t settled;
     uint64_t settled_size, settled_version; /* of log and notes, when it was found */
     uint64_t kept_size;                     /* settled, as it was written down; 0: it was not */
@@ -108,7 +109,7 @@ static bool is_as_before(const struct hark_space *space)
     const struct hark_space_object *now = hark_state_space_object(space->state);
     const struct space_witness *w = space->witness;
 
-    return w->looked > 0 && !space->read_only && w->rights == space->rights &&
+    return w->known && !space->read_only && w->rights == space->rights &&
            w->policy == now->policy && w->incarnation == now->incarnation;
 }
 
@@ -118,6 +119,8 @@ static void note_looked(struct hark_space *space)
     struct space_witness *w = space->witness;
 
     w->looked = space->head.tree.size;
+    /* While a batch is being made or taken, the state is ahead of the log. */
+    w->known = hark_state_size(space->state) == w->looked;
     w->rights = space->rights;
     w->policy = now->policy;
     w->incarnation = now->incarnation;
@@ -145,6 +148,7 @@ static int bring_quorums(struct hark_space *space, struct hark_err *err)
     } else { /* from the start the next time */
         hark_quorums_free(&w->quorums);
         w->looked = 0;
+        w->known = false;
     }
     return rc;
 }
@@ -528,6 +532,7 @@ int hark_witness_cosign(struct hark_space *space, const struct hark_signer *sign
                         bool *done, struct hark_err *err)
 {
     const struct hark_cosigner *self = NULL;
+    const struct hark_cosigned *last;
     uint64_t time_s = 0;
     bool may = false;
     int rc = bring(space, err);
@@ -535,6 +540,9 @@ int hark_witness_cosign(struct hark_space *space, const struct hark_signer *sign
     *done = false;
     if (rc < 0 || space->head.tree.size == 0 || space->witness->damage.code != 0)
         return rc;
+    last = hark_notes_find(space->witness->notes, "", hark_signer_key(signer));
+    if (last != NULL && last->checkpoint.size >= space->head.tree.size)
+        return 0; /* asked of each space whenever anything happens */
     rc = follows_last(space, hark_signer_key(signer), now_s, &time_s, &may, err);
     if (rc == 0 && may)
         rc = find_wanted(space, hark_signer_key(signer), &self, err); /* Q2 */

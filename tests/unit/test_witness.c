@@ -851,6 +851,24 @@ static void test_witness__holds_what_members_saw_against_the_log(struct scene *s
     assert_int_equal(evidence(sc), 1);
 }
 
+/* Asked while a batch is being made, when the state is ahead of the log. */
+static void test_witness__misses_no_change_that_is_being_logged(struct scene *sc)
+{
+    const struct hark_quorum *quorum = NULL;
+    uint64_t end = hark_space_head(sc->home)->tree.size;
+    struct hark_offer offer;
+
+    say_quorum(sc, 3);
+    OK(hark_space_begin(sc->home, &err));
+    offer = stage_offer(sc->s.world->log[end], false);
+    OK(hark_space_add(sc->home, &offer, world_signer(sc->log[0]), NULL, &err));
+    OK(hark_witness_quorum(sc->home, &quorum, &err)); /* for the first time */
+    assert_int_equal(quorum->needed, 2);
+    OK(hark_space_commit(sc->home, world_signer(sc->log[0]), sc->s.world->now_ms, &err));
+    OK(hark_witness_quorum(sc->home, &quorum, &err));
+    assert_int_equal(quorum->needed, 3);
+}
+
 /* Who becomes the home was of the quorum that has to let it. */
 static void test_witness__signs_its_own_coming_to_be_the_home(struct scene *sc)
 {
@@ -1075,6 +1093,7 @@ static void in_a_scene(void **state, void (*test)(struct scene *), const char *n
     X(proves_by_what_most_have_signed)                                                             \
     X(keeps_what_was_settled_in_mind)                                                              \
     X(holds_what_members_saw_against_the_log)                                                      \
+    X(misses_no_change_that_is_being_logged)                                                       \
     X(signs_its_own_coming_to_be_the_home)                                                         \
     X(shows_the_last_of_each)                                                                      \
     X(shows_those_who_are_needed_first)
