@@ -851,6 +851,30 @@ static void test_witness__holds_what_members_saw_against_the_log(struct scene *s
     assert_int_equal(evidence(sc), 1);
 }
 
+/* A lost home's heir would take back what is settled where more is here. */
+static void test_witness__knows_of_what_is_settled_elsewhere(struct scene *sc)
+{
+    uint64_t size = 0, ahead;
+
+    settle(sc);
+    ahead = grow_home(sc, 2);
+    take(sc, ahead, 1);
+    BOTH
+    {
+        OK(hark_witness_ahead(sc->s.space, &size, &err));
+        assert_int_equal(size, 0); /* one is no quorum */
+    }
+    take(sc, ahead - 1, 3);
+    BOTH
+    {
+        OK(hark_witness_ahead(sc->s.space, &size, &err));
+        assert_int_equal(size, ahead - 1);
+    }
+    follow(sc);
+    OK(hark_witness_ahead(sc->s.space, &size, &err));
+    assert_int_equal(size, 0);
+}
+
 /* Asked while a batch is being made, when the state is ahead of the log. */
 static void test_witness__misses_no_change_that_is_being_logged(struct scene *sc)
 {
@@ -1093,6 +1117,7 @@ static void in_a_scene(void **state, void (*test)(struct scene *), const char *n
     X(proves_by_what_most_have_signed)                                                             \
     X(keeps_what_was_settled_in_mind)                                                              \
     X(holds_what_members_saw_against_the_log)                                                      \
+    X(knows_of_what_is_settled_elsewhere)                                                          \
     X(misses_no_change_that_is_being_logged)                                                       \
     X(signs_its_own_coming_to_be_the_home)                                                         \
     X(shows_the_last_of_each)                                                                      \
