@@ -3,9 +3,12 @@
  * tree, replaced as a whole, whose message says it all. A loose object, and never more than
  * one: what it replaces goes.
  */
+#include <stdio.h>
 #include <string.h>
 
+#include "node/files.h"
 #include "node/repo_internal.h"
+#include "schemas/config.h"
 
 #define REF "refs/heads/cosigned"
 
@@ -26,6 +29,22 @@ bool hark_cosigned_text(struct hark_span commit, struct hark_span *text)
     return true;
 }
 
+/* Libgit2 makes the object durable, not the folder that it may have made for it. */
+static int sync_folders(struct hark_repo *repo, const struct hark_git_id *id, struct hark_err *err)
+{
+    char path[HARK_PATH_MAX], hex[2 * HARK_GIT_ID_SIZE + 1];
+    int rc = hark_path_join(path, repo->path, "objects", err);
+    if (rc == 0) {
+        rc = hark_dir_sync(path, err);
+    }
+    hark_git_id_hex(hex, id);
+    int n = snprintf(path, sizeof(path), "%s/objects/%.2s", repo->path, hex);
+    if (rc == 0 && (n < 0 || (size_t)n >= sizeof(path))) {
+        rc = hark_err_set(err, HARK_E_USAGE, "the path %s is too long", repo->path);
+    }
+    return rc == 0 ? hark_dir_sync(path, err) : rc;
+}
+
 static int write_loose(struct hark_repo *repo, struct hark_span commit, struct hark_git_id *id,
                        struct hark_err *err)
 {
@@ -35,7 +54,7 @@ static int write_loose(struct hark_repo *repo, struct hark_span commit, struct h
         return hark_repo_git_err(err, answer, "writing cosigned checkpoints");
     }
     memcpy(id->bytes, oid.id, HARK_GIT_ID_SIZE);
-    return 0;
+    return sync_folders(repo, id, err);
 }
 
 int hark_repo_put_cosigned(struct hark_repo *repo, struct hark_span text, struct hark_err *err)
