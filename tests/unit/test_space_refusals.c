@@ -1385,6 +1385,40 @@ static void test_space_refusals__no_byte_can_be_another(void **state)
     }
 }
 
+/* The ref moved, and the writer was told that the batch had failed (its folder could not be
+ * synced): the log goes on from where it stands, without a restart. */
+static void test_space_refusals__a_ref_that_moved_all_the_same(void **state)
+{
+    struct hark_offer offer;
+    struct stage s, ahead;
+    uint64_t size;
+    char script[96];
+    unsigned here;
+
+    (void)state;
+    at_case = "moved";
+    stage_begin(&s);
+    here = stage_copies;
+    size = hark_space_head(s.space)->tree.size;
+    ahead = (struct stage){.world = s.world, .space = stage_open_copy(&s.world->space)};
+    world_say(s.world, s.alice, "topic", stage_text("title", "The lake"), HARK_NONE);
+    stage_log(&ahead, s.world->count - 1);
+    hark_space_free(ahead.space);
+    (void)snprintf(script, sizeof(script), "cp -r copy-%u/spaces/. copy-%u/spaces/", here + 1,
+                   here);
+    assert_int_equal(run_tool(stage_dir, script), 0);
+
+    offer = stage_offer(s.world->log[s.world->count - 1], false);
+    OK(hark_space_begin(s.space, &err));
+    OK(hark_space_add(s.space, &offer, world_signer(WORLD_LOG), NULL, &err));
+    assert_code(hark_space_commit(s.space, world_signer(WORLD_LOG), s.world->now_ms, &err),
+                HARK_E_BUSY);
+    world_say(s.world, s.bob, "topic", stage_text("title", "The sea"), HARK_NONE);
+    stage_log(&s, s.world->count - 1);
+    assert_int_equal(hark_space_head(s.space)->tree.size, size + 2);
+    stage_end(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1400,6 +1434,7 @@ int main(void)
         cmocka_unit_test(test_space_refusals__erased_words_stay_erased),
         cmocka_unit_test(test_space_refusals__only_the_home_commits),
         cmocka_unit_test(test_space_refusals__no_byte_can_be_another),
+        cmocka_unit_test(test_space_refusals__a_ref_that_moved_all_the_same),
     };
 
     return cmocka_run_group_tests(tests, stage_set_up_all, stage_tear_down_all);
