@@ -19,8 +19,8 @@ cmake --build build -j "$jobs"
 sync
 
 status=0
-# One more than there are cores: tests of many nodes mostly wait.
-ctest --test-dir build -j "$((jobs + 1))" --output-on-failure --no-label-summary --no-tests=error "$@" \
+# Two more than there are cores: tests of many nodes mostly wait.
+ctest --test-dir build -j "$((jobs + 2))" --output-on-failure --no-label-summary --no-tests=error "$@" \
     </dev/null 2>&1 | tee "$log" || status=$?
 
 # Say last what matters most, below any list of skipped tests.
