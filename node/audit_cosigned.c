@@ -30,38 +30,15 @@ static int find_nobody(struct audit *audit, int code, const char *detail, struct
 
 /* --- the log's own signature ------------------------------------------------------------ */
 
-/* The named node of the origin whose log key signed it; *found false: none. */
-static int find_signer(struct audit *audit, const struct hark_note *note, const char *origin,
-                       struct hark_node_object *node, bool *found, struct hark_err *err)
-{
-    uint64_t counts[HARK_SECTION_HASHED_];
-    size_t size = strcspn(origin, "/");
-    int rc = hark_state_counts(audit->state, counts, err);
-
-    *found = false;
-    for (uint32_t i = 0; rc == 0 && !*found && i < counts[HARK_SECTION_NODE]; i++) {
-        struct hark_note_key key;
-
-        rc = hark_state_node(audit->state, i, node, err);
-        *found = rc == 0 && strlen(node->name) == size && strncmp(node->name, origin, size) == 0 &&
-                 hark_note_key_init(&key, origin, HARK_NOTE_ED25519, &node->keys.log, NULL) == 0 &&
-                 hark_note_verify(note, &key, NULL, NULL) == 0;
-    }
-    return rc;
-}
-
 /* "<node>/<space>/<incarnation>" of this space; the incarnation, or 0. */
 static uint64_t incarnation_of(const struct audit *audit, const char *origin)
 {
-    char id[2 * HARK_HASH_SIZE + 1];
-    const char *slash = strchr(origin, '/');
-    uint64_t number = 0;
+    struct hark_origin_parts parts;
 
-    hark_hash_hex(id, &audit->space);
-    if (slash == NULL || strncmp(slash + 1, id, sizeof(id) - 1) != 0 || slash[sizeof(id)] != '/' ||
-        hark_decimal_decode(&number, hark_span_str(slash + sizeof(id) + 1), UINT32_MAX, NULL) < 0)
-        return 0;
-    return number;
+    return hark_origin_read(&parts, hark_span_str(origin)) &&
+                   hark_hash_equal(&parts.space, &audit->space)
+               ? parts.incarnation
+               : 0;
 }
 
 /* Where the home of that incarnation ended, as hark_space_incarnation_end. */
@@ -148,17 +125,17 @@ static int check_note(struct cosigned *c, struct hark_note *note, struct hark_sp
     uint64_t counts[HARK_SECTION_HASHED_];
     struct hark_checkpoint cp;
     struct hark_node_object home;
-    bool found = false, fits = false;
+    bool fits = false;
     int rc;
 
     if (hark_note_parse(note, bytes, NULL) != 0 ||
         hark_checkpoint_decode(&cp, note->text, NULL, NULL) != 0 ||
         incarnation_of(audit, cp.origin) == 0)
         return find_nobody(audit, HARK_E_CHECKPOINT_FORM, "no checkpoint of the main log", err);
-    rc = find_signer(audit, note, cp.origin, &home, &found, err);
-    if (rc < 0)
+    rc = hark_log_signer(audit->state, note, cp.origin, &home, err);
+    if (rc != HARK_E_NO && rc < 0)
         return rc;
-    if (!found)
+    if (rc == HARK_E_NO)
         return find_nobody(audit, HARK_E_NOTE_UNSIGNED, "a checkpoint that the log did not sign",
                            err);
     rc = check_history(audit, &cp, &home, &fits, err);

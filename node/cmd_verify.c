@@ -208,7 +208,7 @@ static int check_checkpoint(struct hark_space *space, struct hark_span bytes,
     if (rc == 0 && !hark_space_is_origin(space, cp->origin))
         rc = hark_err_set(err, HARK_E_NO, "the checkpoint is of another log: %s", cp->origin);
     if (rc == 0)
-        rc = hark_space_log_signer(space, note, cp->origin, node, err);
+        rc = hark_log_signer(hark_space_state(space), note, cp->origin, node, err);
     *end = HARK_NONE;
     if (rc == 0 && !is_intake(cp)) /* which has no incarnations */
         rc = hark_space_incarnation_end(space, cp->origin, end, err);

@@ -215,7 +215,7 @@ static int read_offence(struct hark_space *space, struct hark_span file, struct 
     if (rc == 0)
         rc = read_note(out->note, note, &out->checkpoint, err);
     if (rc == 0)
-        rc = hark_space_log_signer(space, note, out->checkpoint.origin, &signer, err);
+        rc = hark_log_signer(hark_space_state(space), note, out->checkpoint.origin, &signer, err);
     out->key = signer.keys.log;
     free(note);
     return rc;

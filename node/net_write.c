@@ -120,13 +120,9 @@ static int handle_append(struct hark_net *net, struct hark_node *node, struct ha
 
 static uint64_t incarnation_of(const struct hark_cursor *cursor)
 {
-    const char *slash = strrchr(cursor->origin, '/');
-    uint64_t number = 0;
+    struct hark_origin_parts origin;
 
-    return slash != NULL &&
-                   hark_decimal_decode(&number, hark_span_str(slash + 1), UINT32_MAX, NULL) == 0
-               ? number
-               : 0;
+    return hark_origin_read(&origin, hark_span_str(cursor->origin)) ? origin.incarnation : 0;
 }
 
 /* PROTOCOL.md 7.6: that a space goes on elsewhere is believed for the steward's `home`

@@ -334,9 +334,9 @@ bool hark_space_is_origin(const struct hark_space *space, const char *origin);
 /* The node, named now or before under the name that the origin begins with, whose log key
  * signed the note. Errors: no (none did), io, damaged. */
 struct hark_note;
-HARK_CHECK int hark_space_log_signer(struct hark_space *space, const struct hark_note *note,
-                                     const char *origin, struct hark_node_object *node,
-                                     struct hark_err *err);
+HARK_CHECK int hark_log_signer(struct hark_state *state, const struct hark_note *note,
+                               const char *origin, struct hark_node_object *node,
+                               struct hark_err *err);
 /* Up to how many entries what a main log's incarnation signed binds it here: where the
  * `home` entry of the next stands, HARK_NONE for the one in force and later ones. What was
  * signed beyond may be lost by a move or a recovery, which is no fork (PROTOCOL.md 7.6). */

@@ -144,30 +144,23 @@ int hark_space_prove(struct hark_space *space, const char *node, uint64_t positi
 
 bool hark_space_is_origin(const struct hark_space *space, const char *origin)
 {
-    const char *slash = strchr(origin, '/'), *end;
-    char id[2 * HARK_HASH_SIZE + 1];
-    uint64_t incarnation = 0;
+    struct hark_origin_parts parts;
 
-    hark_hash_hex(id, &space->id);
-    if (slash == NULL || strncmp(slash + 1, id, sizeof(id) - 1) != 0 || slash[sizeof(id)] != '/')
-        return false;
-    end = slash + sizeof(id) + 1;
-    return strcmp(end, "intake") == 0 ||
-           (hark_decimal_decode(&incarnation, hark_span_str(end), UINT64_MAX, NULL) == 0 &&
-            incarnation > 0);
+    return hark_origin_read(&parts, hark_span_str(origin)) &&
+           hark_hash_equal(&parts.space, &space->id);
 }
 
-int hark_space_log_signer(struct hark_space *space, const struct hark_note *note,
-                          const char *origin, struct hark_node_object *node, struct hark_err *err)
+int hark_log_signer(struct hark_state *state, const struct hark_note *note, const char *origin,
+                    struct hark_node_object *node, struct hark_err *err)
 {
     uint64_t counts[HARK_SECTION_HASHED_];
     size_t size = strcspn(origin, "/");
-    int rc = hark_state_counts(space->state, counts, err);
+    int rc = hark_state_counts(state, counts, err);
 
     for (uint32_t i = 0; rc == 0 && i < counts[HARK_SECTION_NODE]; i++) {
         struct hark_note_key key;
 
-        rc = hark_state_node(space->state, i, node, err);
+        rc = hark_state_node(state, i, node, err);
         if (rc < 0 || strlen(node->name) != size || strncmp(node->name, origin, size) != 0)
             continue;
         if (hark_note_key_init(&key, origin, HARK_NOTE_ED25519, &node->keys.log, NULL) == 0 &&

@@ -691,7 +691,7 @@ static int take_note(struct hark_space *space, struct hark_note *note, struct ha
     rc = is_old(space, note, &cp, &old, err);
     if (rc < 0 || old)
         return rc;
-    rc = hark_space_log_signer(space, note, cp.origin, &home, err);
+    rc = hark_log_signer(hark_space_state(space), note, cp.origin, &home, err);
     if (rc == HARK_E_NO)
         return hark_err_set(err, HARK_E_BEHIND, "the key of %s is not known here", cp.origin);
     if (rc == 0)

@@ -54,12 +54,6 @@ void hark_origin(char out[HARK_ORIGIN_MAX + 1], const char *node, const struct h
     }
 }
 
-/* What an origin says, borrowed. */
-struct origin {
-    struct hark_span space; /* 64 digits */
-    bool is_intake;
-};
-
 static bool take_until_slash(struct hark_span *in, struct hark_span *part)
 {
     const uint8_t *slash = in->size == 0 ? NULL : memchr(in->data, '/', in->size);
@@ -68,19 +62,20 @@ static bool take_until_slash(struct hark_span *in, struct hark_span *part)
            hark_take(in, 1, &end);
 }
 
-static bool read_origin(struct origin *out, struct hark_span text)
+bool hark_origin_read(struct hark_origin_parts *out, struct hark_span origin)
 {
-    struct hark_span node;
-    struct hark_hash space;
-    uint64_t incarnation = 0;
+    struct hark_span node, space, text = origin;
     if (text.size > HARK_ORIGIN_MAX || !take_until_slash(&text, &node) ||
-        !hark_node_name_valid(node) || !take_until_slash(&text, &out->space) ||
-        hark_hash_from_hex(&space, out->space, NULL) != 0) {
+        !hark_node_name_valid(node) || !take_until_slash(&text, &space) ||
+        hark_hash_from_hex(&out->space, space, NULL) != 0) {
         return false;
     }
-    out->is_intake = hark_span_equal(text, hark_span_str(INTAKE));
-    return out->is_intake ||
-           (hark_decimal_decode(&incarnation, text, HARK_NUMBER_MAX, NULL) == 0 && incarnation > 0);
+    memcpy(out->node, node.data, node.size);
+    out->node[node.size] = '\0';
+    out->incarnation = 0;
+    return hark_span_equal(text, hark_span_str(INTAKE)) ||
+           (hark_decimal_decode(&out->incarnation, text, HARK_NUMBER_MAX, NULL) == 0 &&
+            out->incarnation > 0);
 }
 
 /* Of one of our structs; never trusts that it ends. */
@@ -92,10 +87,9 @@ static struct hark_span origin_text(const char origin[HARK_ORIGIN_MAX + 1])
 /* Is this an intake log's origin in the space of that log? */
 static bool is_intake_of(struct hark_span text, const char log[HARK_ORIGIN_MAX + 1])
 {
-    struct origin intake;
-    struct origin own;
-    return read_origin(&intake, text) && intake.is_intake && read_origin(&own, origin_text(log)) &&
-           hark_span_equal(intake.space, own.space);
+    struct hark_origin_parts intake, own;
+    return hark_origin_read(&intake, text) && intake.incarnation == 0 &&
+           hark_origin_read(&own, origin_text(log)) && hark_hash_equal(&intake.space, &own.space);
 }
 
 /* ---- the file `entries` ---- */
@@ -150,11 +144,11 @@ static bool read_number(uint64_t *out, struct hark_span text)
 static bool read_intake(struct hark_line *out, struct hark_span origin, struct hark_span position)
 {
     struct hark_span nothing = hark_span_str(NOTHING);
-    struct origin intake;
+    struct hark_origin_parts intake;
     if (hark_span_equal(origin, nothing)) {
         return hark_span_equal(position, nothing);
     }
-    if (!read_origin(&intake, origin) || !intake.is_intake) {
+    if (!hark_origin_read(&intake, origin) || intake.incarnation != 0) {
         return false;
     }
     memcpy(out->intake, origin.data, origin.size);
@@ -351,18 +345,18 @@ static const char *read_message(struct hark_batch *out, struct hark_span in)
 /* B1 for what the fields may be; asked before signing as well as after reading. */
 static int check_fields(const struct hark_batch *batch, struct hark_err *err)
 {
-    struct origin origin;
+    struct hark_origin_parts origin;
     const char *wrong = NULL;
-    if (!read_origin(&origin, origin_text(batch->origin))) {
+    if (!hark_origin_read(&origin, origin_text(batch->origin))) {
         wrong = "its origin is none";
     } else if (batch->count > HARK_BATCH_ENTRIES_MAX || batch->taken_count > HARK_BATCH_TAKEN_MAX) {
         wrong = "it has too many entries or Taken";
     } else if (batch->first > HARK_NUMBER_MAX - batch->count || batch->time_ms > HARK_TIME_MAX_MS ||
                (batch->has_main && batch->main_size > HARK_NUMBER_MAX)) {
         wrong = "a number is out of range";
-    } else if (batch->has_main != origin.is_intake) {
+    } else if (batch->has_main != (origin.incarnation == 0)) {
         wrong = "Main stands in intake logs, always, and in no other";
-    } else if (batch->taken_count > 0 && origin.is_intake) {
+    } else if (batch->taken_count > 0 && (origin.incarnation == 0)) {
         wrong = "Taken stands in an intake log";
     } else if (batch->count == 0 && batch->taken_count == 0) {
         wrong = "it says nothing";

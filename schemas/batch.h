@@ -65,6 +65,13 @@ bool hark_node_name_valid(struct hark_span name);
  * log's origin. */
 void hark_origin(char out[HARK_ORIGIN_MAX + 1], const char *node, const struct hark_hash *space,
                  uint64_t incarnation);
+/* What an origin says. False: it is none, in just that form. */
+struct hark_origin_parts {
+    char node[HARK_NODE_NAME_MAX + 1];
+    struct hark_hash space;
+    uint64_t incarnation; /* 0: that node's intake log */
+};
+bool hark_origin_read(struct hark_origin_parts *out, struct hark_span origin);
 /* A line's Merkle leaf, id ‖ arrival ‖ accepted, and its leaf hash. */
 #define HARK_LEAF_SIZE (HARK_HASH_SIZE + 8 + 8)
 void hark_line_leaf_bytes(uint8_t out[HARK_LEAF_SIZE], const struct hark_line *line);

@@ -284,29 +284,6 @@ static int refuse(int rc, const char *what, struct hark_err *err)
                         why.message, hark_err_name(rc));
 }
 
-/* What an origin says (PROTOCOL.md 2.8), and nothing but that form. */
-static bool read_origin(const char *origin, char node[HARK_NODE_NAME_MAX + 1],
-                        struct hark_hash *space, bool *is_intake)
-{
-    char again[HARK_ORIGIN_MAX + 1];
-    size_t name = strcspn(origin, "/"), size = strlen(origin);
-    uint64_t incarnation = 0;
-    struct hark_span last;
-
-    if (!hark_node_name_valid(hark_span(origin, name)) || size < name + 2 * HARK_HASH_SIZE + 3 ||
-        hark_hash_from_hex(space, hark_span(origin + name + 1, 2 * HARK_HASH_SIZE), NULL) != 0)
-        return false;
-    last = hark_span_str(origin + name + 2 * HARK_HASH_SIZE + 2);
-    *is_intake = hark_span_equal(last, hark_span_str("intake"));
-    if (!*is_intake &&
-        (hark_decimal_decode(&incarnation, last, UINT32_MAX, NULL) != 0 || incarnation == 0))
-        return false;
-    memcpy(node, origin, name);
-    node[name] = '\0';
-    hark_origin(again, node, space, incarnation);
-    return strcmp(again, origin) == 0;
-}
-
 /* A part that is a note, or where it may be one a receipt: into c->note and the side. */
 static int read_note(struct check *c, size_t at, bool may_be_receipt, struct hark_err *err)
 {
@@ -356,14 +333,14 @@ static int check_origins(struct check *c, bool same, struct hark_err *err)
 {
     struct hark_evidence *out = c->out;
     const char *first = out->sides[0].checkpoint.origin, *second = out->sides[1].checkpoint.origin;
-    char node[HARK_NODE_NAME_MAX + 1];
-    struct hark_hash space;
-    bool is_intake = false;
+    struct hark_origin_parts a, b;
 
-    if (!read_origin(first, out->node, &out->space, &out->is_intake) ||
-        !read_origin(second, node, &space, &is_intake))
+    if (!hark_origin_read(&a, hark_span_str(first)) || !hark_origin_read(&b, hark_span_str(second)))
         return proves_nothing("a checkpoint is of no log of a space", err);
-    if (!hark_hash_equal(&space, &out->space) || out->is_intake != is_intake ||
+    memcpy(out->node, a.node, sizeof(out->node));
+    out->space = a.space;
+    out->is_intake = a.incarnation == 0;
+    if (!hark_hash_equal(&a.space, &b.space) || out->is_intake != (b.incarnation == 0) ||
         (same && strcmp(first, second) != 0))
         return proves_nothing("its two parts are of different logs", err);
     return 0;
