@@ -1,6 +1,7 @@
 #include "note.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "merkle.h"
@@ -544,6 +545,18 @@ int hark_checkpoint_decode(struct hark_checkpoint *out, struct hark_span text,
     if (extensions != NULL)
         *extensions = text;
     return 0;
+}
+
+int hark_checkpoint_read(struct hark_checkpoint *out, struct hark_span note, struct hark_err *err)
+{
+    struct hark_note *parsed = calloc(1, sizeof(*parsed));
+    int rc = parsed == NULL ? hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a note")
+                            : hark_note_parse(parsed, note, err);
+
+    if (rc == 0)
+        rc = hark_checkpoint_decode(out, parsed->text, NULL, err);
+    free(parsed);
+    return rc;
 }
 
 int hark_checkpoint_sign(struct hark_buf *out, const struct hark_checkpoint *cp,

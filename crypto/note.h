@@ -96,6 +96,10 @@ HARK_CHECK int hark_checkpoint_encode(struct hark_buf *out, const struct hark_ch
  * Error: checkpoint-form. */
 HARK_CHECK int hark_checkpoint_decode(struct hark_checkpoint *out, struct hark_span text,
                                       struct hark_span *extensions, struct hark_err *err);
+/* The checkpoint that a whole note is about; its signatures are not looked at. Errors:
+ * note-form, checkpoint-form, no-memory. */
+HARK_CHECK int hark_checkpoint_read(struct hark_checkpoint *out, struct hark_span note,
+                                    struct hark_err *err);
 /* Body, blank line and the log's own signature line: a whole note. The
  * signature (64 bytes) is also copied to `signature` unless that is NULL. The
  * origin is the key's name and must do as one. Errors: checkpoint-form,

@@ -126,21 +126,6 @@ struct hark_tiles_log hark_tiles_log_of(struct hark_space *space, struct hark_sp
 
 /* --- what DIR holds already ------------------------------------------------------- */
 
-static int read_checkpoint(struct hark_checkpoint *out, struct hark_span bytes,
-                           struct hark_err *err)
-{
-    struct hark_note *note = calloc(1, sizeof(*note));
-    int rc;
-
-    if (note == NULL)
-        return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a note");
-    rc = hark_note_parse(note, bytes, err);
-    if (rc == 0)
-        rc = hark_checkpoint_decode(out, note->text, NULL, err);
-    free(note);
-    return rc;
-}
-
 /* "<node>/<space>/<incarnation>", of whichever node and incarnation. */
 static bool is_main_log_of(const char *origin, const struct hark_hash *space)
 {
@@ -212,7 +197,7 @@ static int check_was(struct writing *w, const char *path, struct hark_err *err)
         return 0;
     }
     if (rc == 0) {
-        rc = read_checkpoint(&w->was, hark_buf_span(&note), err);
+        rc = hark_checkpoint_read(&w->was, hark_buf_span(&note), err);
         if (rc < 0)
             rc = refused(hark_err_wrap(err, "%s is no checkpoint", path), err);
     }
@@ -402,7 +387,7 @@ static int check_log(const struct hark_tiles_log *log, struct hark_checkpoint *n
                      struct hark_err *err)
 {
     struct hark_hash root;
-    int rc = read_checkpoint(now, log->checkpoint, err);
+    int rc = hark_checkpoint_read(now, log->checkpoint, err);
 
     if (rc == 0)
         rc = root_of(log, now->size, &root, err);

@@ -30,6 +30,8 @@ struct space_witness {
 
 void hark_witness_free(struct hark_space *space)
 {
+    free(space->saw);
+    space->saw = NULL;
     if (space->witness == NULL)
         return;
     hark_notes_free(space->witness->notes);
@@ -455,28 +457,25 @@ int hark_witness_wants(struct hark_space *space, const struct hark_key *key, boo
 
 /* --- this node's ------------------------------------------------------------------------ */
 
-/* Q3 and Q4: *time_s is what to sign; *may false: nothing. */
-static int follows_last(struct hark_space *space, const struct hark_key *key, uint64_t now_s,
-                        uint64_t *time_s, bool *may, struct hark_err *err)
+/* Q3 and Q4: *time_s is what to sign; *may false: nothing. cosigned: the last; NULL: there is none.
+ */
+static int follows(struct hark_space *space, const struct hark_cosigned *cosigned, uint64_t now_s,
+                   uint64_t *time_s, bool *may, struct hark_err *err)
 {
-    const struct hark_cosigned *cosigned = hark_notes_find(space->witness->notes, "", key);
     uint64_t size = space->head.tree.size;
     struct hark_cosigned_last last;
     struct hark_hash root;
-    bool here;
-    int rc = 0;
+    int rc;
 
-    if (cosigned == NULL) {
-        *may = hark_cosigner_may(NULL, size, NULL, now_s, time_s);
+    *may = cosigned == NULL && hark_cosigner_may(NULL, size, NULL, now_s, time_s);
+    /* Of each space this is asked whenever anything happens: most have nothing new. */
+    if (cosigned == NULL || cosigned->checkpoint.size >= size)
         return 0;
-    }
     last = (struct hark_cosigned_last){.size = cosigned->checkpoint.size,
                                        .time_s = cosigned->time_s,
                                        .root = cosigned->checkpoint.root};
-    here = last.size <= size;
-    if (here)
-        rc = hark_space_root(space, "", last.size, &root, err);
-    *may = rc == 0 && hark_cosigner_may(&last, size, here ? &root : NULL, now_s, time_s);
+    rc = hark_space_root(space, "", last.size, &root, err);
+    *may = rc == 0 && hark_cosigner_may(&last, size, &root, now_s, time_s);
     return rc;
 }
 
@@ -495,27 +494,34 @@ int hark_witness_stuck(struct hark_space *space, const struct hark_key *cosigner
     return rc;
 }
 
-static struct hark_span text_of(struct hark_span note)
+/* Appends this node's line to the log's note. */
+static int add_line(struct hark_buf *note, const char *name, const struct hark_signer *signer,
+                    uint64_t time_s, struct hark_err *err)
 {
-    size_t at = 0;
+    struct hark_note *parsed = calloc(1, sizeof(*parsed));
+    struct hark_buf line = hark_buf_init(HARK_NOTE_MAX);
+    int rc = parsed == NULL ? hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a note")
+                            : hark_note_parse(parsed, hark_buf_span(note), err);
 
-    while (at + 1 < note.size && !(note.data[at] == '\n' && note.data[at + 1] == '\n'))
-        at++;
-    return hark_span(note.data, at + 1);
+    if (rc == 0)
+        rc = hark_note_sign(&line, parsed->text, name, HARK_NOTE_COSIGNATURE_V1, signer, time_s,
+                            err);
+    free(parsed);
+    if (rc == 0)
+        rc = hark_buf_append_span(note, hark_buf_span(&line), err);
+    hark_buf_free(&line);
+    return rc;
 }
 
 static int sign(struct hark_space *space, const char *name, const struct hark_signer *signer,
                 uint64_t time_s, struct hark_err *err)
 {
-    struct hark_buf note = hark_buf_init(HARK_NOTE_MAX), line = hark_buf_init(HARK_NOTE_MAX);
+    struct hark_buf note = hark_buf_init(HARK_NOTE_MAX);
     struct hark_note_key log, own;
     int rc = hark_space_checkpoint(space, &note, err);
 
     if (rc == 0)
-        rc = hark_note_sign(&line, text_of(hark_buf_span(&note)), name, HARK_NOTE_COSIGNATURE_V1,
-                            signer, time_s, err);
-    if (rc == 0)
-        rc = hark_buf_append_span(&note, hark_buf_span(&line), err);
+        rc = add_line(&note, name, signer, time_s, err);
     if (rc == 0)
         rc = hark_note_key_init(&log, space->head.origin, HARK_NOTE_ED25519, &space->head.log_key,
                                 err);
@@ -524,15 +530,14 @@ static int sign(struct hark_space *space, const char *name, const struct hark_si
     if (rc == 0)
         rc = hark_notes_put(space->witness->notes, "", &log, &own, hark_buf_span(&note), NULL, err);
     hark_buf_free(&note);
-    hark_buf_free(&line);
     return rc;
 }
 
 int hark_witness_cosign(struct hark_space *space, const struct hark_signer *signer, uint64_t now_s,
                         bool *done, struct hark_err *err)
 {
+    const struct hark_key *key = hark_signer_key(signer);
     const struct hark_cosigner *self = NULL;
-    const struct hark_cosigned *last;
     uint64_t time_s = 0;
     bool may = false;
     int rc = bring(space, err);
@@ -540,12 +545,9 @@ int hark_witness_cosign(struct hark_space *space, const struct hark_signer *sign
     *done = false;
     if (rc < 0 || space->head.tree.size == 0 || space->witness->damage.code != 0)
         return rc;
-    last = hark_notes_find(space->witness->notes, "", hark_signer_key(signer));
-    if (last != NULL && last->checkpoint.size >= space->head.tree.size)
-        return 0; /* asked of each space whenever anything happens */
-    rc = follows_last(space, hark_signer_key(signer), now_s, &time_s, &may, err);
+    rc = follows(space, hark_notes_find(space->witness->notes, "", key), now_s, &time_s, &may, err);
     if (rc == 0 && may)
-        rc = find_wanted(space, hark_signer_key(signer), &self, err); /* Q2 */
+        rc = find_wanted(space, key, &self, err); /* Q2 */
     if (rc < 0 || self == NULL)
         return rc;
     rc = sign(space, self->name, signer, time_s, err);
@@ -712,14 +714,10 @@ int hark_witness_keep(struct hark_space *space, const struct hark_note_key *witn
 {
     struct hark_cosigned put = {.log = ""};
     const struct hark_cosigned *was = NULL;
-    struct hark_note *note = calloc(1, sizeof(*note));
     struct hark_note_key log;
     bool here = false, fits = false;
-    int rc = note == NULL ? hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a note")
-                          : hark_note_parse(note, bytes, err);
+    int rc = hark_checkpoint_read(&put.checkpoint, bytes, err);
 
-    if (rc == 0)
-        rc = hark_checkpoint_decode(&put.checkpoint, note->text, NULL, err);
     if (rc == 0)
         rc = bring(space, err);
     if (rc == 0 && strcmp(put.checkpoint.origin, space->head.origin) == 0)
@@ -732,7 +730,6 @@ int hark_witness_keep(struct hark_space *space, const struct hark_note_key *witn
         if (rc == 0)
             rc = hark_notes_put(space->witness->notes, "", &log, witness, bytes, NULL, err);
     }
-    free(note);
     return rc;
 }
 

@@ -36,7 +36,6 @@ HARK_CHECK int hark_witness_take(struct hark_space *space, struct hark_span note
  * has signed. Errors of the latter: those of the store. */
 void hark_witness_saw(struct hark_space *space, const struct hark_seen *seen);
 HARK_CHECK int hark_witness_compare(struct hark_space *space, struct hark_err *err);
-void hark_witness_seen_free(struct hark_space *space); /* hark_space_free does it */
 /* Keeps what a witness over HTTP (PROTOCOL.md 7.10) has signed of the log here: a checkpoint
  * by the log's key in force, with its verified line. Nothing is done when it says less than
  * what is here, or is of a log that is not here any more. It counts for no quorum, unless

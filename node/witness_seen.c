@@ -19,12 +19,6 @@ struct space_saw {
     struct hark_seen waiting[WAITING_MAX];
 };
 
-void hark_witness_seen_free(struct hark_space *space)
-{
-    free(space->saw);
-    space->saw = NULL;
-}
-
 static bool is_waiting(const struct space_saw *saw, const struct hark_seen *seen)
 {
     for (size_t i = saw->count; i-- > 0;) {

@@ -33,25 +33,11 @@ static bool take_extra(struct hark_span in, struct hark_receipt *out)
     return true;
 }
 
-static int read_checkpoint(struct hark_receipt *out, struct hark_err *err)
-{
-    struct hark_note *note = calloc(1, sizeof(*note));
-    if (note == NULL) {
-        return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a note");
-    }
-    int rc = hark_note_parse(note, out->note, err);
-    if (rc == 0) {
-        rc = hark_checkpoint_decode(&out->checkpoint, note->text, NULL, err);
-    }
-    free(note);
-    return rc;
-}
-
 /* Fills out->checkpoint, and holds it against line and path. */
 static int check(struct hark_receipt *out, const struct hark_proof *path, struct hark_err *err)
 {
     struct hark_hash leaf = hark_line_leaf(&out->line);
-    int rc = read_checkpoint(out, err);
+    int rc = hark_checkpoint_read(&out->checkpoint, out->note, err);
     return rc != 0 ? rc
                    : hark_merkle_verify_inclusion(&leaf, out->line.position, out->checkpoint.size,
                                                   path->hashes, path->count, &out->checkpoint.root,

@@ -15,6 +15,7 @@
 #include "schemas/evidence.h"
 #include "schemas/receipt.h"
 #include "tests/support/worldgen.h"
+#include "tests/unit/leaves.h"
 
 #define LEAVES 13u
 #define SHARED 5u /* the two histories begin with */
@@ -32,23 +33,6 @@ struct stage {
     char origin[HARK_ORIGIN_MAX + 1];
     struct log a, b;
 };
-
-static int read_leaf(void *arg, unsigned level, uint64_t index, struct hark_hash *out,
-                     struct hark_err *err)
-{
-    const struct log *log = arg;
-    struct hark_hash left, right;
-
-    if (level == 0) {
-        *out = log->leaves[index];
-        return 0;
-    }
-    (void)err;
-    assert_int_equal(read_leaf(arg, level - 1, 2 * index, &left, NULL), 0);
-    assert_int_equal(read_leaf(arg, level - 1, 2 * index + 1, &right, NULL), 0);
-    *out = hark_merkle_node(&left, &right);
-    return 0;
-}
 
 static void fill(struct log *log, uint8_t number)
 {
@@ -90,7 +74,7 @@ static struct hark_buf note_by(const char *origin, struct log *log, uint64_t siz
     struct hark_checkpoint cp = {.size = size};
 
     (void)snprintf(cp.origin, sizeof(cp.origin), "%s", origin);
-    assert_int_equal(hark_merkle_root_at(&cp.root, size, read_leaf, log, NULL), 0);
+    assert_int_equal(hark_merkle_root_at(&cp.root, size, leaves_read, log->leaves, NULL), 0);
     assert_int_equal(hark_checkpoint_sign(&note, &cp, world_signer(key), NULL, NULL), 0);
     return note;
 }
@@ -124,7 +108,8 @@ static struct hark_buf receipt_of(struct stage *s, struct log *log, uint64_t pos
     struct hark_buf file = hark_buf_init(HARK_TLOG_PROOF_MAX), note = note_of(s, log, size);
     struct hark_proof path;
 
-    assert_int_equal(hark_merkle_prove_inclusion(&path, position, size, read_leaf, log, NULL), 0);
+    assert_int_equal(
+        hark_merkle_prove_inclusion(&path, position, size, leaves_read, log->leaves, NULL), 0);
     assert_int_equal(hark_receipt_encode(&file, &log->lines[position], &commit, &path,
                                          hark_buf_span(&note), NULL),
                      0);
@@ -145,9 +130,11 @@ static void add_path(struct hark_evidence_parts *parts, struct log *log, uint64_
                      uint64_t size)
 {
     parts->has_path = true;
-    assert_int_equal(hark_merkle_root_at(&parts->root, old_size, read_leaf, log, NULL), 0);
+    assert_int_equal(hark_merkle_root_at(&parts->root, old_size, leaves_read, log->leaves, NULL),
+                     0);
     assert_int_equal(
-        hark_merkle_prove_consistency(&parts->path, old_size, size, read_leaf, log, NULL), 0);
+        hark_merkle_prove_consistency(&parts->path, old_size, size, leaves_read, log->leaves, NULL),
+        0);
 }
 
 static void add_first(struct stage *s, struct hark_evidence_parts *parts)

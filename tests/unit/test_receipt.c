@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "schemas/receipt.h"
+#include "tests/unit/leaves.h"
 
 #define LEAVES 13u
 #define ORIGIN "node.example/4a5f/1"
@@ -22,23 +23,6 @@ struct log {
     struct hark_hash leaves[LEAVES];
     struct hark_buf note;
 };
-
-static int read_leaf(void *arg, unsigned level, uint64_t index, struct hark_hash *out,
-                     struct hark_err *err)
-{
-    const struct log *log = arg;
-    struct hark_hash left, right;
-
-    if (level == 0) {
-        *out = log->leaves[index];
-        return 0;
-    }
-    (void)err;
-    assert_int_equal(read_leaf(arg, level - 1, 2 * index, &left, NULL), 0);
-    assert_int_equal(read_leaf(arg, level - 1, 2 * index + 1, &right, NULL), 0);
-    *out = hark_merkle_node(&left, &right);
-    return 0;
-}
 
 static int make_log(void **state)
 {
@@ -56,7 +40,7 @@ static int make_log(void **state)
         line->id.bytes[0] = (uint8_t)i;
         log.leaves[i] = hark_line_leaf(line);
     }
-    assert_int_equal(hark_merkle_root_at(&cp.root, LEAVES, read_leaf, &log, NULL), 0);
+    assert_int_equal(hark_merkle_root_at(&cp.root, LEAVES, leaves_read, log.leaves, NULL), 0);
     assert_int_equal(hark_seed_from_bytes(&seed, seed_bytes, NULL), 0);
     assert_int_equal(hark_signer_new(&signer, seed, NULL), 0);
     log.note = hark_buf_init(HARK_NOTE_MAX);
@@ -81,7 +65,8 @@ static void make(struct log *log, unsigned i, struct hark_buf *out)
 {
     struct hark_proof path;
 
-    assert_int_equal(hark_merkle_prove_inclusion(&path, i, LEAVES, read_leaf, log, NULL), 0);
+    assert_int_equal(hark_merkle_prove_inclusion(&path, i, LEAVES, leaves_read, log->leaves, NULL),
+                     0);
     assert_int_equal(
         hark_receipt_encode(out, &log->lines[i], &commit, &path, hark_buf_span(&log->note), NULL),
         0);
@@ -113,7 +98,8 @@ static void test_receipt__is_not_made_of_what_does_not_fit(void **state)
     struct hark_buf file = hark_buf_init(HARK_TLOG_PROOF_MAX);
     struct hark_proof path;
 
-    assert_int_equal(hark_merkle_prove_inclusion(&path, 3, LEAVES, read_leaf, log, NULL), 0);
+    assert_int_equal(hark_merkle_prove_inclusion(&path, 3, LEAVES, leaves_read, log->leaves, NULL),
+                     0);
     assert_int_equal(
         hark_receipt_encode(&file, &log->lines[4], &commit, &path, hark_buf_span(&log->note), NULL),
         HARK_E_PROOF);
@@ -160,7 +146,8 @@ static void test_receipt__of_another_kind(void **state)
     struct hark_tlog_proof proof = {.note = hark_buf_span(&log->note), .index = 6};
     static const size_t sizes[] = {0, 1, 68, 70, HARK_TLOG_PROOF_EXTRA_MAX};
 
-    assert_int_equal(hark_merkle_prove_inclusion(&proof.path, 6, LEAVES, read_leaf, log, NULL), 0);
+    assert_int_equal(
+        hark_merkle_prove_inclusion(&proof.path, 6, LEAVES, leaves_read, log->leaves, NULL), 0);
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         struct hark_buf file = hark_buf_init(HARK_TLOG_PROOF_MAX);
         struct hark_receipt receipt;

@@ -15,20 +15,12 @@
 #include "node/files.h"
 #include "node/tiles.h"
 #include "schemas/config.h"
+#include "tests/unit/ok.h"
 #include "tests/unit/run_tool.h"
 
 #define LEAVES 70000u /* the size of the text's own example */
 #define LEVELS 17u    /* of a tree of that size */
 #define TIME   UINT64_C(1795255530000)
-
-static struct hark_err err;
-
-#define OK(call)                                                                                   \
-    do {                                                                                           \
-        int ok_rc = (call);                                                                        \
-        if (ok_rc != 0)                                                                            \
-            fail_msg("%s: %s (%s)", #call, err.message, hark_err_name(ok_rc));                     \
-    } while (0)
 
 /* A log of LEAVES entries, any beginning of which can be exported. */
 struct log {

@@ -615,22 +615,30 @@ static void test_witness__is_not_misled_by_a_forged_line_of_the_home(struct scen
     hark_buf_free(&forged);
 }
 
+/* That node is the home from now on, here as well. */
+static void move_home(struct scene *sc, unsigned to)
+{
+    const struct hark_signer *log_key = world_signer(sc->log[to]);
+    struct hark_offer offer;
+
+    world_say(sc->s.world, WORLD_STEWARD, "home", world_fields_home(sc->s.world, NAME(to)),
+              HARK_NONE);
+    OK(hark_space_begin(sc->home, &err));
+    offer = stage_offer(sc->s.world->log[sc->s.world->count - 1], false);
+    OK(hark_space_add(sc->home, &offer, log_key, NULL, &err));
+    OK(hark_space_commit(sc->home, log_key, sc->s.world->now_ms, &err));
+    follow(sc);
+}
+
 /* PROTOCOL.md 7.6: what an incarnation signed beyond the `home` entry of the next may be
  * lost, which is no fork and nothing to keep. */
 static void test_witness__lets_go_of_what_a_move_lost(struct scene *sc)
 {
     uint64_t end = size_here(sc);
     struct hark_buf lost = plain(sc, end + 1, true), fork = plain(sc, end, true), next;
-    struct hark_offer offer;
 
     sign(sc, &lost, 2);
-    world_say(sc->s.world, WORLD_STEWARD, "home", world_fields_home(sc->s.world, NAME(1)),
-              HARK_NONE);
-    OK(hark_space_begin(sc->home, &err));
-    offer = stage_offer(sc->s.world->log[end], false);
-    OK(hark_space_add(sc->home, &offer, world_signer(sc->log[1]), NULL, &err));
-    OK(hark_space_commit(sc->home, world_signer(sc->log[1]), sc->s.world->now_ms, &err));
-    follow(sc);
+    move_home(sc, 1);
     assert_int_equal(size_here(sc), end + 1);
     assert_code(show(sc, &lost), 0);
     assert_int_equal(kept_count(sc), 0);
@@ -896,8 +904,7 @@ static void test_witness__misses_no_change_that_is_being_logged(struct scene *sc
 /* Who becomes the home was of the quorum that has to let it. */
 static void test_witness__signs_its_own_coming_to_be_the_home(struct scene *sc)
 {
-    uint64_t end = size_here(sc);
-    struct hark_offer offer;
+    uint64_t end;
 
     settle(sc);
     say_quorum(sc, 3);
@@ -907,13 +914,7 @@ static void test_witness__signs_its_own_coming_to_be_the_home(struct scene *sc)
         take(sc, size_here(sc), by);
     end = size_here(sc);
     assert_int_equal(settled(sc), end);
-    world_say(sc->s.world, WORLD_STEWARD, "home", world_fields_home(sc->s.world, NAME(1)),
-              HARK_NONE);
-    OK(hark_space_begin(sc->home, &err));
-    offer = stage_offer(sc->s.world->log[end], false);
-    OK(hark_space_add(sc->home, &offer, world_signer(sc->log[1]), NULL, &err));
-    OK(hark_space_commit(sc->home, world_signer(sc->log[1]), sc->s.world->now_ms, &err));
-    follow(sc);
+    move_home(sc, 1);
     for (unsigned by = 0; by < 4; by++) {
         if (by != 1)
             assert_true(cosign(sc, by, NOW_S));
