@@ -66,7 +66,8 @@ bool hark_net_next(struct hark_net *net, struct hark_net_event *event);
 
 /* The writer's part of an event: does what it asks for over the node's spaces (making
  * a space that is followed and not here yet), answers it, and frees it. Returns 0 also
- * when what came was refused. hark_net_update is due after one or more of these. An
+ * when what came was refused. hark_net_update and then
+ * hark_net_witness are due after one or more of these. An
  * ANSWERED is the caller's: it is only freed. */
 HARK_CHECK int hark_net_handle(struct hark_net *net, struct hark_node *node,
                                struct hark_net_event *event, struct hark_err *err);
@@ -77,6 +78,10 @@ void hark_net_event_free(struct hark_net_event *event);
  * although nothing happened (milliseconds since 1970; 0: no need). Writer's thread. */
 HARK_CHECK int hark_net_update(struct hark_net *net, struct hark_node *node, uint64_t *next_ms,
                                struct hark_err *err);
+/* Then, since logs may have grown: cosigns what this node is to cosign (PROTOCOL.md 7.8), and
+ * hands the network what it shows of cosignatures; in each space, and gives the first error
+ * after that. Writer's thread. */
+HARK_CHECK int hark_net_witness(struct hark_net *net, struct hark_node *node, struct hark_err *err);
 /* Files of a space were replaced or rid of payloads: the network's readers open theirs
  * anew, so that nothing erased stays on the disk. */
 void hark_net_reopen(struct hark_net *net);

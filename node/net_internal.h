@@ -210,9 +210,6 @@ HARK_CHECK int hark_net_take_over(struct hark_net *net, struct hark_node *node,
                                   struct hark_err *err);
 
 /* net_witness.c */
-/* Signs what is to be signed, and hands the network what it shows: in each space, and then
- * gives the first error. */
-HARK_CHECK int hark_net_witness(struct hark_net *net, struct hark_node *node, struct hark_err *err);
 HARK_CHECK int hark_net_take_notes(struct hark_net *net, struct hark_node *node,
                                    const struct hark_net_event *event, struct hark_err *err);
 /* hark_core_io.notes. */

@@ -598,9 +598,7 @@ int hark_net_update(struct hark_net *net, struct hark_node *node, uint64_t *next
                     struct hark_err *err)
 {
     struct net_plan *plan = calloc(1, sizeof(*plan)), *unused;
-    struct hark_err said = {0};
     uint64_t next = 0;
-    int witnessed = 0;
     int rc = plan == NULL ? hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a plan")
                           : gather(net, node, err);
 
@@ -608,8 +606,6 @@ int hark_net_update(struct hark_net *net, struct hark_node *node, uint64_t *next
         hold_spaces(net, node, &next);
         rc = hark_net_take_over(net, node, err);
     }
-    if (rc == 0)
-        witnessed = hark_net_witness(net, node, &said); /* the rest goes on without */
     /* Taking over may have changed them once more. */
     if (rc == 0)
         rc = gather(net, node, err);
@@ -631,9 +627,5 @@ int hark_net_update(struct hark_net *net, struct hark_node *node, uint64_t *next
     hark_edge_wake(net->edge);
     if (next_ms != NULL)
         *next_ms = next;
-    if (witnessed == 0 || !net->running) /* a start does not fail for it */
-        return 0;
-    if (err != NULL)
-        *err = said;
-    return witnessed;
+    return 0;
 }

@@ -48,6 +48,7 @@ static int hand_over(struct hark_net *net, const struct hark_hash *space, struct
         rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for cosignatures");
     }
     pthread_mutex_unlock(&net->lock);
+    hark_edge_wake(net->edge);
     return rc;
 }
 
