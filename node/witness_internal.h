@@ -1,0 +1,43 @@
+/*
+ * Shared by the files of witness.h:
+ *
+ *   witness.c       the quorums, and what is settled
+ *   witness_sign.c  what this node signs
+ *   witness_take.c  what others show
+ *   witness_show.c  what is shown to others
+ *   witness_seen.c  what members saw
+ */
+#ifndef HARK_NODE_WITNESS_INTERNAL_H
+#define HARK_NODE_WITNESS_INTERNAL_H
+
+#include "node/space_internal.h"
+#include "node/witness.h"
+
+struct space_witness {
+    struct hark_notes *notes;
+    struct hark_err damage; /* code 0: none */
+    struct hark_quorums quorums;
+    uint64_t looked; /* entries that the quorums are as of */
+    bool known;      /* what follows is as it was then */
+    uint64_t rights, policy;
+    uint32_t incarnation;
+    uint64_t settled;
+    uint64_t settled_size, settled_version; /* of log and notes, when it was found */
+    uint64_t kept_size;                     /* settled, as it was written down; 0: it was not */
+    struct hark_hash kept_root;
+    uint64_t published_version;
+};
+
+/* Has all of it there, as of the log's end: space->witness, its notes and quorums. */
+HARK_CHECK int hark_witness_bring(struct hark_space *space, struct hark_err *err);
+/* Is the history of a checkpoint of the main log, which its key signed, the log's here, as far
+ * as that goes? *lost: it says what its incarnation signed beyond its end, which is nobody's.
+ * Error: peer-fork, kept as evidence. */
+HARK_CHECK int hark_witness_check_history(struct hark_space *space,
+                                          const struct hark_checkpoint *cp, struct hark_span note,
+                                          bool *lost, struct hark_err *err);
+/* hark_quorums_wanted; *out NULL: it is not. */
+HARK_CHECK int hark_witness_find_wanted(struct hark_space *space, const struct hark_key *key,
+                                        const struct hark_cosigner **out, struct hark_err *err);
+
+#endif

@@ -1,0 +1,199 @@
+/*
+ * What others show of cosigned checkpoints: what says more than what is here is kept, and
+ * what convicts somebody, as evidence.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "node/convict.h"
+#include "node/witness_internal.h"
+
+/* A note that somebody shows, of a log that one of its home's keys signed. */
+struct shown {
+    struct hark_span bytes;
+    const struct hark_note *note;
+    const struct hark_checkpoint *checkpoint;
+    struct hark_note_key log;
+    bool forks; /* from the log here: nothing of it is taken */
+};
+
+/* Does it go together with what is here of that cosigner? */
+static int check_cosigner(struct hark_space *space, const struct shown *shown, uint64_t time_s,
+                          const struct hark_node_object *node, const struct hark_cosigned *was,
+                          struct hark_err *err)
+{
+    const struct hark_convict_note a = {.note = hark_buf_span(&was->note),
+                                        .checkpoint = &was->checkpoint,
+                                        .time_s = was->time_s},
+                                   b = {.note = shown->bytes,
+                                        .checkpoint = shown->checkpoint,
+                                        .time_s = time_s};
+    int rc = hark_convict_cosigner(space, node->name, &node->keys.cosigner, &a, &b, err);
+
+    return rc == HARK_E_EVIDENCE ? 0 : rc;
+}
+
+/* Keeps what a cosigner who was ever named signed, if it is more than what is here. Where the
+ * log here does not have that yet, and may never, what it signed of this one stays. */
+static int take_line(struct hark_space *space, const struct shown *shown,
+                     const struct hark_node_object *node, struct hark_err *err)
+{
+    const struct hark_cosigned *was =
+        hark_notes_find(space->witness->notes, "", &node->keys.cosigner);
+    const struct hark_checkpoint *cp = shown->checkpoint;
+    const struct hark_cosigned *keep = NULL;
+    struct hark_note_key key;
+    uint64_t time_s = 0;
+    int rc;
+
+    if (was != NULL && was->checkpoint.size == cp->size &&
+        hark_hash_equal(&was->checkpoint.root, &cp->root))
+        return 0;
+    rc = hark_note_key_init(&key, node->name, HARK_NOTE_COSIGNATURE_V1, &node->keys.cosigner, err);
+    if (rc == 0)
+        rc = hark_note_verify(shown->note, &key, &time_s, err);
+    if (rc == HARK_E_NOTE_UNSIGNED)
+        return 0;
+    if (rc == HARK_E_NOTE_SIGNATURE)
+        return hark_err_set(err, HARK_E_PEER_FORM, "a cosignature of %s does not hold", node->name);
+    if (rc == 0 && was != NULL)
+        rc = check_cosigner(space, shown, time_s, node, was, err);
+    if (rc < 0 || shown->forks || (was != NULL && was->checkpoint.size >= cp->size))
+        return rc;
+    if (cp->size > space->head.tree.size)
+        rc = hark_witness_cosigned(space, &node->keys.cosigner, &keep, err);
+    return rc == 0 ? hark_notes_put(space->witness->notes, "", &shown->log, &key, shown->bytes,
+                                    keep, err)
+                   : rc;
+}
+
+static int take_lines(struct hark_space *space, const struct shown *shown, struct hark_err *err)
+{
+    uint64_t counts[HARK_SECTION_HASHED_];
+    int rc = hark_state_counts(space->state, counts, err);
+
+    for (uint32_t i = 0; rc == 0 && i < counts[HARK_SECTION_NODE]; i++) {
+        struct hark_node_object node;
+
+        rc = hark_state_node(space->state, i, &node, err);
+        if (rc == 0)
+            rc = take_line(space, shown, &node, err);
+    }
+    return rc;
+}
+
+/* Is what is kept of who made this line, by name and key id, of as many entries or more? */
+static bool covers(const struct hark_cosigned *kept, const struct hark_note_line *line,
+                   uint64_t size)
+{
+    struct hark_note_key key;
+
+    /* One who signed less later is looked at. */
+    if (line->signature_size != HARK_SIGNATURE_SIZE + 8 ||
+        (kept->checkpoint.size > size && hark_get_u64(line->signature) > kept->time_s))
+        return false;
+    return kept->log[0] == '\0' && kept->checkpoint.size >= size &&
+           hark_span_equal(line->name, hark_span_str(kept->cosigner.name)) &&
+           hark_note_key_init(&key, kept->cosigner.name, HARK_NOTE_COSIGNATURE_V1,
+                              &kept->cosigner.key, NULL) == 0 &&
+           key.id == line->id;
+}
+
+/* Does nobody who cosigned it, of those whose signatures are kept, say more by it than what
+ * is here? Then nothing of it has to be verified. */
+static int is_old(struct hark_space *space, const struct hark_note *note,
+                  const struct hark_checkpoint *cp, bool *old, struct hark_err *err)
+{
+    const struct hark_notes *kept = space->witness->notes;
+    struct hark_hash root;
+    int rc = 0;
+
+    *old = false;
+    if (cp->size > space->head.tree.size)
+        return 0;
+    rc = hark_space_root(space, "", cp->size, &root, err);
+    if (rc < 0 || !hark_hash_equal(&root, &cp->root))
+        return rc;
+    *old = true;
+    for (size_t i = 0; *old && i < note->count; i++) {
+        *old = hark_span_equal(note->lines[i].name, hark_span_str(cp->origin));
+        for (size_t j = 0; !*old && j < hark_notes_count(kept); j++)
+            *old = covers(hark_notes_at(kept, j), &note->lines[i], cp->size);
+    }
+    return 0;
+}
+
+static int take_note(struct hark_space *space, struct hark_note *note, struct hark_span bytes,
+                     struct hark_err *err)
+{
+    struct hark_checkpoint cp = {.size = 0};
+    struct hark_node_object home;
+    struct shown shown = {.bytes = bytes, .note = note, .checkpoint = &cp};
+    struct hark_err fork = {0};
+    bool lost = false, old = false;
+    int rc = hark_note_parse(note, bytes, err);
+
+    if (rc == 0)
+        rc = hark_checkpoint_decode(&cp, note->text, NULL, err);
+    if (rc == 0 && (!hark_space_is_origin(space, cp.origin) ||
+                    strcmp(strrchr(cp.origin, '/'), "/intake") == 0))
+        rc = hark_err_set(err, HARK_E_PEER_FORM, "a checkpoint of another log");
+    if (rc < 0)
+        return hark_err_exit(rc) == 3 ? hark_err_set(err, HARK_E_PEER_FORM, "no checkpoint of ours")
+                                      : rc;
+    rc = is_old(space, note, &cp, &old, err);
+    if (rc < 0 || old)
+        return rc;
+    rc = hark_log_signer(hark_space_state(space), note, cp.origin, &home, err);
+    if (rc == HARK_E_NO)
+        return hark_err_set(err, HARK_E_BEHIND, "the key of %s is not known here", cp.origin);
+    if (rc == 0)
+        rc = hark_note_key_init(&shown.log, cp.origin, HARK_NOTE_ED25519, &home.keys.log, err);
+    if (rc == 0)
+        rc = hark_witness_check_history(space, &cp, bytes, &lost, &fork);
+    shown.forks = rc == HARK_E_PEER_FORK;
+    if (fork.code != 0 && err != NULL)
+        *err = fork;
+    if ((rc < 0 && !shown.forks) || lost)
+        return rc;
+    rc = take_lines(space, &shown, err);
+    return rc == 0 && shown.forks ? hark_err_set(err, fork.code, "%s", fork.message) : rc;
+}
+
+int hark_witness_keep(struct hark_space *space, const struct hark_note_key *witness,
+                      struct hark_span bytes, struct hark_err *err)
+{
+    struct hark_cosigned put = {.log = ""};
+    const struct hark_cosigned *was = NULL;
+    struct hark_note_key log;
+    bool here = false, fits = false;
+    int rc = hark_checkpoint_read(&put.checkpoint, bytes, err);
+
+    if (rc == 0)
+        rc = hark_witness_bring(space, err);
+    if (rc == 0 && strcmp(put.checkpoint.origin, space->head.origin) == 0)
+        rc = hark_witness_fits(space, &put, &here, &fits, err);
+    if (rc == 0)
+        was = hark_notes_find(space->witness->notes, "", &witness->key);
+    if (rc == 0 && fits && (was == NULL || was->checkpoint.size < put.checkpoint.size)) {
+        rc = hark_note_key_init(&log, space->head.origin, HARK_NOTE_ED25519, &space->head.log_key,
+                                err);
+        if (rc == 0)
+            rc = hark_notes_put(space->witness->notes, "", &log, witness, bytes, NULL, err);
+    }
+    return rc;
+}
+
+int hark_witness_take(struct hark_space *space, struct hark_span bytes, struct hark_err *err)
+{
+    struct hark_note *note = calloc(1, sizeof(*note));
+    int rc = note == NULL ? hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a note")
+                          : hark_witness_bring(space, err);
+
+    if (rc == 0 && space->witness->damage.code != 0)
+        rc = hark_err_set(err, HARK_E_DAMAGED, "%s", space->witness->damage.message);
+    if (rc == 0)
+        rc = take_note(space, note, bytes, err);
+    free(note);
+    return rc;
+}
