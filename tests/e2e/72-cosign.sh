@@ -113,6 +113,16 @@ hark brand status --json | holds "the quorum, in status" \
 hark brand tally "$idea" --json | holds "a tally of what is settled" "d['at']['settled']"
 hark a tally "$idea" --json | holds "and at a partner" "d['at']['settled']"
 
+# What a clone has is enough for an auditor.
+git clone -q --mirror "$work/brand/spaces/$space.git" "$work/clone.git"
+published() {
+    git -C "$work/clone.git" fetch -q --prune origin '+refs/*:refs/*' &&
+        "$HARK" audit "$work/clone.git" --json >"$work/audit" &&
+        [ "$(field 'd["settled_size"]' <"$work/audit")" = "$(size)" ]
+}
+await 20 published
+holds "an audit counts them" "d['checked']['cosignatures'] >= 2 and d['exit'] == 0" <"$work/audit"
+
 # --- a receipt names who cosigned ----------------------------------------------------------------
 hark brand receipt "$idea" >"$work/receipt"
 hark b verify "$work/receipt" --json | holds "a receipt's cosigners" "d['holds'] and
@@ -233,6 +243,20 @@ case "$file" in "$work/b/evidence/"*) ;; *) fail "the evidence is at $file" ;; e
     holds "by the file alone" "d['holds'] and d['kind'] == 'fork'"
 grep -q '^— a ' "$file" || fail "who cosigned it stands not in it"
 contains "in words" "$(hark b status)" "evidence"
+# And an auditor of b's copy, to whom it is shown as well.
+git clone -q --mirror "$work/b/spaces/$space.git" "$work/shown.git"
+{
+    printf 'tree %s\nauthor %s\ncommitter %s\n\ncosigned\n\n' \
+        4b825dc642cb6eb9a060e54bf8d69288fbee4904 "hark <hark@hark.invalid> 0 +0000" \
+        "hark <hark@hark.invalid> 0 +0000"
+    cat "$(grep -l '^— a ' "$work/a/cosigned/$space"/main.* | head -n 1)"
+} | git -C "$work/shown.git" hash-object -t commit -w --stdin >"$work/commit"
+git -C "$work/shown.git" update-ref refs/heads/cosigned "$(cat "$work/commit")"
+code=0
+"$HARK" audit "$work/shown.git" --json >"$work/audit" || code=$?
+same "the audit's exit code" 11 "$code"
+holds "the audit names the home" "[f['culprit']['role'] for f in d['findings']
+    if f['name'] == 'peer-fork'] == ['home']" <"$work/audit"
 start brand
 brand_alerts() { hark brand status --json | field '[a["file"] for a in d["alerts"] if a["name"] == "fork"][0]'; }
 await 30 brand_alerts
