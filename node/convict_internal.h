@@ -1,0 +1,51 @@
+/*
+ * Shared by the files of convict.h. Whoever breaks a rule can do so a thousand times: one file
+ * is kept of a key and what it did, so that what is kept is bounded by who was ever named.
+ *
+ *   convict.c           the files, and what goes into one
+ *   convict_log.c       a log that has two histories
+ *   convict_cosigner.c  a cosigner that went back
+ */
+#ifndef HARK_NODE_CONVICT_INTERNAL_H
+#define HARK_NODE_CONVICT_INTERNAL_H
+
+#include "node/convict.h"
+#include "node/space_internal.h"
+#include "schemas/evidence.h"
+
+#define HARK_CONVICT_EVIDENCE ".evidence"
+#define HARK_CONVICT_NOTE     ".note"
+
+/* What a file is named by: who did what. */
+struct hark_hash hark_convict_name(enum hark_evidence_kind kind, const struct hark_key *key,
+                                   const char *of);
+HARK_CHECK int hark_convict_path(struct hark_space *space, const struct hark_hash *hash,
+                                 const char *ending, char path[HARK_PATH_MAX],
+                                 struct hark_err *err);
+bool hark_convict_has(const char *path);
+/* Durable when it returns 0; where there is one already it stays. */
+HARK_CHECK int hark_convict_write(struct hark_space *space, const char *path,
+                                  struct hark_span bytes, struct hark_err *err);
+
+/* What parts borrow from. */
+struct hark_material {
+    struct hark_evidence_parts parts;
+    struct hark_buf other, first, payload;
+};
+/* NULL: no memory. */
+struct hark_material *hark_material_new(void);
+void hark_material_free(struct hark_material *m); /* NULL: nothing */
+/* The space's first entry, which makes its id. */
+HARK_CHECK int hark_material_first(struct hark_space *space, struct hark_material *m,
+                                   struct hark_err *err);
+/* What the log's first `size` entries begin with, proved. */
+HARK_CHECK int hark_material_path(struct hark_space *space, struct hark_material *m,
+                                  uint64_t old_size, uint64_t size, struct hark_err *err);
+/* The receipt of what stands here at that position, appended to `other`. */
+HARK_CHECK int hark_material_receipt(struct hark_space *space, struct hark_material *m,
+                                     uint64_t position, struct hark_err *err);
+/* evidence: they prove nothing together. */
+HARK_CHECK int hark_material_write(struct hark_space *space, struct hark_material *m,
+                                   const char *path, struct hark_err *err);
+
+#endif
