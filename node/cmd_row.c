@@ -109,7 +109,7 @@ int hark_cmd_row(struct hark_space *space, const char *id, struct hark_row *out,
     int rc;
 
     memset(out, 0, sizeof(*out));
-    rc = hark_index_find(hark_space_index(space), id, out, err);
+    rc = hark_space_find(space, id, out, err);
     return rc == HARK_E_NOT_FOUND ? find_in_flight(space, id, out, err) : rc;
 }
 

@@ -245,8 +245,8 @@ HARK_CHECK int hark_index_row(struct hark_index *index, uint64_t position, struc
 /* Of the same only has_blob and blob. Error: not_found, as there. */
 HARK_CHECK int hark_index_blob_at(struct hark_index *index, uint64_t position, bool *there,
                                   struct hark_git_id *blob, struct hark_err *err);
-/* By id: full hex or a unique prefix of at least 8 digits, of the entry id or of
- * the git id. Errors: not-found, ambiguous, usage (too short, not hex). */
+/* By entry id: full hex or a unique prefix of at least 8 digits. Errors: not-found,
+ * ambiguous, usage (too short, not hex). */
 HARK_CHECK int hark_index_find(struct hark_index *index, const char *hex, struct hark_row *out,
                                struct hark_err *err);
 

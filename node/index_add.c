@@ -512,7 +512,6 @@ int hark_index_add(struct hark_index *index, const struct hark_index_entry *item
                    struct hark_err *err)
 {
     struct hark_index_about about = about_item(item);
-    struct hark_span git_id = hark_span(item->arrival.git_id.bytes, HARK_GIT_ID_SIZE);
     int64_t kind = 0;
     int rc = hark_index_writing(index, err);
 
@@ -527,8 +526,6 @@ int hark_index_add(struct hark_index *index, const struct hark_index_entry *item
         about.flags |= HARK_FLAG_ERASABLE;
     if (rc == 0)
         rc = insert_row(index, item, &about, err);
-    if (rc == 0)
-        rc = hark_index_lookup_bind(index, HARK_LOOKUP_GIT, git_id, about.position, err);
     if (rc == 0)
         rc = insert_links(index, item, err);
     if (rc == 0)

@@ -124,7 +124,6 @@ HARK_CHECK int hark_index_store_flush(struct hark_index *index, struct hark_err 
 HARK_CHECK int hark_index_section_count(struct hark_index *index, enum hark_section section,
                                         uint64_t *count, struct hark_err *err);
 /* Look-ups in the same table, under one more class. */
-#define HARK_LOOKUP_GIT    64u
 #define HARK_LOOKUP_INTAKE 65u /* u32 intake, a letter, what follows it (index_intake.c) */
 HARK_CHECK int hark_index_lookup_bind(struct hark_index *index, unsigned lookup,
                                       struct hark_span key, uint64_t number, struct hark_err *err);

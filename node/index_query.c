@@ -204,9 +204,7 @@ static int find_range(struct hark_index *index, const struct range *range, uint6
     while (rc == 0 && row) {
         uint64_t number = (uint64_t)sqlite3_column_int64(statement, 0);
 
-        /* One entry may be found by both of its ids. */
-        if (*count == 0 || number != *position)
-            (*count)++;
+        (*count)++;
         *position = number;
         rc = hark_index_step(index, statement, &row, err);
     }
@@ -229,9 +227,6 @@ int hark_index_find(struct hark_index *index, const char *hex, struct hark_row *
         return hark_err_set(err, HARK_E_USAGE, "an id is 8 to 64 hexadecimal digits");
     rc = index->in_transaction ? hark_index_store_flush(index, err) : 0;
     if (rc == 0)
-        rc = find_range(index, &range, &position, &count, err);
-    if (rc == 0 && size <= 2 * (size_t)HARK_GIT_ID_SIZE &&
-        range_of(&range, HARK_LOOKUP_GIT, hex, size))
         rc = find_range(index, &range, &position, &count, err);
     if (rc != 0)
         return rc;

@@ -816,6 +816,30 @@ int hark_repo_read(struct hark_repo *repo, enum hark_git_type type, const struct
     return rc;
 }
 
+int hark_repo_find(struct hark_repo *repo, const char *hex, bool *found, struct hark_git_id *id,
+                   struct hark_err *err)
+{
+    git_oid begins, full;
+    size_t size = strlen(hex);
+    *found = false;
+    if (size > 2 * HARK_GIT_ID_SIZE || git_oid_fromstrn(&begins, hex, size) != 0) {
+        return hark_err_set(err, HARK_E_USAGE, "%s is no git id", hex);
+    }
+    int answer = git_odb_exists_prefix(&full, repo->odb, &begins, size);
+    if (answer == GIT_ENOTFOUND) {
+        return 0;
+    }
+    if (answer == GIT_EAMBIGUOUS) {
+        return hark_err_set(err, HARK_E_AMBIGUOUS, "more than one object begins with %s", hex);
+    }
+    if (answer != 0) {
+        return hark_repo_git_err(err, answer, hex);
+    }
+    memcpy(id->bytes, full.id, HARK_GIT_ID_SIZE);
+    *found = true;
+    return 0;
+}
+
 static bool take_id(struct hark_span *in, const char *line, size_t line_size,
                     struct hark_git_id *id)
 {

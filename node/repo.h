@@ -92,6 +92,10 @@ HARK_CHECK int hark_repo_store_packed(struct hark_repo *repo, const char *log,
 HARK_CHECK int hark_repo_read(struct hark_repo *repo, enum hark_git_type type,
                               const struct hark_git_id *id, struct hark_buf *out,
                               struct hark_err *err);
+/* The object whose git id begins with these digits (4 to 40, hexadecimal), whatever it is;
+ * *found false: there is none. Error: ambiguous. */
+HARK_CHECK int hark_repo_find(struct hark_repo *repo, const char *hex, bool *found,
+                              struct hark_git_id *id, struct hark_err *err);
 /* What is read from now on lies in about the order in which it was written: it goes several
  * times as fast, for 256 KiB and the packs' indexes being kept open until it is said to be
  * over. */

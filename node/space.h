@@ -301,6 +301,10 @@ void hark_space_batch_free(struct hark_space_batch *batch);
  * to be over (repo.h). */
 void hark_space_near(struct hark_space *space, bool begins);
 
+/* A logged entry by full hex or a unique prefix of at least 8 digits, of its entry id or of
+ * its git id. Errors: not-found, ambiguous, usage (too short, not hex). */
+HARK_CHECK int hark_space_find(struct hark_space *space, const char *hex, struct hark_row *out,
+                               struct hark_err *err);
 /* The bytes of an entry, of its payload (HARK_E_PAYLOAD_ERASED, not-found). */
 HARK_CHECK int hark_space_entry(struct hark_space *space, const struct hark_row *row,
                                 struct hark_buf *out, struct hark_err *err);

@@ -402,6 +402,51 @@ int hark_space_payload_json(struct hark_space *space, const struct hark_row *row
     return rc;
 }
 
+/* An entry's id is the SHA-256 of its commit: what has that git id says whether it is one. */
+static int find_commit(struct hark_space *space, const char *hex, bool *found, uint64_t *position,
+                       struct hark_err *err)
+{
+    struct hark_buf commit = hark_buf_init(HARK_ENTRY_MAX);
+    struct hark_git_id git_id;
+    struct hark_hash id;
+    int rc = hark_repo_find(space->repo, hex, found, &git_id, err);
+
+    if (rc < 0 || !*found)
+        return rc;
+    *found = false;
+    rc = hark_repo_read(space->repo, HARK_GIT_COMMIT, &git_id, &commit, err);
+    if (rc == 0) {
+        id = hark_sha256(hark_buf_span(&commit));
+        rc = hark_state_find_entry(space->state, &id, found, position, err);
+    }
+    hark_buf_free(&commit);
+    /* Another kind of object, or a batch. */
+    return rc == HARK_E_NOT_FOUND || rc == HARK_E_LIMIT ? 0 : rc;
+}
+
+int hark_space_find(struct hark_space *space, const char *hex, struct hark_row *out,
+                    struct hark_err *err)
+{
+    struct hark_err none = {0};
+    uint64_t position = 0;
+    bool found = false;
+    int rc = hark_index_find(space->index, hex, out, &none);
+
+    if ((rc == 0 || rc == HARK_E_NOT_FOUND) && strlen(hex) <= 2 * HARK_GIT_ID_SIZE) {
+        int by_git = find_commit(space, hex, &found, &position, err);
+
+        if (by_git < 0)
+            return by_git;
+        if (found && rc == 0 && out->position != position)
+            return hark_err_set(err, HARK_E_AMBIGUOUS, "more than one entry begins with %s", hex);
+        if (found)
+            return hark_index_row(space->index, position, out, err);
+    }
+    if (rc < 0 && err != NULL)
+        *err = none;
+    return rc;
+}
+
 int hark_space_checkpoint(struct hark_space *space, struct hark_buf *out, struct hark_err *err)
 {
     return space->head.has_batch ? hark_space_checkpoint_of(space, &space->head.batch_id, out, err)

@@ -158,6 +158,39 @@ static void test_space__partner_holds_the_same(void **state)
     hark_space_free(partner);
 }
 
+static void test_space__finds_by_either_id(void **state)
+{
+    struct fixture *f = *state;
+    struct hark_logged topic, other;
+    struct hark_row row;
+    char hex[2 * HARK_HASH_SIZE + 1];
+
+    topic = write_entry(f, "topic", json_pack("{s:s}", "title", "Lamps"), NULL);
+    other = write_entry(f, "topic", json_pack("{s:s}", "title", "Chairs"), NULL);
+    for (int tended = 0; tended < 2; tended++) {
+        for (size_t size = 8; size <= 64; size++) {
+            hark_hash_hex(hex, &topic.id);
+            hex[size] = '\0';
+            OK(hark_space_find(f->home, hex, &row, &err));
+            assert_int_equal(row.position, topic.position);
+        }
+        OK(hark_index_row(hark_space_index(f->home), other.position, &row, &err));
+        for (size_t size = 8; size <= 40; size++) {
+            hark_hex_encode(hex, row.git_id.bytes, HARK_GIT_ID_SIZE);
+            hex[size] = '\0';
+            OK(hark_space_find(f->home, hex, &row, &err));
+            assert_int_equal(row.position, other.position);
+        }
+        OK(hark_space_tend(f->home, &err));
+    }
+    /* Another object's, and nobody's. */
+    hark_hex_encode(hex, hark_space_head(f->home)->batch_id.bytes, HARK_GIT_ID_SIZE);
+    assert_int_equal(hark_space_find(f->home, hex, &row, &err), HARK_E_NOT_FOUND);
+    assert_int_equal(hark_space_find(f->home, "ffffffffffff", &row, &err), HARK_E_NOT_FOUND);
+    assert_int_equal(hark_space_find(f->home, "0123456", &row, &err), HARK_E_USAGE);
+    assert_int_equal(hark_space_find(f->home, "0123456x", &row, &err), HARK_E_USAGE);
+}
+
 /* PROTOCOL.md 6.4: a key that writes too often is refused, others are not. */
 static void test_space__bounds_the_rate_of_a_key(void **state)
 {
@@ -347,6 +380,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_space__partner_holds_the_same, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_space__finds_by_either_id, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_space__bounds_the_rate_of_a_key, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_space__says_what_it_has_seen_once_an_hour, set_up,
                                         tear_down),
