@@ -8,19 +8,22 @@
  * which is only read. PLACE is an empty directory, for cosignatures.
  *
  * Prints, in microseconds, medians: make, check (form, path, the log's signature), hashes
- * (those of the path, bare), verify (one signature, bare); cosign (signed, and durable) and
- * append (4 KiB at a file's end, and fdatasync).
+ * (those of the path, bare), verify (one signature, bare); cosign (signed, and durable),
+ * append (4 KiB at a file's end, and fdatasync), and take (one of the log's last batches by a
+ * copy of it: verified, durable, indexed); and `entries`, how many those have each.
  */
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "node/files.h"
 #include "node/node.h"
 #include "node/notes.h"
 #include "schemas/receipt.h"
 #include "tests/bench/bench.h"
 
 #define BLOCK 4096u
+#define TAKEN 100u /* batches */
 
 static struct hark_err err;
 
@@ -187,6 +190,53 @@ static void cosignatures(const struct hark_node *node, const char *place, size_t
     free(appended);
 }
 
+/* --- batches ------------------------------------------------------------------------------- */
+
+static struct hark_space *new_copy(const struct hark_node *node, const struct hark_hash *id,
+                                   const char *place)
+{
+    struct hark_space *copy = NULL;
+    char dir[HARK_PATH_MAX], path[HARK_PATH_MAX];
+
+    bench_need(hark_path_join(dir, place, "copy", &err), "path", &err);
+    bench_need(hark_dir_make(dir, &err), dir, &err);
+    bench_need(hark_path_join(path, dir, "spaces", &err), "path", &err);
+    bench_need(hark_dir_make(path, &err), path, &err);
+    bench_need(hark_path_join(path, dir, "index", &err), "path", &err);
+    bench_need(hark_dir_make(path, &err), path, &err);
+    bench_need(hark_space_create(&copy, dir, id, node->pool, &err), "copy", &err);
+    return copy;
+}
+
+static void batches(const struct hark_node *node, struct hark_space *space, const char *place)
+{
+    struct hark_space *copy = new_copy(node, hark_space_id(space), place);
+    double *took = calloc(TAKEN, sizeof(double));
+    uint64_t count = 0, entries = 0;
+    struct hark_log_head head;
+    size_t timed = 0;
+
+    bench_need(hark_space_log(space, "", &head, &count, &err), "log", &err);
+    bench_require(took != NULL && count > 0, "no batches");
+    for (uint64_t i = 0; i < count; i++) {
+        struct hark_space_batch batch;
+        double began;
+
+        bench_need(hark_space_read_batch(space, "", i, &batch, &err), "batch", &err);
+        began = bench_now();
+        bench_need(hark_space_take(copy, "", &batch.raw, hark_now_ms(), &err), "batch", &err);
+        if (count - i <= TAKEN) {
+            took[timed++] = bench_now() - began;
+            entries += batch.raw.count;
+        }
+        hark_space_batch_free(&batch);
+    }
+    print_us("take", took, timed);
+    (void)printf("entries %.1f\n", (double)entries / (double)timed);
+    hark_space_free(copy);
+    free(took);
+}
+
 int main(int argc, char **argv)
 {
     struct hark_node *node = NULL;
@@ -206,6 +256,7 @@ int main(int argc, char **argv)
     bench_need(hark_node_space(node, &ids[0], &space, &err), "space", &err);
     receipts(node, space, bench_number(argv[2]));
     cosignatures(node, argv[3], 300);
+    batches(node, space, argv[3]);
     free(ids);
     hark_node_free(node);
     hark_git_shutdown();

@@ -503,6 +503,20 @@ def row_receipt():
     row('a cosignature, signed and durable', f"{got['cosign'] / 1e3:.2f} ms",
         f"4 KiB appended and fdatasync: {got['append'] / 1e3:.2f} ms",
         f"{got['cosign'] / got['append']:.1f} x", 'say', None)
+    share_of_batch(got)
+    node = Node('single', founds=True)
+    topic = node.json('topic', 'What is said one at a time')['id']
+    with node:
+        run(bench('write'), node.dir, topic, 300)
+    os.mkdir(f'{WORK}/prove-single')
+    share_of_batch(values(bench('prove'), node.dir, 100, f'{WORK}/prove-single'))
+
+
+def share_of_batch(got):
+    """What of a partner's time for a batch goes into cosigning it."""
+    row(f"a cosignature of each batch of {got['entries']:.0f}, at a partner",
+        f"{got['cosign'] / 1e3:.2f} ms", f"the batch taken: {got['take'] / 1e3:.2f} ms",
+        f"{got['cosign'] / (got['cosign'] + got['take']):.1%} of both", 'say', None)
 
 
 COSIGNERS = 5
