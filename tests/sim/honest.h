@@ -149,7 +149,7 @@ void honest_write(struct honest *h, struct honest_author *author, const char *ki
                   struct honest_node *seen);
 void honest_write_any(struct honest *h);
 void honest_set_quorum(struct honest *h, uint32_t needed);
-void honest_make_receipt(struct honest *h, struct honest_node *node);
+void honest_make_receipt(struct honest *h, struct honest_node *node, uint64_t position);
 void honest_verify_receipt(struct honest *h, struct honest_node *node, struct hark_span receipt);
 void honest_begin_move(struct honest *h);
 void honest_go_on_moving(struct honest *h);
@@ -168,5 +168,11 @@ void honest_check(struct honest *h, struct honest_node *node);
 /* How many files of evidence a node has. */
 size_t honest_evidence(struct honest *h, struct honest_node *node);
 void honest_check_end(struct honest *h);
+
+/* --- honest_fault.c ------------------------------------------------------------------------------ */
+
+#define HONEST_FAULTS 4u
+/* Does what is not honest, after an honest history, and ends the test unless it is found. */
+void honest_fault(struct honest *h, unsigned number);
 
 #endif

@@ -138,7 +138,7 @@ static void receipt_any(struct honest *h)
     if (node == NULL)
         return;
     if (h->receipts.count == 0 || honest_chance(h, 500))
-        honest_make_receipt(h, node);
+        honest_make_receipt(h, node, honest_below(h, honest_size(node)));
     else
         honest_verify_receipt(h, node,
                               hark_buf_span(&h->receipts.at[honest_below(h, h->receipts.count)]));

@@ -100,9 +100,8 @@ void honest_set_quorum(struct honest *h, uint32_t needed)
 /* --- receipts
  * -------------------------------------------------------------------------------------- */
 
-void honest_make_receipt(struct honest *h, struct honest_node *node)
+void honest_make_receipt(struct honest *h, struct honest_node *node, uint64_t position)
 {
-    uint64_t position = honest_below(h, honest_size(node));
     struct hark_buf note = hark_buf_init(HARK_NOTE_MAX), file = hark_buf_init(2 * HARK_NOTE_MAX);
     struct hark_git_id commit;
     struct hark_proof path;

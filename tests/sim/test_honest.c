@@ -14,7 +14,8 @@
 #include "honest.h"
 #include "tests/support/number.h"
 
-#define SEEDS 60u
+#define SEEDS        40u
+#define FAULTY_SEEDS 8u
 
 static void test_honest__nothing_is_held_against_anybody(void **state)
 {
@@ -52,10 +53,28 @@ static void test_honest__nothing_is_held_against_anybody(void **state)
     free(h);
 }
 
+/* Else that nothing was found says nothing. */
+static void test_honest__what_is_not_honest_is_found(void **state)
+{
+    struct honest *h = calloc(1, sizeof(*h));
+    uint64_t only = number_from("HARK_SIM_SEED", 0), first = only != 0 ? only : 1;
+    uint64_t count = only != 0 ? 1 : FAULTY_SEEDS;
+
+    (void)state;
+    assert_non_null(h);
+    for (uint64_t seed = first; seed < first + count; seed++) {
+        honest_run(h, seed);
+        honest_fault(h, (unsigned)(seed % HONEST_FAULTS));
+        honest_end(h);
+    }
+    free(h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_honest__nothing_is_held_against_anybody),
+        cmocka_unit_test(test_honest__what_is_not_honest_is_found),
     };
 
     return cmocka_run_group_tests(tests, honest_set_up, honest_tear_down);
