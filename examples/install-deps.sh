@@ -15,7 +15,7 @@ build='gcc libc6-dev cmake ninja-build pkgconf git openssh-client
     libmicrohttpd-dev libcurl4-openssl-dev'
 test='libcmocka-dev binutils python3 openssl iproute2 util-linux
     clang libclang-rt-dev golang-go golang-golang-x-mod-dev shellcheck curl'
-ci='clang-format clang-tidy cppcheck'
+ci='clang-format clang-tidy cppcheck npm'
 
 list=false
 if [ "${1-}" = --list ]; then
@@ -43,10 +43,17 @@ if ! command -v dpkg-query >/dev/null; then
     exit 0
 fi
 
+# Another package may stand in for one: that of nodejs from elsewhere brings npm.
+provided=$(dpkg-query -W -f='${db:Status-Status} ${Provides}\n' |
+    sed -n 's/^installed//p' | tr ',\n' '  ')
 missing=
 for package in $packages; do
     status=$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null || true)
-    [ "$status" = installed ] || missing="$missing $package"
+    case "$status $provided " in
+    installed*) ;;
+    *" $package "*) ;;
+    *) missing="$missing $package" ;;
+    esac
 done
 [ -n "$missing" ] || exit 0
 

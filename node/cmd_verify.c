@@ -183,6 +183,11 @@ static int compare_root(struct hark_space *space, const char *log, const struct 
 
     if (rc < 0)
         return rc;
+    if (!hark_hash_equal(&root, &cp->root) && hark_space_is_later(space, cp->origin))
+        return hark_err_set(err, HARK_E_NO,
+                            "%s went on from before the end of the log here, which has not heard "
+                            "of that home yet",
+                            cp->origin);
     if (!hark_hash_equal(&root, &cp->root))
         return hark_err_set(err, HARK_E_PEER_FORK,
                             "%s signed another history of %" PRIu64
@@ -273,6 +278,11 @@ static int compare_leaf(struct hark_space *space, const char *log,
                             ", and its successor went on from %" PRIu64
                             ": the receipt is lost, which is no fork",
                             receipt->checkpoint.origin, receipt->line.position, end);
+    if (hark_space_is_later(space, receipt->checkpoint.origin))
+        return hark_err_set(err, HARK_E_NO,
+                            "%s has another entry at position %" PRIu64
+                            " than the log here, which has not heard of that home yet",
+                            receipt->checkpoint.origin, receipt->line.position);
     return hark_err_set(err, HARK_E_PEER_FORK,
                         "%s signed that another entry stands at position %" PRIu64
                         " than the one here: keep this file, it is evidence",

@@ -12,8 +12,8 @@
  * named: kept as evidence of a fork, with what the log here has of the same origin. Where
  * that does not make one (nothing is here that the same key signed so), a note is kept alone.
  * Durable when it returns 0; nothing is done when there is such a file already. Errors:
- * evidence (no fork can be shown by the receipt, or it is of an intake log), io, disk-full,
- * damaged. */
+ * evidence (no fork can be shown by the receipt, or it is of an intake log, or of a later
+ * home than the log here has), io, disk-full, damaged. */
 HARK_CHECK int hark_convict_log(struct hark_space *space, struct hark_span file,
                                 struct hark_err *err);
 

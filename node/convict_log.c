@@ -166,6 +166,8 @@ int hark_convict_log(struct hark_space *space, struct hark_span file, struct har
     if (rc == 0 && (!hark_space_is_origin(space, o.checkpoint.origin) ||
                     strcmp(strrchr(o.checkpoint.origin, '/'), "/intake") == 0))
         return hark_err_set(err, HARK_E_EVIDENCE, "of another log");
+    if (rc == 0 && hark_space_is_later(space, o.checkpoint.origin))
+        return hark_err_set(err, HARK_E_EVIDENCE, "of a later home than the log here has");
     if (rc == 0)
         rc = keep_once(space, &o, err);
     /* no: who signed it was named once, by what is not in the log any more (7.6). */

@@ -346,6 +346,10 @@ HARK_CHECK int hark_log_signer(struct hark_state *state, const struct hark_note 
  * signed beyond may be lost by a move or a recovery, which is no fork (PROTOCOL.md 7.6). */
 HARK_CHECK int hark_space_incarnation_end(struct hark_space *space, const char *origin,
                                           uint64_t *end, struct hark_err *err);
+/* Is that the origin of an incarnation later than the one in force here? It may go on from
+ * before the log's end here, which then goes back (PROTOCOL.md 7.6): nothing that is here
+ * can be held against what it signed. */
+bool hark_space_is_later(const struct hark_space *space, const char *origin);
 
 /* Verifies the log from the repository alone, over a state in memory: what
  * `hark verify` runs. Stops at the first thing wrong, naming its position. */

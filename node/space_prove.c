@@ -173,6 +173,14 @@ int hark_log_signer(struct hark_state *state, const struct hark_note *note, cons
                         "the checkpoint is not signed by a node of this space under that name");
 }
 
+bool hark_space_is_later(const struct hark_space *space, const char *origin)
+{
+    struct hark_origin_parts parts;
+
+    return hark_origin_read(&parts, hark_span_str(origin)) &&
+           parts.incarnation > hark_state_space_object(space->state)->incarnation;
+}
+
 struct homes {
     uint64_t left, end;
 };

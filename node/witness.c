@@ -290,6 +290,9 @@ int hark_witness_check_history(struct hark_space *space, const struct hark_check
     rc = hark_space_root(space, "", cp->size, &root, err);
     if (rc < 0 || hark_hash_equal(&root, &cp->root))
         return rc;
+    if (hark_space_is_later(space, cp->origin))
+        return hark_err_set(err, HARK_E_BEHIND, "%s went on from before the end of the log here",
+                            cp->origin);
     rc = hark_convict_log(space, note, err);
     return rc < 0
                ? rc
@@ -327,7 +330,7 @@ static int count_note(struct hark_space *space, const struct hark_cosigned *cosi
     /* It came before the log did, and is now seen to be of another one. */
     rc = hark_witness_check_history(space, &cosigned->checkpoint, hark_buf_span(&cosigned->note),
                                     &lost, err);
-    return rc == HARK_E_PEER_FORK ? 0 : rc;
+    return rc == HARK_E_PEER_FORK || rc == HARK_E_BEHIND ? 0 : rc;
 }
 
 static int find_settled(struct hark_space *space, struct hark_err *err)

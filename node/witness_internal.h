@@ -32,7 +32,7 @@ struct space_witness {
 HARK_CHECK int hark_witness_bring(struct hark_space *space, struct hark_err *err);
 /* Is the history of a checkpoint of the main log, which its key signed, the log's here, as far
  * as that goes? *lost: it says what its incarnation signed beyond its end, which is nobody's.
- * Error: peer-fork, kept as evidence. */
+ * Errors: peer-fork, kept as evidence; behind (a later home's, of which nothing is known here). */
 HARK_CHECK int hark_witness_check_history(struct hark_space *space,
                                           const struct hark_checkpoint *cp, struct hark_span note,
                                           bool *lost, struct hark_err *err);

@@ -361,6 +361,9 @@ struct world_entry *world_build(struct world *world, struct world_draft *draft)
     entry->time_ms = draft->time_ms != 0 ? draft->time_ms : world->now_ms;
     entry->re_count = draft->re_count;
     memcpy(entry->re, draft->re, sizeof(entry->re));
+    entry->has_seen = draft->seen != NULL;
+    if (entry->has_seen)
+        entry->seen = *draft->seen;
     if (draft->raw.data != NULL) {
         struct hark_buf raw = hark_buf_init(draft->raw.size);
 

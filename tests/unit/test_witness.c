@@ -658,6 +658,37 @@ static void test_witness__lets_go_of_what_a_move_lost(struct scene *sc)
     }
 }
 
+/* As a home finds that was thought lost: another goes on from before its own end, and what
+ * that has signed is shown to it before the `home` entry is. That is no fork. */
+static void test_witness__holds_nothing_against_a_later_home(struct scene *sc)
+{
+    struct hark_checkpoint cp = {.size = size_here(sc) - 1, .root = {{7}}};
+    struct hark_seen seen = {.size = cp.size, .root = cp.root};
+    struct hark_note_key key;
+    struct hark_buf note;
+
+    hark_origin(cp.origin, NAME(1), hark_space_id(sc->home), 2);
+    for (int early = 0; early < 2; early++, cp.size = size_here(sc) + 1) {
+        note = hark_buf_init(HARK_NOTE_MAX);
+        OK(hark_checkpoint_sign(&note, &cp, world_signer(sc->log[1]), seen.signature, &err));
+        assert_code(hark_convict_log(sc->s.space, hark_buf_span(&note), &err), HARK_E_EVIDENCE);
+        sign(sc, &note, 2);
+        assert_code(show(sc, &note), early ? 0 : HARK_E_BEHIND);
+        OK(hark_note_key_init(&key, cp.origin, HARK_NOTE_ED25519, world_key(sc->log[1]), &err));
+        seen.key_id = key.id;
+        seen.size = cp.size;
+        hark_witness_saw(sc->s.space, &seen);
+        OK(hark_witness_compare(sc->s.space, &err));
+    }
+    assert_int_equal(kept_count(sc), 1);
+    (void)grow(sc, 2); /* and what came early is not the log's here, either */
+    BOTH
+    {
+        assert_int_equal(settled(sc), 0);
+        assert_int_equal(evidence(sc), 0);
+    }
+}
+
 /* --- settled -----------------------------------------------------------------------------------
  */
 
@@ -1111,6 +1142,7 @@ static void in_a_scene(void **state, void (*test)(struct scene *), const char *n
     X(keeps_of_all_lines_those_that_count)                                                         \
     X(is_not_misled_by_a_forged_line_of_the_home)                                                  \
     X(lets_go_of_what_a_move_lost)                                                                 \
+    X(holds_nothing_against_a_later_home)                                                          \
     X(settles_when_enough_have_signed)                                                             \
     X(goes_by_no_void_entry)                                                                       \
     X(settles_a_change_with_the_old_quorum_only)                                                   \
