@@ -34,7 +34,8 @@ int hark_cmd_settled_json(struct hark_space *space, json_t **settled, json_t **q
     return 0;
 }
 
-/* How much the node with that log key has cosigned of the log here; null: nothing. */
+/* How much the node with that log key has cosigned of the log here; null: nothing, or it is
+ * its own. */
 int hark_cmd_cosigned_json(struct hark_space *space, const struct hark_key *log, json_t **out,
                            struct hark_err *err)
 {
@@ -46,7 +47,7 @@ int hark_cmd_cosigned_json(struct hark_space *space, const struct hark_key *log,
     if (rc < 0)
         return rc == HARK_E_NOT_FOUND ? 0 : rc;
     rc = hark_witness_cosigned(space, &node.keys.cosigner, &cosigned, err);
-    if (cosigned != NULL)
+    if (cosigned != NULL && !hark_cosigned_by_home(cosigned))
         *out = json_integer((json_int_t)cosigned->checkpoint.size);
     return rc;
 }
