@@ -488,7 +488,7 @@ static void test_dated__the_later_of_as_many_is_kept(struct scene *sc)
     hark_buf_free(&early);
 }
 
-/* Before the log is there, too. */
+/* Before the log is there, too, and each once. */
 static void test_dated__the_later_is_kept_of_what_comes_before_the_log(struct scene *sc)
 {
     struct side late;
@@ -496,33 +496,55 @@ static void test_dated__the_later_is_kept_of_what_comes_before_the_log(struct sc
     open_side(sc, &late);
     (void)log_one(sc, sc->now_s);
     for (int again = 0; again < 3; again++) {
+        uint64_t kept;
+
         sc->now_s += EVERY_S;
         say(sc);
         show(&sc->home, &late);
         assert_said(&late, size_of(&sc->home), sc->now_s);
+        kept = version(&late);
+        show(&sc->home, &late);
+        assert_int_equal(version(&late), kept);
     }
     hark_space_free(late.space);
+}
+
+/* The newest of the home's, as the partner signs it at that time. */
+static struct hark_buf signed_again(struct scene *sc, uint64_t time_s)
+{
+    struct hark_buf note = hark_buf_init(HARK_NOTE_MAX), line = hark_buf_init(HARK_NOTE_MAX);
+    const uint8_t *end;
+
+    OK(hark_space_checkpoint(sc->home.space, &note, &err));
+    end = memmem(note.data, note.size, "\n\n", 2);
+    assert_non_null(end);
+    OK(hark_note_sign(&line, hark_span(note.data, (size_t)(end - note.data) + 1), PARTNER,
+                      HARK_NOTE_COSIGNATURE_V1, sc->partner.cosigner, time_s, &err));
+    OK(hark_buf_append_span(&note, hark_buf_span(&line), &err));
+    hark_buf_free(&line);
+    return note;
 }
 
 /* Another cosigner signs as many once. */
 static void test_dated__only_the_home_s(struct scene *sc)
 {
-    struct hark_buf note = hark_buf_init(HARK_NOTE_MAX), line = hark_buf_init(HARK_NOTE_MAX);
-    const uint8_t *end;
-    uint64_t kept;
+    struct side late;
 
+    open_side(sc, &late);
+    (void)log_one(sc, sc->now_s);
     cosign(sc);
-    kept = version(&sc->home);
-    OK(hark_space_checkpoint(sc->home.space, &note, &err));
-    end = memmem(note.data, note.size, "\n\n", 2);
-    assert_non_null(end);
-    OK(hark_note_sign(&line, hark_span(note.data, (size_t)(end - note.data) + 1), PARTNER,
-                      HARK_NOTE_COSIGNATURE_V1, sc->partner.cosigner, sc->now_s + 50, &err));
-    OK(hark_buf_append_span(&note, hark_buf_span(&line), &err));
-    OK(hark_witness_take(sc->home.space, hark_buf_span(&note), &err));
-    assert_int_equal(version(&sc->home), kept);
-    hark_buf_free(&note);
-    hark_buf_free(&line);
+    show(&sc->partner, &late);
+    for (int i = 0; i < 2; i++) {
+        struct side *side = i == 0 ? &sc->home : &late;
+        struct hark_buf note = signed_again(sc, sc->now_s + 50);
+        uint64_t kept = version(side);
+
+        assert_int_equal(kept, 1);
+        OK(hark_witness_take(side->space, hark_buf_span(&note), &err));
+        assert_int_equal(version(side), kept);
+        hark_buf_free(&note);
+    }
+    hark_space_free(late.space);
 }
 
 /* Two who show each other what they have come to an end. */
