@@ -180,6 +180,7 @@ int hark_cmd_witness_alerts(struct hark_cmd *cmd, struct hark_space *space, json
                             struct hark_err *err)
 {
     const char *damage = hark_witness_damaged(space);
+    char undated[512];
     bool stuck = false;
     int rc = hark_convict_each(space, add_evidence, alerts, err);
 
@@ -195,5 +196,9 @@ int hark_cmd_witness_alerts(struct hark_cmd *cmd, struct hark_space *space, json
     if (rc == 0 && cmd->net != NULL && hark_net_unsettling(cmd->net, hark_space_id(space)))
         rc = alert(alerts, space, "unsettling", NULL,
                    "a later home goes on from before what is settled: it is not followed", err);
+    if (rc == 0)
+        rc = hark_cmd_undated(cmd, space, undated, sizeof(undated), err);
+    if (rc == 0 && undated[0] != '\0')
+        rc = alert(alerts, space, "undated", NULL, undated, err);
     return rc;
 }

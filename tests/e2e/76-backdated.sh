@@ -103,6 +103,11 @@ nobody "a clock that goes back convicts nobody"
 
 # --- one that cheats: an hour later it forgets what it said ----------------------------------------
 shift_to partner $((60 * minute))
+undated() { hark partner status | grep -q "home has not dated its log"; }
+undated && fail "an hour is not three times an hour"
+shift_to partner $((182 * minute))
+await 20 undated
+shift_to partner $((60 * minute))
 shift_to home $((60 * minute))
 later=$(($(date +%s) + 3600))
 await 60 said_since partner "$later"
