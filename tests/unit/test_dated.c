@@ -701,6 +701,134 @@ static void test_dated__minutes_convict_nobody(struct scene *sc)
     assert_nobody(sc);
 }
 
+/* --- an honest home, whatever happens ------------------------------------------------------------
+ */
+
+#define WALKS 6u
+#define STEPS 120u
+
+struct walk {
+    struct scene *sc;
+    uint64_t random;
+    int64_t off_s; /* the home's clock, from what time it is */
+    bool has_backup;
+    unsigned said, restored;
+};
+
+static uint64_t below(struct walk *w, uint64_t count)
+{
+    w->random = w->random * UINT64_C(6364136223846793005) + 1442695040888963407u;
+    return (w->random >> 33) % count;
+}
+
+static uint64_t clock_of(const struct walk *w)
+{
+    return (uint64_t)((int64_t)w->sc->now_s + w->off_s);
+}
+
+static void jump(struct walk *w)
+{
+    static const int64_t offs[] = {0, 0, -60, -290, -310, -1200, -5000, 120, 2000};
+
+    w->off_s = offs[below(w, sizeof(offs) / sizeof(offs[0]))];
+}
+
+static void back_up(struct walk *w)
+{
+    char script[2 * STAGE_PATH_MAX];
+
+    hark_space_free(w->sc->home.space);
+    (void)snprintf(script, sizeof(script), "rm -rf backup; cp -r %s backup", w->sc->home.place);
+    assert_int_equal(run_tool(stage_dir, script), 0);
+    OK(hark_space_open(&w->sc->home.space, w->sc->home.place, &w->sc->s.world->space, false, NULL,
+                       &err));
+    w->has_backup = true;
+}
+
+/* It is held until it has heard what it signed, and has what the partner has of its log (7.6). */
+static void restore(struct walk *w)
+{
+    char script[3 * STAGE_PATH_MAX];
+    bool lacks = true;
+
+    if (!w->has_backup)
+        return;
+    hark_space_free(w->sc->home.space);
+    (void)snprintf(script, sizeof(script), "rm -rf %s; cp -r backup %s", w->sc->home.place,
+                   w->sc->home.place);
+    assert_int_equal(run_tool(stage_dir, script), 0);
+    OK(hark_space_open(&w->sc->home.space, w->sc->home.place, &w->sc->s.world->space, false, NULL,
+                       &err));
+    show(&w->sc->partner, &w->sc->home);
+    bring(&w->sc->home, &w->sc->partner);
+    OK(hark_witness_lacks(w->sc->home.space, &lacks, &err));
+    assert_false(lacks);
+    w->restored++;
+}
+
+static void step(struct walk *w)
+{
+    struct scene *sc = w->sc;
+
+    switch (below(w, 12)) {
+    case 0:
+    case 1:
+    case 2:
+        (void)log_one(sc, clock_of(w));
+        break;
+    case 3:
+        follow(sc);
+        break;
+    case 4:
+    case 5:
+        cosign(sc);
+        break;
+    case 6:
+        w->said += date(sc, clock_of(w), NULL) ? 1 : 0;
+        break;
+    case 7:
+        show(&sc->home, &sc->partner);
+        break;
+    case 8:
+        jump(w);
+        break;
+    case 9:
+        reopen(sc, below(w, 2) == 0 ? &sc->home : &sc->partner);
+        break;
+    case 10:
+        if (below(w, 2) == 0)
+            back_up(w);
+        break;
+    default:
+        if (below(w, 3) == 0)
+            restore(w);
+    }
+    sc->now_s += below(w, 400);
+}
+
+static void test_dated__no_honest_home_is_convicted(struct scene *sc)
+{
+    unsigned said_in_all = 0, restored = 0;
+
+    for (unsigned seed = 1; seed <= WALKS; seed++) {
+        struct walk w = {.sc = sc, .random = seed};
+
+        if (seed > 1) {
+            scene_end(sc);
+            scene_begin(sc);
+        }
+        for (unsigned i = 0; i < STEPS; i++) {
+            step(&w);
+            if (found_by(&sc->partner).count + found_by(&sc->home).count > 0)
+                fail_msg("seed %u, step %u: an honest home is convicted", seed, i);
+        }
+        said_in_all += w.said;
+        restored += w.restored;
+        assert_int_equal(run_tool(stage_dir, "rm -rf backup"), 0);
+    }
+    assert_true(said_in_all > 10 && restored > 3);
+}
+
 /* ------------------------------------------------------------------------------------------- */
 
 static void in_a_scene(void **state, void (*test)(struct scene *), const char *name)
@@ -736,7 +864,8 @@ static void in_a_scene(void **state, void (*test)(struct scene *), const char *n
     X(whatever_comes_first)                                                                        \
     X(the_next_hides_nothing)                                                                      \
     X(what_is_replaced_was_looked_at)                                                              \
-    X(minutes_convict_nobody)
+    X(minutes_convict_nobody)                                                                      \
+    X(no_honest_home_is_convicted)
 
 #define RUN(name)                                                                                  \
     static void run_##name(void **state)                                                           \
