@@ -94,8 +94,10 @@ static int check_history(struct audit *audit, const struct hark_checkpoint *cp,
 
 /* --- cosignatures ------------------------------------------------------------------------- */
 
+/* home: whose log it is; what that says of it itself is no cosignature. */
 static int count_cosigner(struct cosigned *c, const struct hark_note *note,
-                          const struct hark_checkpoint *cp, uint32_t number, struct hark_err *err)
+                          const struct hark_checkpoint *cp, const struct hark_node_object *home,
+                          uint32_t number, struct hark_err *err)
 {
     struct audit *audit = c->audit;
     struct hark_cosigned_size size = {.size = cp->size};
@@ -114,7 +116,7 @@ static int count_cosigner(struct cosigned *c, const struct hark_note *note,
     if (rc != 0)
         return find_nobody(audit, HARK_E_NOTE_SIGNATURE, "a cosignature does not hold", err);
     size.key = node.keys.cosigner;
-    audit->cosignatures++;
+    audit->cosignatures += hark_key_equal(&size.key, &home->keys.cosigner) ? 0 : 1;
     return hark_audit_push(&c->sizes, &size, sizeof(size), err);
 }
 
@@ -142,7 +144,7 @@ static int check_note(struct cosigned *c, struct hark_note *note, struct hark_sp
     if (rc == 0)
         rc = hark_state_counts(audit->state, counts, err);
     for (uint32_t i = 0; rc == 0 && fits && i < counts[HARK_SECTION_NODE]; i++)
-        rc = count_cosigner(c, note, &cp, i, err);
+        rc = count_cosigner(c, note, &cp, &home, i, err);
     return rc;
 }
 

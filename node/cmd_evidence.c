@@ -56,8 +56,11 @@ void hark_cmd_evidence_line(const struct hark_evidence *e, char *out, size_t siz
     case HARK_EVIDENCE_BACKDATED:
         (void)snprintf(out, size,
                        "evidence of backdating: node %s (log key %.12s) dated an entry of space "
-                       "%.12s before a log without it was cosigned",
-                       e->node, key, space);
+                       "%.12s before %s",
+                       e->node, key, space,
+                       e->claim == HARK_CLAIM_STATEMENT
+                           ? "it said itself that its log was without it"
+                           : "a log without it was cosigned");
         return;
     case HARK_EVIDENCE_BACKWARDS:
         (void)snprintf(out, size,
@@ -118,6 +121,9 @@ static const char *claim_words(const struct hark_evidence *e)
                    ? "The smaller one was cosigned later: no honest cosigner goes back."
                    : "The entry is said to have arrived more than five minutes before a log "
                      "without it was cosigned.";
+    case HARK_CLAIM_STATEMENT:
+        return "The entry is said to have arrived more than five minutes before the home said that "
+               "its log was without it.";
     case HARK_CLAIM_TWIN:
         return "A feed has one entry at each place. One key used at two nodes makes twins, too.";
     }
@@ -128,11 +134,18 @@ static void rests_words(const struct hark_evidence *e, char *out, size_t size)
 {
     char key[HARK_HEX_SIZE];
 
-    if (e->kind != HARK_EVIDENCE_BACKDATED) {
+    if (hark_evidence_convicts(e)) {
         hark_copy_text(out, size, "It rests on the signatures alone.");
         return;
     }
     hark_key_hex(key, &e->cosigner_key);
+    if (e->claim == HARK_CLAIM_STATEMENT) {
+        (void)snprintf(out, size,
+                       "It rests on the signatures alone where the cosigner key %.12s is the "
+                       "node's, too.",
+                       key);
+        return;
+    }
     (void)snprintf(out, size,
                    "It rests on the cosigner %s (key %.12s): on its clock, its honesty, and that "
                    "it then had what the home had logged five minutes before. One that is cut off "
@@ -143,7 +156,11 @@ static void rests_words(const struct hark_evidence *e, char *out, size_t size)
 static const char *whose_words(const struct hark_evidence *e)
 {
     if (!e->is_named)
-        return "Whose key it is has to be looked up in the space's log.";
+        return e->claim == HARK_CLAIM_STATEMENT
+                   ? "Whose keys they are has to be looked up in the space's log."
+                   : "Whose key it is has to be looked up in the space's log.";
+    if (e->claim == HARK_CLAIM_STATEMENT)
+        return "The space's first entry names both keys: it is the home that the space began with.";
     return e->kind == HARK_EVIDENCE_TWIN
                ? "The space's first entry names the key, as its steward's or its home's."
                : "The space's first entry names the key: it is the home that the space began with.";
@@ -151,11 +168,17 @@ static const char *whose_words(const struct hark_evidence *e)
 
 static void words_of(const struct hark_evidence *e, char *out, size_t size)
 {
-    char line[512], sides[2][640], key[HARK_HEX_SIZE], rests[512];
+    char line[512], sides[2][640], key[HARK_HEX_SIZE], own[HARK_HEX_SIZE + 32] = "", rests[512];
 
     hark_cmd_evidence_line(e, line, sizeof(line));
     hark_key_hex(key, &e->key);
     rests_words(e, rests, sizeof(rests));
+    if (e->claim == HARK_CLAIM_STATEMENT) {
+        char cosigner[HARK_HEX_SIZE];
+
+        hark_key_hex(cosigner, &e->cosigner_key);
+        (void)snprintf(own, sizeof(own), " and cosigner key %s", cosigner);
+    }
     for (size_t i = 0; i < 2; i++) {
         if (e->kind == HARK_EVIDENCE_TWIN) {
             char id[HARK_HEX_SIZE];
@@ -166,8 +189,8 @@ static void words_of(const struct hark_evidence *e, char *out, size_t size)
             side_words(&e->sides[i], sides[i], sizeof(sides[i]));
         }
     }
-    (void)snprintf(out, size, "%s.\nSigned with key %s:\n%s\n%s\n%s\n%s\n%s", line, key, sides[0],
-                   sides[1], claim_words(e), rests, whose_words(e));
+    (void)snprintf(out, size, "%s.\nSigned with key %s%s:\n%s\n%s\n%s\n%s\n%s", line, key, own,
+                   sides[0], sides[1], claim_words(e), rests, whose_words(e));
 }
 
 /* --- as JSON -------------------------------------------------------------------------------- */
@@ -191,18 +214,18 @@ static json_t *side_json(const struct hark_evidence *e, const struct hark_eviden
 static json_t *json_of(const struct hark_evidence *e)
 {
     static const char *const roles[] = {"log", "log", "cosigner", "author"};
-    static const char *const claims[] = {"root", "beginning", "entry", "time", "twin"};
-    bool convicts = e->kind != HARK_EVIDENCE_BACKDATED;
+    static const char *const claims[] = {"root", "beginning", "entry", "time", "twin", "statement"};
 
     return json_pack("{s:s, s:s, s:o, s:s, s:o, s:o, s:b, s:b, s:o, s:[o, o]}", "kind",
                      hark_evidence_kind_name(e->kind), "claim", claims[e->claim], "key",
                      hark_out_hex(e->key.bytes, HARK_KEY_SIZE), "role", roles[e->kind], "node",
                      e->node[0] != '\0' ? hark_out_text(e->node) : json_null(), "space",
                      hark_out_hex(e->space.bytes, HARK_HASH_SIZE), "named", e->is_named, "convicts",
-                     convicts, "cosigner",
-                     convicts ? json_null()
-                              : json_pack("{s:s, s:o}", "name", e->cosigner, "key",
-                                          hark_out_hex(e->cosigner_key.bytes, HARK_KEY_SIZE)),
+                     hark_evidence_convicts(e), "cosigner",
+                     e->kind != HARK_EVIDENCE_BACKDATED
+                         ? json_null()
+                         : json_pack("{s:s, s:o}", "name", e->cosigner, "key",
+                                     hark_out_hex(e->cosigner_key.bytes, HARK_KEY_SIZE)),
                      "signed", side_json(e, &e->sides[0]), side_json(e, &e->sides[1]));
 }
 

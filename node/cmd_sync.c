@@ -49,7 +49,7 @@ int hark_cmd_net_step(struct hark_cmd *cmd, struct hark_net *net, bool *progress
     }
     if (rc == 0 && any)
         rc = hark_net_update(net, cmd->node, NULL, err);
-    return rc == 0 && any ? hark_net_witness(net, cmd->node, err) : rc;
+    return rc == 0 && any ? hark_net_witness(net, cmd->node, NULL, err) : rc;
 }
 
 /* Who cannot be reached is waited for a moment, and for good when nobody can be. */

@@ -34,7 +34,8 @@ int hark_cmd_settled_json(struct hark_space *space, json_t **settled, json_t **q
     return 0;
 }
 
-/* How much the node with that log key has cosigned of the log here; null: nothing. */
+/* How much the node with that log key has cosigned of the log here; null: nothing, or it is
+ * its own. */
 int hark_cmd_cosigned_json(struct hark_space *space, const struct hark_key *log, json_t **out,
                            struct hark_err *err)
 {
@@ -46,7 +47,7 @@ int hark_cmd_cosigned_json(struct hark_space *space, const struct hark_key *log,
     if (rc < 0)
         return rc == HARK_E_NOT_FOUND ? 0 : rc;
     rc = hark_witness_cosigned(space, &node.keys.cosigner, &cosigned, err);
-    if (cosigned != NULL)
+    if (cosigned != NULL && !hark_cosigned_by_home(cosigned))
         *out = json_integer((json_int_t)cosigned->checkpoint.size);
     return rc;
 }
@@ -179,6 +180,7 @@ int hark_cmd_witness_alerts(struct hark_cmd *cmd, struct hark_space *space, json
                             struct hark_err *err)
 {
     const char *damage = hark_witness_damaged(space);
+    char undated[512];
     bool stuck = false;
     int rc = hark_convict_each(space, add_evidence, alerts, err);
 
@@ -194,5 +196,9 @@ int hark_cmd_witness_alerts(struct hark_cmd *cmd, struct hark_space *space, json
     if (rc == 0 && cmd->net != NULL && hark_net_unsettling(cmd->net, hark_space_id(space)))
         rc = alert(alerts, space, "unsettling", NULL,
                    "a later home goes on from before what is settled: it is not followed", err);
+    if (rc == 0)
+        rc = hark_cmd_undated(cmd, space, undated, sizeof(undated), err);
+    if (rc == 0 && undated[0] != '\0')
+        rc = alert(alerts, space, "undated", NULL, undated, err);
     return rc;
 }

@@ -5,6 +5,7 @@
 #ifndef HARK_NODE_CONVICT_H
 #define HARK_NODE_CONVICT_H
 
+#include "node/notes.h"
 #include "node/space.h"
 
 /* A checkpoint of the space's main log whose root is not that of the log here at its size, or
@@ -28,6 +29,12 @@ struct hark_convict_note {
 HARK_CHECK int hark_convict_cosigner(struct hark_space *space, const char *name,
                                      const struct hark_key *key, const struct hark_convict_note *a,
                                      const struct hark_convict_note *b, struct hark_err *err);
+
+/* What the home said of its log under the origin in force, by the cosigner key that belongs to
+ * the log key `log`, and which the log here begins with: if the entry after that arrived more
+ * than HARK_BACKDATED_S before it was said, both are kept. Errors: io, disk-full, damaged. */
+HARK_CHECK int hark_convict_dated(struct hark_space *space, const struct hark_key *log,
+                                  const struct hark_cosigned *said, struct hark_err *err);
 
 /* The files about this space, by their paths. Non-zero from `fn` stops. */
 typedef int hark_convict_fn(void *arg, struct hark_space *space, const char *path,

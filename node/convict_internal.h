@@ -5,6 +5,7 @@
  *   convict.c           the files, and what goes into one
  *   convict_log.c       a log that has two histories
  *   convict_cosigner.c  a cosigner that went back
+ *   convict_dated.c     a home that went back in time
  */
 #ifndef HARK_NODE_CONVICT_INTERNAL_H
 #define HARK_NODE_CONVICT_INTERNAL_H

@@ -88,7 +88,7 @@ static void update_net(struct daemon *d)
     if (hark_net_update(d->net, d->node, &d->update_at_ms, &err) < 0) {
         complain("telling the network", &err);
         d->update_at_ms = hark_timer_ms() + UPDATE_RETRY_MS;
-    } else if (hark_net_witness(d->net, d->node, &err) < 0) {
+    } else if (hark_net_witness(d->net, d->node, &d->update_at_ms, &err) < 0) {
         complain("cosigning", &err);
         d->update_at_ms = hark_timer_ms() + UPDATE_RETRY_MS;
     }

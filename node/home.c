@@ -104,7 +104,7 @@ static int go_on_here(struct hark_node *node, struct hark_space *space,
     struct recovering r = {.space = space, .log_key = node->identity.log};
     struct hark_signed entry = {0};
     struct hark_offer offer = {.accept = true, .trusted = true, .now_ms = hark_now_ms()};
-    int rc = hark_space_begin(space, err);
+    int rc = hark_space_begin_anew(space, err);
 
     if (rc < 0)
         return rc;

@@ -78,10 +78,12 @@ void hark_net_event_free(struct hark_net_event *event);
  * although nothing happened (milliseconds since 1970; 0: no need). Writer's thread. */
 HARK_CHECK int hark_net_update(struct hark_net *net, struct hark_node *node, uint64_t *next_ms,
                                struct hark_err *err);
-/* Then, since logs may have grown: cosigns what this node is to cosign (PROTOCOL.md 7.8), and
- * hands the network what it shows of cosignatures; in each space, and gives the first error
- * after that. Writer's thread. */
-HARK_CHECK int hark_net_witness(struct hark_net *net, struct hark_node *node, struct hark_err *err);
+/* Then, since logs may have grown: cosigns what this node is to cosign and dates the logs whose
+ * home it is (PROTOCOL.md 7.8), and hands the network what it shows of that; in each space, and
+ * gives the first error after that. *next_ms (may be NULL) is brought forward to when that is
+ * due again although nothing happens, as of hark_net_update. Writer's thread. */
+HARK_CHECK int hark_net_witness(struct hark_net *net, struct hark_node *node, uint64_t *next_ms,
+                                struct hark_err *err);
 /* Files of a space were replaced or rid of payloads: the network's readers open theirs
  * anew, so that nothing erased stays on the disk. */
 void hark_net_reopen(struct hark_net *net);

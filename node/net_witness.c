@@ -83,25 +83,57 @@ static bool may_sign(const struct hark_net *net, const struct hark_node *node,
            !hark_aside_is(node, &notes->id);
 }
 
-static int witness_space(struct hark_net *net, const struct hark_node *node,
-                         struct hark_space *space, struct net_space *notes, struct hark_err *err)
+/* *due_s: when to sign again, 0: when something happens. */
+static int sign(const struct hark_node *node, struct hark_space *space, uint64_t now_s,
+                uint64_t *due_s, struct hark_err *err)
 {
+    const struct hark_config *config = node->config;
+    uint64_t every_s = config->date_log_s != 0 ? config->date_log_s : HARK_DATE_LOG_S;
     bool done = false;
+    int rc = hark_witness_cosign(space, node->identity.cosigner, now_s, &done, err);
+
+    if (rc == 0 && hark_node_is_home(node, space))
+        rc = hark_witness_date(space, node->identity.cosigner, every_s, now_s, due_s, &done, err);
+    return rc;
+}
+
+/* By the timer, which no clock sets. */
+static void bring_forward(uint64_t *next_ms, uint64_t now_s, uint64_t due_s)
+{
+    uint64_t wait_s = due_s > now_s ? due_s - now_s : 0, at_ms;
+
+    if (next_ms == NULL || due_s == 0)
+        return;
+    at_ms = hark_timer_ms() + 1000 * (wait_s < HARK_DATE_LOG_MAX_S ? wait_s : HARK_DATE_LOG_MAX_S);
+    if (*next_ms == 0 || at_ms < *next_ms)
+        *next_ms = at_ms;
+}
+
+static int witness_space(struct hark_net *net, const struct hark_node *node,
+                         struct hark_space *space, struct net_space *notes, uint64_t *next_ms,
+                         struct hark_err *err)
+{
+    uint64_t now_s = hark_now_ms() / 1000, due_s = 0;
     int rc = hark_witness_compare(space, err);
 
+    if (rc == 0)
+        rc = hark_witness_check_dates(space, err);
     if (rc == 0 && may_sign(net, node, space, notes))
-        rc = hark_witness_cosign(space, node->identity.cosigner, hark_now_ms() / 1000, &done, err);
+        rc = sign(node, space, now_s, &due_s, err);
+    bring_forward(next_ms, now_s, due_s);
     return rc == 0 ? show(net, space, notes, err) : rc;
 }
 
-int hark_net_witness(struct hark_net *net, struct hark_node *node, struct hark_err *err)
+int hark_net_witness(struct hark_net *net, struct hark_node *node, uint64_t *next_ms,
+                     struct hark_err *err)
 {
     int outcome = 0;
 
     for (size_t i = 0; i < node->space_count; i++) {
         struct net_space *notes = hark_net_notes(net, hark_space_id(node->spaces[i]));
         struct hark_err said = {0};
-        int rc = notes == NULL ? 0 : witness_space(net, node, node->spaces[i], notes, &said);
+        int rc =
+            notes == NULL ? 0 : witness_space(net, node, node->spaces[i], notes, next_ms, &said);
 
         if (rc == 0 || outcome != 0)
             continue;

@@ -264,9 +264,11 @@ int hark_net_take_over(struct hark_net *net, struct hark_node *node, struct hark
         struct hark_space *space = node->spaces[i];
         const struct net_space *notes = hark_net_notes(net, hark_space_id(space));
         const char *self = NULL;
-        bool changed = false;
+        bool changed = false, lacks = false;
 
-        if (hark_node_is_home(node, space) && !hark_space_held(space))
+        if (hark_node_is_home(node, space))
+            rc = hark_witness_lacks(space, &lacks, err);
+        if (rc == 0 && hark_node_is_home(node, space) && !hark_space_held(space) && !lacks)
             rc = hark_space_take_over(space, node->identity.log, hark_now_ms(), &changed, err);
         if (rc == 0)
             rc = hark_space_outbox_tend(space, hark_now_ms(), &changed, err);

@@ -133,6 +133,20 @@ uint64_t hark_notes_version(const struct hark_notes *notes)
     return notes->version;
 }
 
+bool hark_cosigned_is_later(const struct hark_cosigned *a, const struct hark_cosigned *b)
+{
+    return a->checkpoint.size != b->checkpoint.size ? a->checkpoint.size > b->checkpoint.size
+                                                    : a->time_s > b->time_s;
+}
+
+bool hark_cosigned_by_home(const struct hark_cosigned *cosigned)
+{
+    const char *origin = cosigned->checkpoint.origin, *name = cosigned->cosigner.name;
+    size_t size = strlen(name);
+
+    return strncmp(origin, name, size) == 0 && origin[size] == '/';
+}
+
 static bool is_of(const struct hark_cosigned *cosigned, const char *log, const struct hark_key *key)
 {
     return strcmp(cosigned->log, log) == 0 && hark_key_equal(&cosigned->cosigner.key, key);
@@ -146,8 +160,7 @@ const struct hark_cosigned *hark_notes_find(const struct hark_notes *notes, cons
     for (size_t i = 0; i < notes->count; i++) {
         const struct hark_cosigned *at = &notes->list[i];
 
-        if (is_of(at, log, cosigner) &&
-            (found == NULL || at->checkpoint.size > found->checkpoint.size))
+        if (is_of(at, log, cosigner) && (found == NULL || hark_cosigned_is_later(at, found)))
             found = at;
     }
     return found;

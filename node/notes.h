@@ -1,7 +1,8 @@
 /*
  * The cosigned checkpoints of a space that a node keeps: of each cosigner and log the one
- * of most entries and, where the log here does not have those, the one of most entries that
- * it has, a file each (PROTOCOL.md 7.8), in a folder of their own:
+ * of most entries (of several of a home's own log the latest) and, where the log here does not have
+ * those, the one of most entries that it has, a file each (PROTOCOL.md 7.8), in a folder of their
+ * own:
  *
  *     <log>.<cosigner's key, hex>     log: "main", or the node whose intake log it is
  *     <log>.<cosigner's key, hex>.2   the other of the two, whichever that is
@@ -38,12 +39,16 @@ void hark_notes_free(struct hark_notes *notes);
 size_t hark_notes_count(const struct hark_notes *notes);
 /* In no particular order; borrowed until the next is put. */
 const struct hark_cosigned *hark_notes_at(const struct hark_notes *notes, size_t at);
-/* That cosigner's of most entries; NULL: none is here. */
+/* Is it of more entries than the other, or of as many at a later time? */
+bool hark_cosigned_is_later(const struct hark_cosigned *a, const struct hark_cosigned *b);
+/* Did the very node sign it whose log it is, by the names? Then it is not another's word. */
+bool hark_cosigned_by_home(const struct hark_cosigned *cosigned);
+/* That cosigner's of most entries, of several the latest; NULL: none is here. */
 const struct hark_cosigned *hark_notes_find(const struct hark_notes *notes, const char *log,
                                             const struct hark_key *cosigner);
 /* Grows by one whenever one is put; 0: there are none. */
 uint64_t hark_notes_version(const struct hark_notes *notes);
-/* Puts a note of more entries than what is here of that cosigner and log, in place of that
+/* Puts a later note than what is here of that cosigner and log, in place of that
  * but for `keep` (NULL: nothing), one of it, which stays: durable when it returns 0. Of all
  * of its signature lines two are kept, by these keys; the log's signature the caller has
  * verified. Errors: note-form, note-unsigned, note-signature (the cosigner's), limit, io,

@@ -35,6 +35,7 @@ struct space_pending {
     bool open;
     size_t count;
     size_t bytes;             /* of entries and payloads */
+    uint64_t floor_ms;        /* no arrival is before that: the home has dated its log (7.8) */
     struct space_item *items; /* HARK_BATCH_ENTRIES_MAX of them; object and payload owned */
     struct hark_line *lines;  /* as many */
     size_t taken_count;
@@ -93,6 +94,9 @@ HARK_CHECK int hark_space_add_from(struct hark_space *space, const struct hark_o
                                    const char *node, uint64_t position, uint64_t accepted_ms,
                                    const struct hark_signer *log_key, struct hark_logged *out,
                                    struct hark_err *err);
+/* As hark_space_begin, for a batch that begins with a `home` entry: what was said of more of
+ * the log than is here, under the origin that ends, does not hinder it. */
+HARK_CHECK int hark_space_begin_anew(struct hark_space *space, struct hark_err *err);
 /* What the next commit says that the log has taken over, in any order, in place of
  * what was said before; copied, and forgotten after a commit or rollback. An intake
  * that is not taken further than the log says already is left out, so that with

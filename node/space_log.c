@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "node/space_internal.h"
+#include "node/witness.h"
 
 static void clear_pending(struct hark_space *space)
 {
@@ -24,7 +25,31 @@ static void clear_pending(struct hark_space *space)
     pending->open = false;
 }
 
-int hark_space_begin(struct hark_space *space, struct hark_err *err)
+/* What the home has said of its log binds what comes next, a batch without a daemon too. */
+static int find_floor(struct hark_space *space, bool anew, struct hark_err *err)
+{
+    const struct hark_cosigned *said = NULL;
+    int rc = hark_witness_dated(space, &said, err);
+
+    space->pending.floor_ms = 0;
+    if (rc < 0 || said == NULL)
+        return rc;
+    if (said->checkpoint.size > space->head.tree.size && !anew) {
+        rc = hark_err_set(err, HARK_E_BEHIND,
+                          "this home has signed %llu entries of the log, of which %llu are here",
+                          (unsigned long long)said->checkpoint.size,
+                          (unsigned long long)space->head.tree.size);
+        hark_err_hint(err, "`hark sync --wait` with a partner that has them; where nobody has, "
+                           "`hark home move NAME --lost` goes on without them");
+        return rc;
+    }
+    if (!anew)
+        space->pending.floor_ms =
+            said->time_s < HARK_TIME_MAX_MS / 1000 ? 1000 * said->time_s : HARK_TIME_MAX_MS;
+    return 0;
+}
+
+static int begin(struct hark_space *space, bool anew, struct hark_err *err)
 {
     struct space_pending *pending = &space->pending;
     int rc;
@@ -51,10 +76,22 @@ int hark_space_begin(struct hark_space *space, struct hark_err *err)
     }
     rc = hark_space_mend(space, err);
     if (rc == 0)
+        rc = find_floor(space, anew, err);
+    if (rc == 0)
         rc = hark_index_begin(space->index, err);
     if (rc == 0)
         pending->open = true;
     return rc;
+}
+
+int hark_space_begin(struct hark_space *space, struct hark_err *err)
+{
+    return begin(space, false, err);
+}
+
+int hark_space_begin_anew(struct hark_space *space, struct hark_err *err)
+{
+    return begin(space, true, err);
 }
 
 void hark_space_rollback(struct hark_space *space)
@@ -101,13 +138,16 @@ static int copy_span(struct hark_span *span, struct hark_err *err)
     return 0;
 }
 
-/* Arrivals never decrease, whatever the clock does. */
+/* Arrivals never decrease, whatever the clock does, nor are they before what the home has said
+ * of its log without them. */
 static uint64_t next_arrival(const struct hark_space *space, uint64_t now_ms)
 {
     uint64_t last = space->head.last_arrival_ms;
 
     if (space->pending.count > 0)
         last = space->pending.lines[space->pending.count - 1].arrival_ms;
+    if (space->pending.floor_ms > last)
+        last = space->pending.floor_ms;
     return now_ms > last ? now_ms : last;
 }
 

@@ -224,18 +224,21 @@ const char *hark_witness_damaged(const struct hark_space *space)
                : NULL;
 }
 
-/* Everything there, as of the log's end. */
-int hark_witness_bring(struct hark_space *space, struct hark_err *err)
+int hark_witness_bring_notes(struct hark_space *space, struct hark_err *err)
 {
-    int rc = 0;
-
     if (space->witness == NULL) {
         space->witness = calloc(1, sizeof(*space->witness));
         if (space->witness == NULL)
             return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for cosignatures");
     }
-    if (space->witness->notes == NULL)
-        rc = open_notes(space, err);
+    return space->witness->notes == NULL ? open_notes(space, err) : 0;
+}
+
+/* Everything there, as of the log's end. */
+int hark_witness_bring(struct hark_space *space, struct hark_err *err)
+{
+    int rc = hark_witness_bring_notes(space, err);
+
     return rc == 0 ? bring_quorums(space, err) : rc;
 }
 
@@ -270,7 +273,7 @@ int hark_witness_cosigned(struct hark_space *space, const struct hark_key *cosig
         if (cosigned->log[0] != '\0' || !hark_key_equal(&cosigned->cosigner.key, cosigner))
             continue;
         rc = hark_witness_fits(space, cosigned, &here, &fits, err);
-        if (fits && (*out == NULL || cosigned->checkpoint.size > (*out)->checkpoint.size))
+        if (fits && (*out == NULL || hark_cosigned_is_later(cosigned, *out)))
             *out = cosigned;
     }
     return rc;

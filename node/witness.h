@@ -22,6 +22,29 @@ void hark_witness_free(struct hark_space *space);
  * to be signed, or may be, it is not, without error. */
 HARK_CHECK int hark_witness_cosign(struct hark_space *space, const struct hark_signer *signer,
                                    uint64_t now_s, bool *done, struct hark_err *err);
+
+/* A log that grows is dated again after so long. */
+#define HARK_DATE_GROWN_S 60u
+/* Where this node is the home, says with its cosigner key that its log has just these entries
+ * at this time (PROTOCOL.md 7.8): when it has said nothing under this origin, or of fewer
+ * entries and HARK_DATE_GROWN_S ago, or every_s ago; and another named node has cosigned all
+ * that is here. What Q5 asks is the caller's. Durable when it returns 0. *done: it did.
+ * *due_s: when to ask again although nothing happens, 0: no need. */
+HARK_CHECK int hark_witness_date(struct hark_space *space, const struct hark_signer *signer,
+                                 uint64_t every_s, uint64_t now_s, uint64_t *due_s, bool *done,
+                                 struct hark_err *err);
+/* What the home has said so last under the origin in force, as far as is known here: what it
+ * logs after those entries arrives at its time_s or later. NULL: nothing. Borrowed until the
+ * next is put. */
+HARK_CHECK int hark_witness_dated(struct hark_space *space, const struct hark_cosigned **out,
+                                  struct hark_err *err);
+/* Has it said so of more entries than are here? Then some of them are lost here, and the home
+ * is to get them back, or to go on under another origin (7.6), before it logs others. */
+HARK_CHECK int hark_witness_lacks(struct hark_space *space, bool *lacks, struct hark_err *err);
+/* Holds what the home said against the log here, which has grown, or what was said is new:
+ * an entry after it that is dated before it is kept as evidence (convict.h). */
+HARK_CHECK int hark_witness_check_dates(struct hark_space *space, struct hark_err *err);
+
 /* Takes what somebody shows: a checkpoint of the space's log with any cosignatures, of which
  * those are kept that say more than what is here. Errors: peer-form (no such thing, or a
  * signature that does not hold), behind (its log's key, or the log so far, is not known

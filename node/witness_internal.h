@@ -5,6 +5,7 @@
  *   witness_sign.c  what this node signs
  *   witness_take.c  what others show
  *   witness_show.c  what is shown to others
+ *   witness_date.c  what the home says of its own log
  *   witness_seen.c  what members saw
  */
 #ifndef HARK_NODE_WITNESS_INTERNAL_H
@@ -26,10 +27,18 @@ struct space_witness {
     uint64_t kept_size;                     /* settled, as it was written down; 0: it was not */
     struct hark_hash kept_root;
     uint64_t published_version;
+    uint64_t dated_size, dated_version; /* of log and notes, when the home's own were looked at */
 };
 
 /* Has all of it there, as of the log's end: space->witness, its notes and quorums. */
 HARK_CHECK int hark_witness_bring(struct hark_space *space, struct hark_err *err);
+/* The notes alone. */
+HARK_CHECK int hark_witness_bring_notes(struct hark_space *space, struct hark_err *err);
+/* Signs the newest checkpoint, durably; that it may be signed the caller has seen. name: of
+ * the node whose cosigner key it is. */
+HARK_CHECK int hark_witness_sign(struct hark_space *space, const char *name,
+                                 const struct hark_signer *signer, uint64_t time_s,
+                                 struct hark_err *err);
 /* Is the history of a checkpoint of the main log, which its key signed, the log's here, as far
  * as that goes? *lost: it says what its incarnation signed beyond its end, which is nobody's.
  * Errors: peer-fork, kept as evidence; behind (a later home's, of which nothing is known here). */

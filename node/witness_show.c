@@ -17,6 +17,13 @@ static struct hark_span last_line(struct hark_span note)
     return hark_span(note.data + at, note.size - at);
 }
 
+/* Of the main log, by another than its home: what the home says of its own log vouches for
+ * nothing. */
+static bool is_others(const struct hark_cosigned *cosigned)
+{
+    return cosigned->log[0] == '\0' && !hark_cosigned_by_home(cosigned);
+}
+
 static bool is_same_checkpoint(const struct hark_cosigned *a, const struct hark_cosigned *b)
 {
     size_t size = a->note.size - last_line(hark_buf_span(&a->note)).size;
@@ -30,12 +37,16 @@ static size_t count_same(const struct hark_notes *notes, const struct hark_cosig
 {
     size_t count = 0;
 
-    for (size_t i = 0; i < hark_notes_count(notes); i++)
-        count += is_same_checkpoint(hark_notes_at(notes, i), as) ? 1 : 0;
+    for (size_t i = 0; i < hark_notes_count(notes); i++) {
+        const struct hark_cosigned *one = hark_notes_at(notes, i);
+
+        count += is_others(one) && is_same_checkpoint(one, as) ? 1 : 0;
+    }
     return count;
 }
 
-static int put_together(const struct hark_notes *notes, const struct hark_cosigned *as,
+/* all: with the line of the home itself. */
+static int put_together(const struct hark_notes *notes, const struct hark_cosigned *as, bool all,
                         struct hark_buf *out, struct hark_err *err)
 {
     int rc = hark_buf_append_span(out, hark_buf_span(&as->note), err);
@@ -43,7 +54,7 @@ static int put_together(const struct hark_notes *notes, const struct hark_cosign
     for (size_t i = 0; rc == 0 && i < hark_notes_count(notes); i++) {
         const struct hark_cosigned *other = hark_notes_at(notes, i);
 
-        if (other != as && is_same_checkpoint(other, as))
+        if (other != as && (all || is_others(other)) && is_same_checkpoint(other, as))
             rc = hark_buf_append_span(out, last_line(hark_buf_span(&other->note)), err);
     }
     return rc;
@@ -63,7 +74,7 @@ int hark_witness_note(struct hark_space *space, uint64_t position, struct hark_b
         size_t count = count_same(notes, cosigned);
         bool here = false, fits = false;
 
-        if (cosigned->log[0] != '\0' || cosigned->checkpoint.size <= position || count < signers ||
+        if (!is_others(cosigned) || cosigned->checkpoint.size <= position || count < signers ||
             (count == signers && best != NULL &&
              cosigned->checkpoint.size <= best->checkpoint.size))
             continue;
@@ -76,7 +87,7 @@ int hark_witness_note(struct hark_space *space, uint64_t position, struct hark_b
     if (rc < 0 || best == NULL)
         return rc;
     *size = best->checkpoint.size;
-    return put_together(notes, best, out, err);
+    return put_together(notes, best, false, out, err);
 }
 
 int hark_witness_newest(struct hark_space *space, struct hark_buf *out, struct hark_err *err)
@@ -89,7 +100,7 @@ int hark_witness_newest(struct hark_space *space, struct hark_buf *out, struct h
         const struct hark_cosigned *cosigned = hark_notes_at(notes, i);
         bool here = false, fits = false;
 
-        if (cosigned->log[0] != '\0' ||
+        if (!is_others(cosigned) ||
             (best != NULL && cosigned->checkpoint.size <= best->checkpoint.size))
             continue;
         rc = hark_witness_fits(space, cosigned, &here, &fits, err);
@@ -97,7 +108,7 @@ int hark_witness_newest(struct hark_space *space, struct hark_buf *out, struct h
             best = cosigned;
     }
     if (rc == 0 && best != NULL)
-        return put_together(notes, best, out, err);
+        return put_together(notes, best, false, out, err);
     return rc == 0 ? hark_space_checkpoint(space, out, err) : rc;
 }
 
@@ -126,7 +137,7 @@ static int put_all(struct hark_space *space, const struct hark_notes *notes, str
         if (rc == 0 && fits && out->size > 0)
             rc = hark_buf_append_str(out, "\n", err);
         if (rc == 0 && fits)
-            rc = put_together(notes, cosigned, out, err);
+            rc = put_together(notes, cosigned, true, out, err);
     }
     return rc;
 }

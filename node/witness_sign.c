@@ -61,8 +61,8 @@ static int add_line(struct hark_buf *note, const char *name, const struct hark_s
     return rc;
 }
 
-static int sign(struct hark_space *space, const char *name, const struct hark_signer *signer,
-                uint64_t time_s, struct hark_err *err)
+int hark_witness_sign(struct hark_space *space, const char *name, const struct hark_signer *signer,
+                      uint64_t time_s, struct hark_err *err)
 {
     struct hark_buf note = hark_buf_init(HARK_NOTE_MAX);
     struct hark_note_key log, own;
@@ -98,7 +98,7 @@ int hark_witness_cosign(struct hark_space *space, const struct hark_signer *sign
         rc = hark_witness_find_wanted(space, key, &self, err); /* Q2 */
     if (rc < 0 || self == NULL)
         return rc;
-    rc = sign(space, self->name, signer, time_s, err);
+    rc = hark_witness_sign(space, self->name, signer, time_s, err);
     *done = rc == 0;
     return rc;
 }

@@ -13,6 +13,7 @@ struct shown {
     struct hark_span bytes;
     const struct hark_note *note;
     const struct hark_checkpoint *checkpoint;
+    const struct hark_node_object *home; /* whose key that is */
     struct hark_note_key log;
     bool forks; /* from the log here: nothing of it is taken */
 };
@@ -33,6 +34,33 @@ static int check_cosigner(struct hark_space *space, const struct shown *shown, u
     return rc == HARK_E_EVIDENCE ? 0 : rc;
 }
 
+/* Of as many entries a cosigner signs once; a home does so of its own log again and again. */
+static bool says_more(const struct shown *shown, const struct hark_node_object *node,
+                      const struct hark_cosigned *was, uint64_t time_s)
+{
+    if (was == NULL || shown->checkpoint->size != was->checkpoint.size)
+        return was == NULL || shown->checkpoint->size > was->checkpoint.size;
+    return hark_hash_equal(&shown->checkpoint->root, &was->checkpoint.root) &&
+           hark_key_equal(&node->keys.cosigner, &shown->home->keys.cosigner) &&
+           time_s > was->time_s;
+}
+
+static int keep_line(struct hark_space *space, const struct shown *shown,
+                     const struct hark_node_object *node, const struct hark_note_key *key,
+                     struct hark_err *err)
+{
+    const struct hark_cosigned *keep = NULL;
+    int rc;
+
+    /* What it replaces is not held against the log any more. */
+    rc = hark_witness_check_dates(space, err);
+    if (rc == 0 && shown->checkpoint->size > space->head.tree.size)
+        rc = hark_witness_cosigned(space, &node->keys.cosigner, &keep, err);
+    return rc == 0 ? hark_notes_put(space->witness->notes, "", &shown->log, key, shown->bytes, keep,
+                                    err)
+                   : rc;
+}
+
 /* Keeps what a cosigner who was ever named signed, if it is more than what is here. Where the
  * log here does not have that yet, and may never, what it signed of this one stays. */
 static int take_line(struct hark_space *space, const struct shown *shown,
@@ -40,14 +68,13 @@ static int take_line(struct hark_space *space, const struct shown *shown,
 {
     const struct hark_cosigned *was =
         hark_notes_find(space->witness->notes, "", &node->keys.cosigner);
-    const struct hark_checkpoint *cp = shown->checkpoint;
-    const struct hark_cosigned *keep = NULL;
     struct hark_note_key key;
     uint64_t time_s = 0;
     int rc;
 
-    if (was != NULL && was->checkpoint.size == cp->size &&
-        hark_hash_equal(&was->checkpoint.root, &cp->root))
+    if (was != NULL && was->checkpoint.size == shown->checkpoint->size &&
+        !says_more(shown, node, was, UINT64_MAX) &&
+        hark_hash_equal(&was->checkpoint.root, &shown->checkpoint->root))
         return 0;
     rc = hark_note_key_init(&key, node->name, HARK_NOTE_COSIGNATURE_V1, &node->keys.cosigner, err);
     if (rc == 0)
@@ -58,13 +85,9 @@ static int take_line(struct hark_space *space, const struct shown *shown,
         return hark_err_set(err, HARK_E_PEER_FORM, "a cosignature of %s does not hold", node->name);
     if (rc == 0 && was != NULL)
         rc = check_cosigner(space, shown, time_s, node, was, err);
-    if (rc < 0 || shown->forks || (was != NULL && was->checkpoint.size >= cp->size))
+    if (rc < 0 || shown->forks || !says_more(shown, node, was, time_s))
         return rc;
-    if (cp->size > space->head.tree.size)
-        rc = hark_witness_cosigned(space, &node->keys.cosigner, &keep, err);
-    return rc == 0 ? hark_notes_put(space->witness->notes, "", &shown->log, &key, shown->bytes,
-                                    keep, err)
-                   : rc;
+    return keep_line(space, shown, node, &key, err);
 }
 
 static int take_lines(struct hark_space *space, const struct shown *shown, struct hark_err *err)
@@ -88,9 +111,10 @@ static bool covers(const struct hark_cosigned *kept, const struct hark_note_line
 {
     struct hark_note_key key;
 
-    /* One who signed less later is looked at. */
+    /* One who signed less later is looked at, and the home that says the same of its log later. */
     if (line->signature_size != HARK_SIGNATURE_SIZE + 8 ||
-        (kept->checkpoint.size > size && hark_get_u64(line->signature) > kept->time_s))
+        ((kept->checkpoint.size > size || hark_cosigned_by_home(kept)) &&
+         hark_get_u64(line->signature) > kept->time_s))
         return false;
     return kept->log[0] == '\0' && kept->checkpoint.size >= size &&
            hark_span_equal(line->name, hark_span_str(kept->cosigner.name)) &&
@@ -128,7 +152,7 @@ static int take_note(struct hark_space *space, struct hark_note *note, struct ha
 {
     struct hark_checkpoint cp = {.size = 0};
     struct hark_node_object home;
-    struct shown shown = {.bytes = bytes, .note = note, .checkpoint = &cp};
+    struct shown shown = {.bytes = bytes, .note = note, .checkpoint = &cp, .home = &home};
     struct hark_err fork = {0};
     bool lost = false, old = false;
     int rc = hark_note_parse(note, bytes, err);

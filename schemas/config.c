@@ -402,11 +402,12 @@ static int read_config(const struct hark_yaml *yaml, struct hark_config *config,
                        struct hark_err *err)
 {
     static const char *const keys[] = {
-        "name", "listen",  "advertise", "peers", "accept_per_minute", "passphrase_file",
-        "http", "witness", "witnesses", NULL};
+        "name",       "listen",          "advertise", "peers",   "accept_per_minute",
+        "date_log_s", "passphrase_file", "http",      "witness", "witnesses",
+        NULL};
     const struct hark_yaml_node *node = NULL;
     const char *text = "";
-    int64_t rate = HARK_ACCEPT_PER_MINUTE;
+    int64_t rate = HARK_ACCEPT_PER_MINUTE, date_s = HARK_DATE_LOG_S;
     int rc = hark_yaml_map(yaml, yaml->root, keys, err);
     if (rc == 0)
         rc = read_name(yaml, yaml->root, config->name, err);
@@ -419,6 +420,9 @@ static int read_config(const struct hark_yaml *yaml, struct hark_config *config,
     if (rc == 0 && (node = hark_yaml_get(yaml->root, "accept_per_minute")) != NULL)
         rc = hark_yaml_integer(yaml, node, 1, ACCEPT_PER_MINUTE_MAX, &rate, err);
     config->accept_per_minute = (uint64_t)rate;
+    if (rc == 0 && (node = hark_yaml_get(yaml->root, "date_log_s")) != NULL)
+        rc = hark_yaml_integer(yaml, node, HARK_DATE_LOG_MIN_S, HARK_DATE_LOG_MAX_S, &date_s, err);
+    config->date_log_s = (uint64_t)date_s;
     if (rc == 0 && (node = hark_yaml_get(yaml->root, "passphrase_file")) != NULL) {
         rc = hark_yaml_text(yaml, node, 1, HARK_PATH_MAX - 1, &text, err);
         if (rc == 0)
@@ -612,6 +616,9 @@ static int put_config(struct hark_buf *out, const struct hark_config *config, st
     if (rc == 0)
         rc = hark_buf_printf(out, err, "accept_per_minute: %llu\n",
                              (unsigned long long)config->accept_per_minute);
+    if (rc == 0 && config->date_log_s != 0 && config->date_log_s != HARK_DATE_LOG_S)
+        rc =
+            hark_buf_printf(out, err, "date_log_s: %llu\n", (unsigned long long)config->date_log_s);
     if (rc == 0 && config->passphrase_file[0] != '\0')
         rc = put_line(out, "passphrase_file", config->passphrase_file, err);
     if (rc == 0)

@@ -15,6 +15,8 @@
  *                                          # space; absent: as the node
  *         paused: false
  *     accept_per_minute: 120               # entries taken from one key a minute, 1 to 100000
+ *     date_log_s: 3600                     # as a home: its logs are dated so often though nothing
+ *                                          # is new (PROTOCOL.md 7.8), 5 to 86400 seconds
  *     passphrase_file: <path>              # absent: asked on the terminal when needed
  *     http: 127.0.0.1:8460                 # absent: no HTTP; an IP address, port 0: any free
  *     witness:                             # PROTOCOL.md 7.10
@@ -37,7 +39,11 @@
 #define HARK_LABEL_MAX            64u
 /* Entries of one key that are taken a minute, where a configuration says nothing. */
 #define HARK_ACCEPT_PER_MINUTE 120u
-#define HARK_ACCEPT_WINDOW_MS  UINT64_C(60000)
+/* Seconds between a home's statements about a log that does not grow, the same way. */
+#define HARK_DATE_LOG_S       3600u
+#define HARK_DATE_LOG_MIN_S   5u
+#define HARK_DATE_LOG_MAX_S   86400u
+#define HARK_ACCEPT_WINDOW_MS UINT64_C(60000)
 
 struct hark_config_peer {
     char name[HARK_NODE_NAME_MAX + 1];
@@ -66,6 +72,7 @@ struct hark_config {
     size_t peer_count;
     struct hark_config_peer *peers;
     uint64_t accept_per_minute;
+    uint64_t date_log_s; /* as read it is set; 0: HARK_DATE_LOG_S */
     char passphrase_file[HARK_PATH_MAX];
     char http[HARK_ADDRESS_MAX + 1]; /* <IP address>:<port>; empty: none */
     size_t log_count;

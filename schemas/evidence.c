@@ -425,7 +425,8 @@ static int check_backdated(struct check *c, struct hark_err *err)
         rc = check_origins(c, true, err);
     if (rc < 0)
         return rc;
-    c->out->claim = HARK_CLAIM_TIME;
+    c->out->claim =
+        strcmp(c->parts->cosigner, c->out->node) == 0 ? HARK_CLAIM_STATEMENT : HARK_CLAIM_TIME;
     if (!receipt->is_receipt || c->out->is_intake)
         return proves_nothing("its second part is no receipt of the main log", err);
     if (receipt->line.position < cosigned->checkpoint.size)
@@ -530,6 +531,10 @@ static int check_first(struct check *c, struct hark_err *err)
         rc = hark_found_check(&founding, kinds, &c->entry, c->parts->payload, err);
     if (rc == 0)
         c->out->is_named = names_key(&founding, &c->entry.author, c->out);
+    /* Somebody else may sign under the home's name: then it was not the home who said so. */
+    if (c->out->is_named && c->out->claim == HARK_CLAIM_STATEMENT &&
+        !hark_key_equal(&c->out->cosigner_key, &founding.home.keys.cosigner))
+        c->out->claim = HARK_CLAIM_TIME;
     hark_kinds_free(kinds);
     return refuse(rc, "the first entry", err);
 }
@@ -570,6 +575,12 @@ static int check_all(struct check *c, struct hark_err *err)
     if (out->kind == HARK_EVIDENCE_BACKWARDS)
         memcpy(out->node, c->parts->cosigner, sizeof(out->node));
     return check_first(c, err);
+}
+
+bool hark_evidence_convicts(const struct hark_evidence *evidence)
+{
+    return evidence->kind != HARK_EVIDENCE_BACKDATED ||
+           (evidence->claim == HARK_CLAIM_STATEMENT && evidence->is_named);
 }
 
 int hark_evidence_read(struct hark_evidence *out, struct hark_span text, struct hark_err *err)

@@ -16,7 +16,8 @@
 
 enum hark_evidence_kind {
     HARK_EVIDENCE_FORK,      /* a log key signed two histories under one origin */
-    HARK_EVIDENCE_BACKDATED, /* a log key dated an entry before a log without it was cosigned */
+    HARK_EVIDENCE_BACKDATED, /* a log key dated an entry before a log without it was cosigned, or
+                              * before the home itself said that its log was without it */
     HARK_EVIDENCE_BACKWARDS, /* a cosigner signed two histories, or went back */
     HARK_EVIDENCE_TWIN,      /* an author signed two entries for one place in a feed */
     HARK_EVIDENCE_KINDS_
@@ -51,6 +52,7 @@ enum hark_evidence_claim {
     HARK_CLAIM_ENTRY,     /* another entry at the same position: FORK of two receipts */
     HARK_CLAIM_TIME,      /* BACKWARDS: the smaller was signed later; BACKDATED */
     HARK_CLAIM_TWIN,
+    HARK_CLAIM_STATEMENT, /* BACKDATED: who said so is the home itself, by its cosigner key */
 };
 
 /* One of the two signed things. */
@@ -75,9 +77,15 @@ struct hark_evidence {
     struct hark_evidence_side sides[2];
     uint64_t seq; /* TWIN */
     /* The first entry came along and names this very key (and node): as that of the home it
-     * founds the space with, or (TWIN) as the steward's or the home's. */
+     * founds the space with, or (TWIN) as the steward's or the home's. CLAIM_STATEMENT: and
+     * the cosigner key as the same home's. */
     bool has_first, is_named;
 };
+
+/* Does it convict by itself, once it is known whose `key` is? Not so where the word of another
+ * cosigner is what it rests on, or where nothing in the file says that the cosigner key is the
+ * home's as well: then both keys have to be looked up. */
+bool hark_evidence_convicts(const struct hark_evidence *evidence);
 
 /* Appends the file, if it proves something: it is read again. Of FORK and BACKWARDS the
  * parts may come in either order where there is no path. Errors: those of read, limit. */

@@ -49,7 +49,7 @@ static void check_same(const struct hark_config *a, const struct hark_config *b)
     require(a->peer_count == b->peer_count);
     for (size_t i = 0; i < a->peer_count; i++)
         require(same_peer(&a->peers[i], &b->peers[i]));
-    require(a->accept_per_minute == b->accept_per_minute);
+    require(a->accept_per_minute == b->accept_per_minute && a->date_log_s == b->date_log_s);
     require(strcmp(a->passphrase_file, b->passphrase_file) == 0);
     check_same_http(a, b);
 }

@@ -32,6 +32,7 @@ static const char full[] = "name: brand\n"
                            "    paused: true\n"
                            "  - {name: quiet, curve: " K3 ", log: " K3 "}\n"
                            "accept_per_minute: 100000\n"
+                           "date_log_s: 600\n"
                            "passphrase_file: /etc/hark/pass phrase\n"
                            "http: 127.0.0.1:0\n"
                            "witness: {logs: [{vkey: " LOG "}]}\n"
@@ -70,6 +71,7 @@ static void test_config__reads_every_key(void **state)
     assert_string_equal(config->peers[1].address, "");
     assert_false(config->peers[1].paused);
     assert_int_equal(config->accept_per_minute, 100000);
+    assert_int_equal(config->date_log_s, 600);
     assert_string_equal(config->passphrase_file, "/etc/hark/pass phrase");
     assert_string_equal(config->http, "127.0.0.1:0");
     assert_int_equal(config->log_count, 1);
@@ -88,6 +90,7 @@ static void test_config__a_name_is_enough(void **state)
     assert_int_equal(config->advertise_count, 0);
     assert_int_equal(config->peer_count, 0);
     assert_int_equal(config->accept_per_minute, 120);
+    assert_int_equal(config->date_log_s, 3600);
     assert_string_equal(config->passphrase_file, "");
     assert_string_equal(config->http, "");
     assert_int_equal(config->log_count + config->witness_count, 0);
@@ -173,6 +176,10 @@ static const struct {
      "hark.yaml:2: 'accept_per_minute' is '0', expected a whole number from 1 to 100000"},
     {"name: a\naccept_per_minute: 1e3\n", "hark.yaml:2: 'accept_per_minute' is '1e3', expected"},
     {"name: a\naccept_per_minute: \"5\"\n", "hark.yaml:2: 'accept_per_minute' is '5', expected"},
+    {"name: a\ndate_log_s: 4\n",
+     "hark.yaml:2: 'date_log_s' is '4', expected a whole number from 5 to 86400"},
+    {"name: a\ndate_log_s: 86401\n", "hark.yaml:2: 'date_log_s' is '86401', expected"},
+    {"name: a\ndate_log_s: 1h\n", "hark.yaml:2: 'date_log_s' is '1h', expected"},
     {"name: a\npassphrase_file: [x]\n", "hark.yaml:2: 'passphrase_file' is a list, expected"},
     {"name: a\npassphrase_file: \"\"\n", "hark.yaml:2: 'passphrase_file' is '', expected"},
     {"name: a\nhttp: 8460\n", "hark.yaml:2: 'http' is '8460', expected <IP address>:<port>"},
@@ -264,6 +271,7 @@ static void expect_same(const struct hark_config *a, const struct hark_config *b
     for (size_t i = 0; i < a->peer_count; i++)
         assert_memory_equal(&a->peers[i], &b->peers[i], sizeof a->peers[i]);
     assert_int_equal(a->accept_per_minute, b->accept_per_minute);
+    assert_int_equal(a->date_log_s, b->date_log_s);
     assert_string_equal(a->passphrase_file, b->passphrase_file);
     assert_string_equal(a->http, b->http);
     assert_int_equal(a->log_count, b->log_count);
@@ -280,6 +288,7 @@ static void test_config__what_is_written_reads_the_same(void **state)
     static const char *const inputs[] = {
         full,
         "name: a\n",
+        "name: a\ndate_log_s: 5\n",
         "name: a\nlisten: tcp://127.0.0.1:7460\nadvertise: []\n",
         "name: a\nlisten: tcp://*:0\n",
         "name: \"123\"\n",
@@ -315,6 +324,9 @@ static void test_config__what_would_be_refused_is_not_written(void **state)
     assert_int_equal(hark_config_encode(&text, config, &err), HARK_E_CONFIG);
     config->passphrase_file[0] = '\0';
     config->accept_per_minute = 0;
+    assert_int_equal(hark_config_encode(&text, config, &err), HARK_E_CONFIG);
+    config->accept_per_minute = 1;
+    config->date_log_s = 1;
     assert_int_equal(hark_config_encode(&text, config, &err), HARK_E_CONFIG);
     assert_int_equal(text.size, 0);
     hark_config_free(config);

@@ -85,7 +85,8 @@ static struct hark_buf note_of(struct stage *s, struct log *log, uint64_t size)
 }
 
 /* The same, cosigned at a time. */
-static struct hark_buf cosigned_of(struct stage *s, struct log *log, uint64_t size, uint64_t time_s)
+static struct hark_buf cosigned_by(struct stage *s, struct log *log, uint64_t size, uint64_t time_s,
+                                   const char *name, uint32_t cosigner)
 {
     struct hark_buf note = note_of(s, log, size), line = hark_buf_init(HARK_NOTE_MAX);
     struct hark_span text = hark_span(note.data, 0);
@@ -93,12 +94,17 @@ static struct hark_buf cosigned_of(struct stage *s, struct log *log, uint64_t si
     while (memcmp(text.data + text.size, "\n\n", 2) != 0)
         text.size++;
     text.size++;
-    assert_int_equal(hark_note_sign(&line, text, NODE, HARK_NOTE_COSIGNATURE_V1,
-                                    world_signer(WORLD_COSIGNER), time_s, NULL),
+    assert_int_equal(hark_note_sign(&line, text, name, HARK_NOTE_COSIGNATURE_V1,
+                                    world_signer(cosigner), time_s, NULL),
                      0);
     assert_int_equal(hark_buf_append_span(&note, hark_buf_span(&line), NULL), 0);
     hark_buf_free(&line);
     return note;
+}
+
+static struct hark_buf cosigned_of(struct stage *s, struct log *log, uint64_t size, uint64_t time_s)
+{
+    return cosigned_by(s, log, size, time_s, NODE, WORLD_COSIGNER);
 }
 
 static struct hark_buf receipt_of(struct stage *s, struct log *log, uint64_t position,
@@ -399,6 +405,8 @@ static void test_evidence__backdated(void **state)
     out = holds(&parts);
     assert_string_equal(out.cosigner, NODE);
     assert_string_equal(out.node, WORLD_HOME);
+    assert_int_equal(out.claim, HARK_CLAIM_TIME);
+    assert_false(hark_evidence_convicts(&out));
     assert_int_equal(out.sides[0].time_s, arrival_s + HARK_BACKDATED_S + 1);
     assert_int_equal(out.sides[1].line.position, 9);
     every_byte_counts(&parts, 151);
@@ -415,6 +423,61 @@ static void test_evidence__backdated(void **state)
     hark_buf_free(&late);
     hark_buf_free(&soon);
     hark_buf_free(&more);
+}
+
+/* The home against its own word. */
+static void test_evidence__backdated_by_its_own_word(void **state)
+{
+    struct stage *s = *state;
+    uint64_t said_s = TIME_S + 9 + HARK_BACKDATED_S + 1;
+    struct hark_buf receipt = receipt_of(s, &s->a, 9, LEAVES);
+    struct hark_buf said = cosigned_by(s, &s->a, 9, said_s, WORLD_HOME, WORLD_COSIGNER);
+    struct hark_buf soon = cosigned_by(s, &s->a, 9, said_s - 1, WORLD_HOME, WORLD_COSIGNER);
+    struct hark_buf other = cosigned_by(s, &s->a, 9, said_s, WORLD_HOME, WORLD_AUTHOR);
+    struct hark_buf longer = cosigned_by(s, &s->a, 9, said_s, WORLD_HOME ".de", WORLD_COSIGNER);
+    struct hark_evidence_parts parts =
+        parts_of(HARK_EVIDENCE_BACKDATED, WORLD_LOG, &said, &receipt);
+    struct hark_evidence out;
+
+    add_cosigner(&parts);
+    (void)snprintf(parts.cosigner, sizeof(parts.cosigner), WORLD_HOME);
+    /* Whose keys they are nobody has said. */
+    out = holds(&parts);
+    assert_int_equal(out.claim, HARK_CLAIM_STATEMENT);
+    assert_false(out.is_named);
+    assert_false(hark_evidence_convicts(&out));
+    add_first(s, &parts);
+    out = holds(&parts);
+    assert_int_equal(out.claim, HARK_CLAIM_STATEMENT);
+    assert_true(out.is_named);
+    assert_true(hark_evidence_convicts(&out));
+    assert_string_equal(out.cosigner, WORLD_HOME);
+    every_byte_counts(&parts, 251);
+    parts.parts[0] = hark_buf_span(&soon);
+    refused(&parts, "about the time");
+    /* Somebody else under the home's name; and the home's key under another. */
+    parts.parts[0] = hark_buf_span(&other);
+    refused(&parts, "cosignature");
+    parts.cosigner_key = *world_key(WORLD_AUTHOR);
+    out = holds(&parts);
+    assert_int_equal(out.claim, HARK_CLAIM_TIME);
+    assert_true(out.is_named);
+    assert_false(hark_evidence_convicts(&out));
+    parts.has_first = false;
+    out = holds(&parts);
+    assert_false(hark_evidence_convicts(&out));
+    add_first(s, &parts);
+    parts.parts[0] = hark_buf_span(&longer);
+    parts.cosigner_key = *world_key(WORLD_COSIGNER);
+    (void)snprintf(parts.cosigner, sizeof(parts.cosigner), WORLD_HOME ".de");
+    out = holds(&parts);
+    assert_int_equal(out.claim, HARK_CLAIM_TIME);
+    assert_false(hark_evidence_convicts(&out));
+    hark_buf_free(&receipt);
+    hark_buf_free(&said);
+    hark_buf_free(&soon);
+    hark_buf_free(&other);
+    hark_buf_free(&longer);
 }
 
 static void test_evidence__backwards(void **state)
@@ -607,6 +670,7 @@ int main(void)
         cmocka_unit_test(test_evidence__of_different_logs),
         cmocka_unit_test(test_evidence__receipts),
         cmocka_unit_test(test_evidence__backdated),
+        cmocka_unit_test(test_evidence__backdated_by_its_own_word),
         cmocka_unit_test(test_evidence__backwards),
         cmocka_unit_test(test_evidence__twins),
         cmocka_unit_test(test_evidence__a_twin_of_the_first_entry),

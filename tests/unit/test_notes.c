@@ -128,6 +128,17 @@ static void put(struct place *p, const char *log, uint64_t size, size_t by)
     hark_buf_free(&note);
 }
 
+/* By the first, at that time; keep: what stays. */
+static void put_at(struct place *p, uint64_t size, uint64_t time_s,
+                   const struct hark_cosigned *keep)
+{
+    struct hark_buf note = plain(p, size);
+
+    add_line(&note, NAMES[0], p->cosigners[0], time_s);
+    OK(hark_notes_put(p->notes, "", &p->log, &p->keys[0], hark_buf_span(&note), keep, &err));
+    hark_buf_free(&note);
+}
+
 static const struct hark_cosigned *find(struct place *p, const char *log, size_t by)
 {
     return hark_notes_find(p->notes, log, hark_signer_key(p->cosigners[by]));
@@ -289,6 +300,25 @@ static void test_notes__stay_beside_a_larger_one(void **state)
 }
 
 /* More than the list begins with, of each the right one. */
+/* Of as many entries, in either of its places, it is the latest. */
+static void test_notes__of_as_many_the_latest_is_found(void **state)
+{
+    struct place *p = *state;
+
+    for (uint64_t second = 0; second < 2; second++) {
+        put_at(p, 5, TIME_S, NULL);
+        put_at(p, 7, TIME_S + 1 + second, find(p, "", 0)); /* beside it */
+        put_at(p, 7, TIME_S + 2 - second, NULL);
+        for (int again = 0; again < 2; again++, reopen(p)) {
+            assert_int_equal(hark_notes_count(p->notes), 2);
+            assert_int_equal(find(p, "", 0)->checkpoint.size, 7);
+            assert_int_equal(find(p, "", 0)->time_s, TIME_S + 2);
+        }
+        assert_int_equal(run_tool(p->folder, "rm main.*"), 0);
+        reopen(p);
+    }
+}
+
 static void test_notes__are_as_many_as_there_are(void **state)
 {
     struct place *p = *state;
@@ -514,6 +544,7 @@ int main(void)
         TEST(stand_as_they_were_put),
         TEST(come_in_place_of_the_last),
         TEST(stay_beside_a_larger_one),
+        TEST(of_as_many_the_latest_is_found),
         TEST(are_as_many_as_there_are),
         TEST(keep_two_lines),
         TEST(are_not_put_when_they_do_not_hold),
