@@ -29,6 +29,23 @@ HARK_CHECK int hark_convict_cosigner(struct hark_space *space, const char *name,
                                      const struct hark_key *key, const struct hark_convict_note *a,
                                      const struct hark_convict_note *b, struct hark_err *err);
 
+/* An entry (its bytes; its signature holds) was refused or passed over because another has its
+ * place in its author's feed: noted, of one author once and of 64 at a time, and no more, which
+ * may be done anywhere. other: that one's bytes, where they are at hand. */
+void hark_convict_suspect(struct hark_space *space, const struct hark_key *author,
+                          struct hark_span entry, struct hark_span other);
+/* The same of each entry of a batch (prepared) whose place another has in it or in a log here. */
+struct space_item;
+void hark_convict_suspect_batch(struct hark_space *space, const struct space_item *items,
+                                size_t count);
+/* Looks into what was noted, and into what the main log passed over of intakes since it was
+ * last asked: the two entries are kept as evidence, if their author's key is one that the space
+ * ever let in, one file a key. Nothing is done while a batch is open. Errors: io, disk-full,
+ * damaged; what was noted stays so then. */
+HARK_CHECK int hark_convict_twins(struct hark_space *space, struct hark_err *err);
+/* Lets go of what was noted; hark_space_free does it. */
+void hark_convict_free(struct hark_space *space);
+
 /* The files about this space, by their paths. Non-zero from `fn` stops. */
 typedef int hark_convict_fn(void *arg, struct hark_space *space, const char *path,
                             struct hark_err *err);

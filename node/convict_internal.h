@@ -5,6 +5,7 @@
  *   convict.c           the files, and what goes into one
  *   convict_log.c       a log that has two histories
  *   convict_cosigner.c  a cosigner that went back
+ *   convict_twin.c      an author of two entries for one place
  */
 #ifndef HARK_NODE_CONVICT_INTERNAL_H
 #define HARK_NODE_CONVICT_INTERNAL_H
@@ -26,6 +27,11 @@ bool hark_convict_has(const char *path);
 /* Durable when it returns 0; where there is one already it stays. */
 HARK_CHECK int hark_convict_write(struct hark_space *space, const char *path,
                                   struct hark_span bytes, struct hark_err *err);
+
+/* May both an entry of that key and seq and a twin of it come from nodes that keep to the rules?
+ * Those of stewards and nodes do after a move of the home (7.6). */
+HARK_CHECK int hark_convict_excused(struct hark_space *space, const struct hark_key *author,
+                                    uint64_t seq, bool *excused, struct hark_err *err);
 
 /* What parts borrow from. */
 struct hark_material {
