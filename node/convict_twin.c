@@ -51,6 +51,7 @@ void hark_convict_free(struct hark_space *space)
         free(s->passed);
     free(s);
     space->suspects = NULL;
+    hark_convict_kept_free(space);
 }
 
 static struct space_suspects *suspects_of(struct hark_space *space)

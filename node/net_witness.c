@@ -94,7 +94,9 @@ static int witness_space(struct hark_net *net, const struct hark_node *node,
         rc = hark_convict_twins(space, err);
     if (rc == 0 && may_sign(net, node, space, notes))
         rc = hark_witness_cosign(space, node->identity.cosigner, hark_now_ms() / 1000, &done, err);
-    return rc == 0 ? show(net, space, notes, err) : rc;
+    if (rc == 0)
+        rc = show(net, space, notes, err);
+    return rc == 0 ? hark_net_show_evidence(net, space, notes, err) : rc;
 }
 
 int hark_net_witness(struct hark_net *net, struct hark_node *node, struct hark_err *err)
