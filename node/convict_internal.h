@@ -33,11 +33,11 @@ const char *hark_convict_of(enum hark_evidence_kind kind, const char *origin);
 HARK_CHECK int hark_convict_write(struct hark_space *space, const char *path,
                                   struct hark_span bytes, struct hark_err *err);
 
-/* May both an entry of that key and seq and a twin of it come from nodes that keep to the rules?
- * Those of stewards and nodes do after a move of the home (7.6). */
+/* May two entries of that key and seq, the earlier of them signed at time_ms, come from nodes
+ * that keep to the rules (7.6, 7.11)? */
 HARK_CHECK int hark_convict_excused(struct hark_space *space, const struct hark_key *author,
-                                    uint64_t seq, bool *excused, struct hark_err *err);
-
+                                    uint64_t seq, uint64_t time_ms, bool *excused,
+                                    struct hark_err *err);
 void hark_convict_kept_free(struct hark_space *space);
 
 /* What parts borrow from. */

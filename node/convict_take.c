@@ -15,7 +15,7 @@ struct taking {
     struct hark_evidence evidence;
     struct hark_note note;
     struct hark_receipt receipt;
-    struct hark_entry entry;
+    struct hark_entry entries[2];
     struct hark_checkpoint checkpoint;
     struct hark_origin_parts origin;
 };
@@ -80,12 +80,18 @@ static int find_log(struct hark_space *space, struct taking *t, bool *known, str
 static int find_author(struct hark_space *space, struct taking *t, bool *known, bool *excused,
                        struct hark_err *err)
 {
+    uint64_t a, b;
     uint32_t number = 0;
-    int rc = hark_entry_parse(&t->entry, t->parts.parts[0], err);
+    int rc = hark_state_find_key(space->state, &t->parts.key, known, &number, err);
 
-    if (rc == 0)
-        rc = hark_state_find_key(space->state, &t->parts.key, known, &number, err);
-    return rc == 0 ? hark_convict_excused(space, &t->parts.key, t->entry.seq, excused, err) : rc;
+    for (size_t i = 0; rc == 0 && i < 2; i++)
+        rc = hark_entry_parse(&t->entries[i], t->parts.parts[i], err);
+    if (rc < 0)
+        return rc;
+    a = t->entries[0].time_ms;
+    b = t->entries[1].time_ms;
+    return hark_convict_excused(space, &t->parts.key, t->entries[0].seq, a < b ? a : b, excused,
+                                err);
 }
 
 /* Is whom it is to convict somebody here? *aside: it is nothing that is kept. */

@@ -292,31 +292,55 @@ static int look_at_passed(struct hark_space *space, struct space_suspects *s, st
 
 /* --- what becomes of it -------------------------------------------------------------------- */
 
-/* A home that lost its disk, or the heir of one, goes on with the steward's key and its own
- * (7.6), and cannot know what these signed in entries that nobody else had: what is logged of
- * them since the log first went on under another incarnation may have a twin that nobody is to
- * blame for. */
-int hark_convict_excused(struct hark_space *space, const struct hark_key *author, uint64_t seq,
-                         bool *excused, struct hark_err *err)
+/* The `home` entries that stand, up to a place in the log. */
+struct moves {
+    uint64_t position; /* the place; HARK_NONE: after all */
+    bool any;          /* one stands there or before */
+    uint64_t last_ms;  /* when the last of them was logged */
+};
+
+static int note_move(void *arg, const struct hark_row *row, struct hark_err *err)
 {
+    struct moves *moves = arg;
+
+    (void)err;
+    if (row->verdict != 0 || row->position > moves->position)
+        return 0;
+    moves->any = true;
+    if (row->arrival_ms > moves->last_ms)
+        moves->last_ms = row->arrival_ms;
+    return 0;
+}
+
+/* A home that lost its disk, or the heir of one, goes on with the keys that it has a copy of
+ * (7.6), and cannot know what these signed in entries that nobody else had. The steward's and a
+ * node's may go on in both places for long, other people's only wrote before. */
+int hark_convict_excused(struct hark_space *space, const struct hark_key *author, uint64_t seq,
+                         uint64_t time_ms, bool *excused, struct hark_err *err)
+{
+    const struct hark_log_query query = {.kind = "home", .after = HARK_NONE, .re = HARK_NONE};
     struct hark_key_object key = {.of = HARK_KEY_OF_MEMBER};
-    char origin[HARK_ORIGIN_MAX + 1];
-    uint64_t position = HARK_NONE, end = HARK_NONE;
+    struct moves moves = {.position = HARK_NONE};
+    uint64_t position = 0;
     uint32_t number = 0;
-    bool found = false;
-    int rc = hark_state_find_key(space->state, author, &found, &number, err);
+    bool known = false, found = false;
+    int rc = 0;
 
     *excused = false;
-    if (rc == 0 && found)
+    if (hark_state_space_object(space->state)->incarnation <= 1)
+        return 0;
+    rc = hark_state_find_key(space->state, author, &known, &number, err);
+    if (rc == 0 && known)
         rc = hark_state_key(space->state, number, &key, err);
-    if (rc < 0 || (key.of != HARK_KEY_OF_STEWARD && key.of != HARK_KEY_OF_NODE) ||
-        hark_state_space_object(space->state)->incarnation <= 1)
-        return rc;
-    hark_origin(origin, "any", &space->id, 1);
-    rc = hark_space_incarnation_end(space, origin, &end, err);
     if (rc == 0)
         rc = hark_index_nth_of(space->index, author, seq, &found, &position, err);
-    *excused = rc == 0 && (!found || position >= end);
+    if (found)
+        moves.position = position;
+    if (rc == 0)
+        rc = hark_index_log(space->index, &query, note_move, &moves, err);
+    *excused =
+        rc == 0 && moves.any &&
+        (key.of == HARK_KEY_OF_STEWARD || key.of == HARK_KEY_OF_NODE || time_ms <= moves.last_ms);
     return rc;
 }
 
@@ -352,7 +376,8 @@ static int find(struct hark_space *space, const struct hark_entry *as, struct ha
     return rc;
 }
 
-static int look_into(struct hark_space *space, struct suspect *suspect, struct hark_entry *entry,
+/* entries: room for two. */
+static int look_into(struct hark_space *space, struct suspect *suspect, struct hark_entry *entries,
                      struct hark_err *err)
 {
     char path[HARK_PATH_MAX];
@@ -364,19 +389,23 @@ static int look_into(struct hark_space *space, struct suspect *suspect, struct h
         rc = hark_state_find_key(space->state, &suspect->author, &known, &number, err);
     if (rc < 0 || !known || hark_convict_has(path))
         return rc;
-    rc = hark_entry_parse(entry, hark_buf_span(&suspect->entry), err);
+    rc = hark_entry_parse(&entries[0], hark_buf_span(&suspect->entry), err);
+    if (rc == 0 && suspect->other.size == 0)
+        rc = find(space, &entries[0], &suspect->other, err);
+    if (rc < 0 || suspect->other.size == 0)
+        return rc;
+    rc = hark_entry_parse(&entries[1], hark_buf_span(&suspect->other), err);
     if (rc == 0)
-        rc = hark_convict_excused(space, &entry->author, entry->seq, &excused, err);
-    if (rc == 0 && !excused && suspect->other.size == 0)
-        rc = find(space, entry, &suspect->other, err);
-    return rc < 0 || excused || suspect->other.size == 0 ? rc
-                                                         : write_twins(space, suspect, path, err);
+        rc = hark_convict_excused(space, &suspect->author, entries[0].seq,
+                                  entries[entries[0].time_ms < entries[1].time_ms ? 0 : 1].time_ms,
+                                  &excused, err);
+    return rc < 0 || excused ? rc : write_twins(space, suspect, path, err);
 }
 
 int hark_convict_twins(struct hark_space *space, struct hark_err *err)
 {
     struct space_suspects *s;
-    struct hark_entry *entry = NULL;
+    struct hark_entry *entries = NULL;
     size_t kept = 0;
     int rc;
 
@@ -387,12 +416,12 @@ int hark_convict_twins(struct hark_space *space, struct hark_err *err)
         return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for twins");
     rc = look_at_passed(space, s, err);
     if (s->count > 0)
-        entry = calloc(1, sizeof(*entry));
-    if (s->count > 0 && entry == NULL)
+        entries = calloc(2, sizeof(*entries));
+    if (s->count > 0 && entries == NULL)
         return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for twins");
     for (size_t i = 0; i < s->count; i++) {
         if (rc == 0)
-            rc = look_into(space, &s->list[i], entry, err);
+            rc = look_into(space, &s->list[i], entries, err);
         if (hark_err_exit(rc) == 3 || rc == HARK_E_EVIDENCE)
             rc = 0;
         if (rc < 0)
@@ -401,6 +430,6 @@ int hark_convict_twins(struct hark_space *space, struct hark_err *err)
             drop(&s->list[i]);
     }
     s->count = kept;
-    free(entry);
+    free(entries);
     return rc;
 }

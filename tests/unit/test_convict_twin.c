@@ -427,10 +427,11 @@ static void make_oldest(struct world_entry *out[2])
     world_free(w);
 }
 
-/* Its steward and its nodes may have to write twice when the home moves; members never. */
+/* Its steward and its nodes may have to write twice when the home moves; who wrote at the old
+ * home, in what they wrote there. */
 static void test_convict_twin__a_moved_home_excuses_its_steward(void **state)
 {
-    struct world_entry *oldest[2], *steward[2], *member[2];
+    struct world_entry *oldest[2], *steward[2], *member[2], *late, *later;
     struct party p;
 
     (void)state;
@@ -448,9 +449,19 @@ static void test_convict_twin__a_moved_home_excuses_its_steward(void **state)
     hark_convict_suspect(p.nodes[HOME], &steward[0]->entry.author, steward[0]->object,
                          steward[1]->object);
     expect_none(p.nodes[HOME]);
+    /* What people wrote at the old home, too, but nothing that they write later. */
     hark_convict_suspect(p.nodes[HOME], &member[0]->entry.author, member[0]->object,
                          member[1]->object);
-    expect_twins(p.nodes[HOME], &member[0]->entry, &member[1]->entry);
+    expect_none(p.nodes[HOME]);
+    p.world->now_ms += 5000;
+    late = twin_of(&p, p.members[1], "Late");
+    hark_convict_suspect(p.nodes[HOME], &member[0]->entry.author, member[0]->object, late->object);
+    expect_none(p.nodes[HOME]);
+    later = twin_of(&p, p.members[1], "Later");
+    hark_convict_suspect(p.nodes[HOME], &member[0]->entry.author, later->object, late->object);
+    expect_twins(p.nodes[HOME], &late->entry, &later->entry);
+    world_entry_free(late);
+    world_entry_free(later);
     /* What everybody had before it moved nobody writes again. */
     hark_convict_suspect(p.nodes[HOME], &oldest[0]->entry.author, oldest[0]->object,
                          oldest[1]->object);
