@@ -438,10 +438,9 @@ static inline void say_hello(struct hark_core *core, const struct hark_key *peer
 static inline uint64_t awaited(const struct world *world, const struct hark_span *frames,
                                size_t count, unsigned turn)
 {
-    static const uint8_t questions[] = {HARK_MESSAGE_ASK,    HARK_MESSAGE_FETCH,
-                                        HARK_MESSAGE_SUBMIT, HARK_MESSAGE_TERMS,
-                                        HARK_MESSAGE_JOIN,   HARK_MESSAGE_COSIGN,
-                                        HARK_MESSAGE_EVIDENCE};
+    static const uint8_t questions[] = {
+        HARK_MESSAGE_ASK,  HARK_MESSAGE_FETCH,  HARK_MESSAGE_SUBMIT,  HARK_MESSAGE_TERMS,
+        HARK_MESSAGE_JOIN, HARK_MESSAGE_COSIGN, HARK_MESSAGE_EVIDENCE};
     uint8_t type = count > 0 && frames[0].size == HARK_HEADER_SIZE ? frames[0].data[5] : 0;
     switch (type) {
     case HARK_MESSAGE_TELL:
