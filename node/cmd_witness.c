@@ -149,6 +149,37 @@ static int read_evidence(const char *path, struct hark_evidence *out, struct har
     return rc;
 }
 
+/* Whose key an author's is, as it is known here: appended. */
+static int add_author(struct hark_space *space, const struct hark_key *author, char *out,
+                      size_t size, struct hark_err *err)
+{
+    struct hark_key_object key = {.of = HARK_KEY_OF_MEMBER};
+    char name[HARK_NAME_SIZE];
+    size_t at = strlen(out);
+    uint32_t number = 0;
+    bool found = false;
+    int rc = hark_state_find_key(hark_space_state(space), author, &found, &number, err);
+
+    if (rc == 0 && found)
+        rc = hark_state_key(hark_space_state(space), number, &key, err);
+    if (rc < 0 || !found)
+        return rc;
+    if (key.of == HARK_KEY_OF_MEMBER) {
+        rc = hark_cmd_name(space, key.owner, name, err);
+        if (rc == 0)
+            (void)snprintf(out + at, size - at, ": that of %s", name);
+    } else if (key.of == HARK_KEY_OF_STEWARD) {
+        hark_copy_text(out + at, size - at, ": that of the steward");
+    } else if (key.of == HARK_KEY_OF_NODE) {
+        struct hark_node_object node;
+
+        rc = hark_state_node(hark_space_state(space), key.owner, &node, err);
+        if (rc == 0)
+            (void)snprintf(out + at, size - at, ": that of node %s", node.name);
+    }
+    return rc;
+}
+
 static int add_evidence(void *arg, struct hark_space *space, const char *path, struct hark_err *err)
 {
     struct hark_evidence evidence;
@@ -168,6 +199,10 @@ static int add_evidence(void *arg, struct hark_space *space, const char *path, s
     if (rc == 0) {
         name = hark_evidence_kind_name(evidence.kind);
         hark_cmd_evidence_line(&evidence, message, sizeof(message));
+        if (evidence.kind == HARK_EVIDENCE_TWIN)
+            rc = add_author(space, &evidence.key, message, sizeof(message), err);
+        if (rc < 0)
+            return rc;
     } else {
         name = "evidence";
         (void)snprintf(message, sizeof(message), "a file of evidence does not hold: %s",

@@ -14,16 +14,31 @@
 
 /* --- files ------------------------------------------------------------------------------ */
 
-int hark_convict_path(struct hark_space *space, const struct hark_hash *hash, const char *ending,
-                      char path[HARK_PATH_MAX], struct hark_err *err)
+static int join(char path[HARK_PATH_MAX], const char *folder, const struct hark_hash *space,
+                const struct hark_hash *hash, const char *ending, struct hark_err *err)
 {
     char own[2 * HARK_HASH_SIZE + 1], hex[sizeof(own)],
         name[2 * sizeof(own) + sizeof(HARK_CONVICT_EVIDENCE)];
 
-    hark_hash_hex(own, &space->id);
+    hark_hash_hex(own, space);
     hark_hash_hex(hex, hash);
     (void)snprintf(name, sizeof(name), "%s.%s%s", own, hex, ending);
-    return hark_path_join(path, space->evidence_path, name, err);
+    return hark_path_join(path, folder, name, err);
+}
+
+int hark_convict_path(struct hark_space *space, const struct hark_hash *hash, const char *ending,
+                      char path[HARK_PATH_MAX], struct hark_err *err)
+{
+    return join(path, space->evidence_path, &space->id, hash, ending, err);
+}
+
+int hark_convict_file(char path[HARK_PATH_MAX], const char *dir, const struct hark_hash *space,
+                      const struct hark_hash *name, struct hark_err *err)
+{
+    char folder[HARK_PATH_MAX];
+    int rc = hark_path_join(folder, dir, "evidence", err);
+
+    return rc == 0 ? join(path, folder, space, name, HARK_CONVICT_EVIDENCE, err) : rc;
 }
 
 bool hark_convict_has(const char *path)
@@ -53,6 +68,20 @@ struct hark_hash hark_convict_name(enum hark_evidence_kind kind, const struct ha
     hark_sha256_update(&sha, key->bytes, HARK_KEY_SIZE);
     hark_sha256_update(&sha, of, strlen(of));
     return hark_sha256_final(&sha);
+}
+
+const char *hark_convict_of(enum hark_evidence_kind kind, const char *origin)
+{
+    switch (kind) {
+    case HARK_EVIDENCE_FORK:
+    case HARK_EVIDENCE_BACKDATED:
+        return origin;
+    case HARK_EVIDENCE_BACKWARDS:
+    case HARK_EVIDENCE_TWIN:
+    case HARK_EVIDENCE_KINDS_:
+        break;
+    }
+    return "";
 }
 
 static bool ends_with(const char *name, const char *ending)

@@ -6,6 +6,9 @@
  *   convict_log.c       a log that has two histories
  *   convict_cosigner.c  a cosigner that went back
  *   convict_dated.c     a home that went back in time
+ *   convict_twin.c      an author of two entries for one place
+ *   convict_take.c      what others show
+ *   convict_kept.c      what is kept, for those to whom it is shown
  */
 #ifndef HARK_NODE_CONVICT_INTERNAL_H
 #define HARK_NODE_CONVICT_INTERNAL_H
@@ -24,9 +27,19 @@ HARK_CHECK int hark_convict_path(struct hark_space *space, const struct hark_has
                                  const char *ending, char path[HARK_PATH_MAX],
                                  struct hark_err *err);
 bool hark_convict_has(const char *path);
+/* Of which of a key's offences of that kind it is: one file is kept of each. "" or an origin, which
+ * is borrowed. */
+const char *hark_convict_of(enum hark_evidence_kind kind, const char *origin);
 /* Durable when it returns 0; where there is one already it stays. */
 HARK_CHECK int hark_convict_write(struct hark_space *space, const char *path,
                                   struct hark_span bytes, struct hark_err *err);
+
+/* May two entries of that key and seq, the earlier of them signed at time_ms, come from nodes
+ * that keep to the rules (7.6, 7.11)? */
+HARK_CHECK int hark_convict_excused(struct hark_space *space, const struct hark_key *author,
+                                    uint64_t seq, uint64_t time_ms, bool *excused,
+                                    struct hark_err *err);
+void hark_convict_kept_free(struct hark_space *space);
 
 /* What parts borrow from. */
 struct hark_material {

@@ -324,6 +324,7 @@ static void net_free(struct hark_net *net)
     for (size_t i = 0; i < net->shown_count; i++)
         hark_buf_free(&net->shown[i].body);
     free(net->shown);
+    hark_net_evidence_free(net);
     free(net->access);
     if (net->event_fd >= 0)
         (void)close(net->event_fd);

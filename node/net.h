@@ -9,6 +9,7 @@
  *     net_plan.c   the writer's: who may come in, whom to follow, what to hand in
  *     net_write.c  the writer's: what came from the network
  *     net_witness.c  the writer's: cosigned checkpoints
+ *     net_evidence.c  both: files of evidence
  */
 #ifndef HARK_NODE_NET_H
 #define HARK_NODE_NET_H
@@ -26,6 +27,7 @@ enum hark_net_event_type {
     HARK_NET_ACCEPTED, /* what became of entries that we handed in */
     HARK_NET_JOIN,     /* a sealed request to join, in `load` */
     HARK_NET_COSIGN,   /* cosigned checkpoints: `load` is the body of a `cosign` */
+    HARK_NET_EVIDENCE, /* files of evidence: `load` is the body of an `evidence` */
     HARK_NET_ANSWERED, /* the answer to hark_net_request: its body in `load`, or `code` */
 };
 struct hark_net_event {
@@ -78,10 +80,11 @@ void hark_net_event_free(struct hark_net_event *event);
  * although nothing happened (milliseconds since 1970; 0: no need). Writer's thread. */
 HARK_CHECK int hark_net_update(struct hark_net *net, struct hark_node *node, uint64_t *next_ms,
                                struct hark_err *err);
-/* Then, since logs may have grown: cosigns what this node is to cosign and dates the logs whose
- * home it is (PROTOCOL.md 7.8), and hands the network what it shows of that; in each space, and
- * gives the first error after that. *next_ms (may be NULL) is brought forward to when that is
- * due again although nothing happens, as of hark_net_update. Writer's thread. */
+/* Then, since logs may have grown: cosigns what this node is to cosign, dates the logs whose
+ * home it is (PROTOCOL.md 7.8), looks into what may convict somebody, and hands the network
+ * what it shows of cosignatures and evidence; in each space, and gives the first error after
+ * that. *next_ms (may be NULL) is brought forward to when that is due again although nothing
+ * happens, as of hark_net_update. Writer's thread. */
 HARK_CHECK int hark_net_witness(struct hark_net *net, struct hark_node *node, uint64_t *next_ms,
                                 struct hark_err *err);
 /* Files of a space were replaced or rid of payloads: the network's readers open theirs

@@ -373,6 +373,15 @@ static int io_cosign(void *arg, const struct hark_key *peer, const struct hark_h
     return hand_over(arg, &event, body, err);
 }
 
+static int io_convict(void *arg, const struct hark_key *peer, const struct hark_hash *space,
+                      struct hark_buf *body, uint64_t token, struct hark_err *err)
+{
+    struct hark_net_event event = {
+        .type = HARK_NET_EVIDENCE, .log = {.space = *space}, .peer = *peer, .token = token};
+
+    return hand_over(arg, &event, body, err);
+}
+
 static void io_answered(void *arg, const struct hark_key *peer, uint8_t type,
                         const struct hark_hash *space, int code, struct hark_span body)
 {
@@ -638,6 +647,9 @@ static void carry_out(struct hark_net *net, struct net_order *order)
     case NET_COSIGNED:
         hark_core_cosigned(net->core, order->token, order->before, order->after, order->code);
         break;
+    case NET_EVIDENCE:
+        hark_core_evidence(net->core, order->token, order->before, order->after, order->code);
+        break;
     case NET_CONNECT:
         rc = hark_edge_connect(net->edge, &order->peer, &order->curve, order->own, order->address,
                                NULL);
@@ -680,6 +692,26 @@ static void show_notes(struct hark_net *net)
     }
 }
 
+static void show_evidence(struct hark_net *net)
+{
+    for (size_t i = 0;; i++) {
+        struct hark_hash space;
+        bool fresh;
+
+        pthread_mutex_lock(&net->lock);
+        if (i >= net->evidence_count) {
+            pthread_mutex_unlock(&net->lock);
+            return;
+        }
+        fresh = net->evidence[i].fresh;
+        space = net->evidence[i].space;
+        net->evidence[i].fresh = false;
+        pthread_mutex_unlock(&net->lock);
+        if (fresh)
+            hark_core_convicted(net->core, &space);
+    }
+}
+
 static void on_woken(void *arg)
 {
     struct hark_net *net = arg;
@@ -711,6 +743,7 @@ static void on_woken(void *arg)
         pthread_mutex_unlock(&net->lock);
     }
     show_notes(net);
+    show_evidence(net);
     if (ask_now)
         hark_core_ask_now(net->core);
 }
@@ -734,6 +767,8 @@ void hark_net_io(struct hark_net *net, struct hark_core_io *io, struct hark_edge
                                 .answered = io_answered,
                                 .notes = hark_net_io_notes,
                                 .cosign = io_cosign,
+                                .evidence = hark_net_io_evidence,
+                                .convict = io_convict,
                                 .peer_changed = io_peer_changed,
                                 .synced = io_synced};
     *handlers = (struct hark_edge_handlers){.arg = net,

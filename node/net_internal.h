@@ -58,6 +58,7 @@ enum net_order_type {
     NET_TOOK_IN,
     NET_JOINED,
     NET_COSIGNED,
+    NET_EVIDENCE,
     NET_REQUEST,
     NET_CONNECT,
     NET_DISCONNECT
@@ -76,7 +77,7 @@ struct net_order {
     char address[HARK_ADDRESS_MAX + 1];
     uint8_t request;
     uint64_t patience_ms;
-    uint64_t before, after; /* COSIGNED: hark_core_cosigned */
+    uint64_t before, after; /* COSIGNED, EVIDENCE: hark_core_cosigned */
     struct hark_buf body;   /* REQUEST: owned */
 };
 
@@ -86,6 +87,14 @@ struct net_shown {
     uint64_t version;
     struct hark_buf body; /* of a `cosign` */
     bool fresh;           /* the core has not been told yet */
+};
+
+/* Which files of evidence about a space are shown, made by the writer. */
+struct net_evidence {
+    struct hark_hash space;
+    size_t count;
+    struct hark_hash *names; /* hark_convict_kept; owned */
+    bool fresh;              /* the core has not been told yet */
 };
 
 /* A log at a peer, as last reported. */
@@ -119,6 +128,7 @@ struct net_space {
     bool main_compared, intake_compared;
     bool level;             /* nothing is to be had of its main log where we asked last */
     uint64_t shown_version; /* hark_notes_version of what is shown */
+    size_t evidence_count;  /* of hark_convict_kept, when it was handed over */
     bool unsettling;        /* a later home was shown that goes on from before what is settled */
     /* joining: one request at a time is handed on to the home */
     bool relay_busy;
@@ -158,6 +168,8 @@ struct hark_net {
     struct net_row *rows;
     size_t shown_count;
     struct net_shown *shown;
+    size_t evidence_count;
+    struct net_evidence *evidence;
 
     /* the network thread's */
     struct net_plan *now;
@@ -215,5 +227,16 @@ HARK_CHECK int hark_net_take_notes(struct hark_net *net, struct hark_node *node,
 /* hark_core_io.notes. */
 int hark_net_io_notes(void *arg, const struct hark_hash *space, uint64_t *version,
                       struct hark_buf *out, struct hark_err *err);
+
+/* net_evidence.c */
+/* Tells the network's thread which files of evidence there are, if there are more. */
+HARK_CHECK int hark_net_show_evidence(struct hark_net *net, struct hark_space *space,
+                                      struct net_space *notes, struct hark_err *err);
+HARK_CHECK int hark_net_take_evidence(struct hark_net *net, struct hark_node *node,
+                                      const struct hark_net_event *event, struct hark_err *err);
+void hark_net_evidence_free(struct hark_net *net);
+/* hark_core_io.evidence. */
+int hark_net_io_evidence(void *arg, const struct hark_hash *space, uint64_t after,
+                         uint64_t *version, struct hark_buf *out, struct hark_err *err);
 
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "node/aside.h"
+#include "node/convict.h"
 #include "node/net_internal.h"
 #include "node/witness.h"
 
@@ -118,10 +119,14 @@ static int witness_space(struct hark_net *net, const struct hark_node *node,
 
     if (rc == 0)
         rc = hark_witness_check_dates(space, err);
+    if (rc == 0)
+        rc = hark_convict_twins(space, err);
     if (rc == 0 && may_sign(net, node, space, notes))
         rc = sign(node, space, now_s, &due_s, err);
     bring_forward(next_ms, now_s, due_s);
-    return rc == 0 ? show(net, space, notes, err) : rc;
+    if (rc == 0)
+        rc = show(net, space, notes, err);
+    return rc == 0 ? hark_net_show_evidence(net, space, notes, err) : rc;
 }
 
 int hark_net_witness(struct hark_net *net, struct hark_node *node, uint64_t *next_ms,

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "node/convict.h"
 #include "node/outbox.h"
 #include "node/space_flight.h"
 #include "node/sqlite.h"
@@ -264,6 +265,7 @@ void hark_space_free(struct hark_space *space)
     free(space->recent);
     hark_outbox_free(space->outbox);
     hark_witness_free(space);
+    hark_convict_free(space);
     hark_space_close_index(space);
     hark_repo_free(space->repo);
     free(space);
@@ -382,6 +384,8 @@ int hark_space_tend(struct hark_space *space, struct hark_err *err)
 
     hark_space_coming(space, NULL); /* it did not come */
     rc = tend(space, 0, err);
+    if (rc == 0)
+        rc = hark_convict_twins(space, err);
     return rc == 0 && !space->read_only ? hark_witness_publish(space, err) : rc;
 }
 

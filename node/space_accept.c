@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "node/convict.h"
 #include "node/space_flight.h"
 
 #define RECENT_MAX 65536u /* beyond, the oldest are forgotten early */
@@ -383,6 +384,9 @@ static int take_offer(struct accepting *a, size_t i, struct hark_err *err)
         rc = take_in(a, i, known, &applied, &why);
     if (rc < 0 && !applied &&
         (hark_space_is_refusal(rc) || rc == HARK_E_BUSY || rc == HARK_E_ACCEPT_RATE)) {
+        if (rc == HARK_E_ENTRY_TWIN && !a->offers[i].trusted)
+            hark_convict_suspect(a->space, &item->entry.author, item->object,
+                                 (struct hark_span){0});
         refuse(outcome, rc, &why);
         return 0;
     }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "node/convict.h"
 #include "node/space_internal.h"
 
 /* --- adopting ------------------------------------------------------------------ */
@@ -232,6 +233,9 @@ int hark_space_adopt_intake(struct hark_space *space, const char *node,
         return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a batch");
     hark_space_prepare_all(space->pool, raw, items);
     rc = adopt(space, node, raw, items, now_ms, store, err);
+    /* An intake may hold what has a twin in the main log above its Main, or in another one. */
+    if (rc == 0 || rc == HARK_E_ENTRY_TWIN)
+        hark_convict_suspect_batch(space, items, raw->count);
     free(items);
     return rc;
 }

@@ -77,6 +77,8 @@ struct hark_space {
     struct space_saw *saw;              /* witness_seen.c; NULL: nothing */
     struct space_expected *expected;    /* space_ahead.c; NULL: nothing */
     struct space_witness *witness;      /* witness.c, made when it is asked for */
+    struct space_suspects *suspects;    /* convict_twin.c; NULL: none yet */
+    struct space_kept *kept;            /* convict_kept.c; NULL: not looked at yet */
     bool held;
     unsigned refreshes;        /* of a reader, since its repository was opened */
     uint64_t rights, erasures; /* hark_space_rights, hark_space_erasures */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "node/convict.h"
 #include "node/space_internal.h"
 #include "node/witness.h"
 
@@ -266,6 +267,14 @@ static int keep_item(struct hark_space *space, struct space_item *item, const st
     return rc;
 }
 
+/* What was signed here a moment ago has not left this process: it is nobody's twin. */
+static void note_refused(struct hark_space *space, const struct hark_offer *offer, bool first_hand,
+                         const struct space_item *item, int code)
+{
+    if (code == HARK_E_ENTRY_TWIN && !(first_hand && offer->trusted))
+        hark_convict_suspect(space, &item->entry.author, item->object, (struct hark_span){0});
+}
+
 static int add(struct hark_space *space, const struct hark_offer *offer,
                const struct source *source, const struct hark_signer *log_key,
                struct hark_logged *out, struct hark_err *err)
@@ -287,10 +296,12 @@ static int add(struct hark_space *space, const struct hark_offer *offer,
     item->arrival.git_id = item->git_id;
     if (offer->accept) {
         rc = hark_space_item_acceptable(space->state, item, err);
+        note_refused(space, offer, first_hand, item, rc);
         if (rc < 0)
             return rc;
     }
     rc = hark_space_item_apply(space->state, item, err);
+    note_refused(space, offer, first_hand, item, rc);
     if (rc < 0) {
         if (!hark_space_is_refusal(rc))
             hark_space_rollback(space);

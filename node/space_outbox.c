@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "node/convict.h"
 #include "node/files.h"
 #include "node/outbox.h"
 #include "node/space_flight.h"
@@ -362,6 +363,34 @@ static int find_safe(struct hark_space *space, uint64_t *below, struct hark_err 
     return rc;
 }
 
+/* What was signed here for a place that the log gave to another convicts its author like any
+ * other: their key is used elsewhere, too. */
+struct suspecting {
+    struct hark_space *space;
+    const struct fates *fates;
+};
+
+static int suspect(void *arg, const struct hark_out_row *row, struct hark_err *err)
+{
+    const struct suspecting *s = arg;
+    const struct fate *fate = find_fate(s->fates, &row->id);
+
+    (void)err;
+    if (fate != NULL && fate->dead && row->code == HARK_E_ENTRY_TWIN)
+        hark_convict_suspect(s->space, &fate->author, row->object, (struct hark_span){0});
+    return 0;
+}
+
+static int suspect_twins(struct hark_space *space, const struct fates *fates, struct hark_err *err)
+{
+    struct suspecting s = {.space = space, .fates = fates};
+    bool any = false;
+
+    for (size_t i = 0; i < fates->count; i++)
+        any = any || (fates->list[i].dead && fates->list[i].row.code == HARK_E_ENTRY_TWIN);
+    return any ? hark_outbox_each(space->outbox, 1u << HARK_OUT_REFUSED, suspect, &s, err) : 0;
+}
+
 int hark_space_outbox_tend(struct hark_space *space, uint64_t now_ms, bool *changed,
                            struct hark_err *err)
 {
@@ -382,6 +411,8 @@ int hark_space_outbox_tend(struct hark_space *space, uint64_t now_ms, bool *chan
         rc = hark_space_each_waiting(space, see_waiting, &fates, err);
     if (rc == 0)
         rc = store_fates(space, &fates, now_ms, changed, err);
+    if (rc == 0)
+        rc = suspect_twins(space, &fates, err);
     if (rc == 0 && now_ms > FORGET_MS && now_ms - space->forgot_ms >= SWEEP_MS) {
         uint64_t below = 0;
 

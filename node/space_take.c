@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "node/convict.h"
 #include "node/space_internal.h"
 
 /* --- which origin and key a batch must have -------------------------------- */
@@ -500,6 +501,8 @@ static int adopt(struct hark_space *space, const struct space_ahead *ahead, uint
     struct hark_git_id id;
     int rc = judge_and_index(space, ahead->raw, ahead->items, now_ms, &next, err);
 
+    if (rc == HARK_E_ENTRY_TWIN)
+        hark_convict_suspect_batch(space, ahead->items, ahead->raw->count);
     if (rc < 0)
         return rc;
     if (ahead->packed.entries != NULL)

@@ -122,7 +122,7 @@ static void mute(struct hark_core *core, struct hark_peer *peer, int code, const
     hark_follow_cancel(core, peer);
     hark_submit_lost(core, &peer->key, code);
     hark_join_lost(core, &peer->key, false);
-    hark_cosign_lost(core, peer);
+    hark_show_lost(core, peer);
 }
 
 /* "Anything else (peer-form) ends the connection's business". */
@@ -150,7 +150,7 @@ static void free_peer(struct hark_peer *peer)
 {
     hark_follow_free(peer);
     hark_serve_free(peer);
-    hark_cosign_free(peer);
+    hark_show_free(peer);
     free(peer);
 }
 
@@ -266,7 +266,7 @@ static bool afford(struct hark_core *core, struct hark_peer *peer,
     } else if (message->id == 0 || !(hark_follow_awaits(peer, message->id) ||
                                      hark_submit_awaits(core, peer, message->id) ||
                                      hark_join_awaits(core, peer, message->id) ||
-                                     hark_cosign_awaits(peer, message->id))) {
+                                     hark_show_awaits(peer, message->id))) {
         peer->cost++;
     }
     return peer->cost <= HARK_CORE_COST_MAX;
@@ -289,7 +289,7 @@ static void on_error(struct hark_core *core, struct hark_peer *peer,
     code = code != 0 ? code : HARK_E_PEER_REFUSED;
     hark_submit_error(core, peer, message->id, code);
     hark_join_error(core, peer, message->id, code);
-    hark_cosign_error(core, peer, message->id, code);
+    hark_show_error(core, peer, message->id, code);
     hark_follow_error(core, peer, message->id, code, error.message);
 }
 
@@ -319,7 +319,7 @@ static void on_hello(struct hark_core *core, struct hark_peer *peer, uint64_t vi
     }
     if (!id_is_ours(core, message->id) && message->id != peer->answered_id) {
         peer->answered_id = message->id;
-        hark_cosign_hello(peer, via);
+        hark_show_hello(peer, via);
         (void)hark_serve_send_hello(core, peer, via, message->id);
     }
     hark_follow_heard(core, peer);
@@ -344,8 +344,8 @@ static bool is_answer(uint8_t type)
 static void dispatch(struct hark_core *core, struct hark_peer *peer, uint64_t via,
                      const struct hark_message *message)
 {
-    if (is_answer(message->type) && hark_cosign_awaits(peer, message->id)) {
-        hark_cosign_answer(core, peer, via, message);
+    if (is_answer(message->type) && hark_show_awaits(peer, message->id)) {
+        hark_show_answer(core, peer, via, message);
         return;
     }
     switch (message->type) {
@@ -384,7 +384,8 @@ static void dispatch(struct hark_core *core, struct hark_peer *peer, uint64_t vi
         hark_join_answer(core, peer, via, message);
         break;
     case HARK_MESSAGE_COSIGN:
-        hark_cosign_message(core, peer, via, message);
+    case HARK_MESSAGE_EVIDENCE:
+        hark_show_message(core, peer, via, message);
         break;
     case HARK_MESSAGE_NOTED:
         break; /* late, or never shown */
@@ -561,7 +562,7 @@ void hark_core_lost(struct hark_core *core, const struct hark_key *key)
     struct hark_peer *peer = hark_core_find(core, key);
     if (peer != NULL) {
         hark_follow_lost(core, peer);
-        hark_cosign_lost(core, peer);
+        hark_show_lost(core, peer);
     }
 }
 
@@ -606,10 +607,10 @@ uint64_t hark_core_tick(struct hark_core *core)
         if (!is_muted(core, peer)) {
             hark_follow_drive(core, peer);
             hark_serve_drive(core, peer);
-            hark_cosign_drive(core, peer);
+            hark_show_drive(core, peer);
             uint64_t follow_due = hark_follow_due(core, peer);
             uint64_t serve_due = hark_serve_due(core, peer);
-            next = sooner(sooner(follow_due, serve_due), hark_cosign_due(peer));
+            next = sooner(sooner(follow_due, serve_due), hark_show_due(peer));
         }
         tell_state(core, peer);
         due = sooner(due, next);

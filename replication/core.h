@@ -96,6 +96,17 @@ struct hark_core_io {
     int (*cosign)(void *arg, const struct hark_key *peer, const struct hark_hash *space,
                   struct hark_buf *body, uint64_t token, struct hark_err *err);
 
+    /* The evidence about a space that is here, files in an order that only grows at its end:
+     * *version is how many there are; unless `out` is NULL the body of an `evidence` with those
+     * after the first `after`, as many as fit, is appended to it, and *version says which was
+     * the last of them. Error: not-found (there are none). May be NULL: none are shown. */
+    int (*evidence)(void *arg, const struct hark_hash *space, uint64_t after, uint64_t *version,
+                    struct hark_buf *out, struct hark_err *err);
+    /* As cosign, of evidence, with the body of a well-formed `evidence`. The outcome comes by
+     * hark_core_evidence. May be NULL: never. */
+    int (*convict)(void *arg, const struct hark_key *peer, const struct hark_hash *space,
+                   struct hark_buf *body, uint64_t token, struct hark_err *err);
+
     /* The answer to hark_core_request: type HARK_MESSAGE_SHOWN or _JOINED with its body
      * (well-formed), or code with no body. */
     void (*answered)(void *arg, const struct hark_key *peer, uint8_t type,
@@ -165,6 +176,11 @@ void hark_core_noted(struct hark_core *core, const struct hark_hash *space);
  * and with them, the same when nothing came of them; who had all that was here before has all
  * of it now, and need not be shown it. Due within two minutes. */
 void hark_core_cosigned(struct hark_core *core, uint64_t token, uint64_t before, uint64_t after,
+                        int code);
+/* There is more evidence about the space here: whoever asks about it is shown it. */
+void hark_core_convicted(struct hark_core *core, const struct hark_hash *space);
+/* io.convict's outcome, as hark_core_cosigned (the versions: those of io.evidence). */
+void hark_core_evidence(struct hark_core *core, uint64_t token, uint64_t before, uint64_t after,
                         int code);
 /* What was asked of this peer will not be answered (hark_edge_handlers.lost): it is asked
  * again soon rather than when an answer would be overdue. */

@@ -1088,7 +1088,7 @@ void hark_follow_error(struct hark_core *core, struct hark_peer *peer, uint64_t 
         hark_follow_cancel(core, peer);
         hark_submit_lost(core, &peer->key, code);
         hark_join_lost(core, &peer->key, false);
-        hark_cosign_lost(core, peer);
+        hark_show_lost(core, peer);
         peer->live = false;
         peer->unsent = false;
         peer->retry_ms = now + HARK_CORE_SLOWLY;

@@ -2,8 +2,8 @@
  * Inside the replication core: what its files share. core.c keeps the peers and
  * hands messages out, core_follow.c asks and fetches, core_serve.c answers,
  * core_again.c does both for many logs at once, core_submit.c hands entries in and takes them,
- * core_join.c asks about joining and is asked, core_cosign.c shows cosigned checkpoints and is
- * shown them.
+ * core_join.c asks about joining and is asked, core_show.c shows cosigned checkpoints and evidence
+ * and is shown them.
  *
  * A log that is followed from a peer goes through these phases:
  *
@@ -134,7 +134,7 @@ struct hark_request {
 /* An answer that a peer waits for while our node judges. */
 struct hark_owed {
     uint64_t token;
-    uint8_t type; /* of what was asked: SUBMIT, JOIN or COSIGN */
+    uint8_t type; /* of what was asked: SUBMIT, JOIN, COSIGN or EVIDENCE */
     struct hark_key peer;
     uint64_t via, id, since_ms;
     struct hark_hash space;
@@ -149,16 +149,22 @@ struct hark_credit {
     bool grown; /* there is news, it could not go out yet */
 };
 
-/* A space about whose main log the peer has asked: it is shown our cosigned checkpoints. */
-struct hark_showing {
-    struct hark_hash space;
-    bool changed;     /* io.notes is to be looked at */
-    uint64_t shown;   /* version last acknowledged */
+/* What is shown of a space. */
+enum hark_show { HARK_SHOW_NOTES, HARK_SHOW_EVIDENCE, HARK_SHOW_ };
+struct hark_shown {
+    enum hark_show what;
+    bool changed;     /* our node is to be asked what there is */
+    uint64_t noted;   /* version last acknowledged */
     uint64_t id;      /* under way; 0: nothing is */
     uint64_t version; /* that is under way */
     uint64_t sent_ms;
     uint64_t due_ms;   /* not before */
     unsigned failures; /* in a row */
+};
+/* A space about whose main log the peer has asked. */
+struct hark_showing {
+    struct hark_hash space;
+    struct hark_shown shown[HARK_SHOW_];
 };
 
 struct hark_peer {
@@ -202,10 +208,11 @@ struct hark_peer {
 
     /* what it is shown */
     uint64_t asked_via; /* over which it asked last */
-    size_t showing_count, showing_room, showing_under_way;
+    size_t showing_count, showing_room;
+    size_t showing_under_way[HARK_SHOW_];
     struct hark_showing *showings;
-    uint64_t show_ms;       /* showings are not looked at before */
-    uint64_t show_after_ms; /* none before */
+    uint64_t show_ms;                   /* showings are not looked at before */
+    uint64_t show_after_ms[HARK_SHOW_]; /* none before */
 };
 
 struct hark_core {
@@ -221,7 +228,7 @@ struct hark_core {
     size_t request_count;
     struct hark_request requests[HARK_CORE_REQUEST_MAX];
     size_t owed_count;
-    struct hark_owed owed[3 * HARK_CORE_OWED_MAX];
+    struct hark_owed owed[4 * HARK_CORE_OWED_MAX];
 };
 
 /* ---- core.c ---- */
@@ -371,25 +378,25 @@ void hark_join_drive(struct hark_core *core);
 uint64_t hark_join_due(const struct hark_core *core);
 void hark_join_free(struct hark_core *core);
 
-/* ---- core_cosign.c ---- */
+/* ---- core_show.c ---- */
 
 /* It asks about the main log of a space that it may have: what it is to be shown goes
  * out now, before it is told. */
-void hark_cosign_asked(struct hark_core *core, struct hark_peer *peer, uint64_t via,
-                       const struct hark_hash *space);
+void hark_show_asked(struct hark_core *core, struct hark_peer *peer, uint64_t via,
+                     const struct hark_hash *space);
 /* It said hello: it may have started anew. */
-void hark_cosign_hello(struct hark_peer *peer, uint64_t via);
-void hark_cosign_message(struct hark_core *core, struct hark_peer *peer, uint64_t via,
-                         const struct hark_message *message);
-/* An answer, of whatever type, under the id of a cosign; ignored under any other. */
-void hark_cosign_answer(struct hark_core *core, struct hark_peer *peer, uint64_t via,
-                        const struct hark_message *message);
-void hark_cosign_error(struct hark_core *core, struct hark_peer *peer, uint64_t id, int code);
-bool hark_cosign_awaits(const struct hark_peer *peer, uint64_t id);
+void hark_show_hello(struct hark_peer *peer, uint64_t via);
+void hark_show_message(struct hark_core *core, struct hark_peer *peer, uint64_t via,
+                       const struct hark_message *message);
+/* An answer, of whatever type, under the id of what was shown; ignored under any other. */
+void hark_show_answer(struct hark_core *core, struct hark_peer *peer, uint64_t via,
+                      const struct hark_message *message);
+void hark_show_error(struct hark_core *core, struct hark_peer *peer, uint64_t id, int code);
+bool hark_show_awaits(const struct hark_peer *peer, uint64_t id);
 /* Nothing that is under way is answered. */
-void hark_cosign_lost(struct hark_core *core, struct hark_peer *peer);
-void hark_cosign_drive(struct hark_core *core, struct hark_peer *peer);
-uint64_t hark_cosign_due(const struct hark_peer *peer);
-void hark_cosign_free(struct hark_peer *peer);
+void hark_show_lost(struct hark_core *core, struct hark_peer *peer);
+void hark_show_drive(struct hark_core *core, struct hark_peer *peer);
+uint64_t hark_show_due(const struct hark_peer *peer);
+void hark_show_free(struct hark_peer *peer);
 
 #endif

@@ -153,7 +153,7 @@ static void compare(struct hark_core *core, struct hark_peer *peer, uint64_t via
     }
     hark_cursor_log(asked, &log);
     if (log.node[0] == '\0') {
-        hark_cosign_asked(core, peer, via, &log.space);
+        hark_show_asked(core, peer, via, &log.space);
     }
     if (asked->batches > 0) {
         hark_follow_has(core, peer, &log);

@@ -75,7 +75,7 @@ static bool id_fits(const struct hark_message *message)
 
 static bool type_is_known(uint8_t type)
 {
-    return (type >= HARK_MESSAGE_HELLO && type <= HARK_MESSAGE_COSIGN) ||
+    return (type >= HARK_MESSAGE_HELLO && type <= HARK_MESSAGE_EVIDENCE) ||
            (type >= HARK_MESSAGE_AGAIN && type <= HARK_MESSAGE_NOTED);
 }
 

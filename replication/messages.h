@@ -194,6 +194,18 @@ HARK_CHECK int hark_cosign_encode(struct hark_buf *out, const struct hark_hash *
 HARK_CHECK int hark_cosign_decode(struct hark_hash *space, struct hark_span notes[HARK_COSIGN_MAX],
                                   size_t *count, struct hark_span body, struct hark_err *err);
 
+/* evidence (15): space id ‖ u16 n ‖ n × (u32 size ‖ file), n 1 to HARK_EVIDENCE_FILES_MAX, a
+ * file of 1 to HARK_EVIDENCE_MAX bytes, as many as a body has room for. What the files say is
+ * not looked at here. */
+#define HARK_EVIDENCE_FILES_MAX 8u
+HARK_CHECK int hark_evidence_files_encode(struct hark_buf *out, const struct hark_hash *space,
+                                          const struct hark_span *files, size_t count,
+                                          struct hark_err *err);
+/* The files, *count of them, borrow from body; room for HARK_EVIDENCE_FILES_MAX. */
+HARK_CHECK int hark_evidence_files_decode(struct hark_hash *space, struct hark_span *files,
+                                          size_t *count, struct hark_span body,
+                                          struct hark_err *err);
+
 /* again (18): SHA-256("hark/again/1\n" ‖ cursors, each as in an ask, in order of space id
  * and then origin, bytewise). Sorts `cursors`. Errors: no-memory, limit. */
 HARK_CHECK int hark_again_digest(struct hark_hash *out, struct hark_cursor *cursors, size_t count,

@@ -33,8 +33,8 @@ same "the home holds both spaces" 2 "$(home status --json | field 'len(d["spaces
 
 # Whom the home knows: an honest partner, a follower to be lied to, and those that
 # break the form, each of which is not heard for a minute then.
-forms="short-header one-frame four-frames type cut-short large-body large-load"
-for name in honest follower curious unread flood endless $forms; do
+forms="short-header one-frame four-frames type cut-short large-body large-load no-evidence"
+for name in honest follower curious unread flood endless evidence $forms; do
     "$HARK" init "$work/$name" --name "$name" --listen tcp://127.0.0.1:1 -q >/dev/null
     home -s "$space" partner add "$("$HARK" -C "$work/$name" ticket)" -q >/dev/null
 done
@@ -91,12 +91,12 @@ said "who expects another node there" "handshake refused, not one message" \
     "$HOSTILE" knock "$work/home" "$work/curious" "$at" "$work/other"
 
 # --- a space that one may not have, and one that is nowhere ----------------------------
-for question in ask fetch submit terms join; do
+for question in ask fetch submit terms join evidence; do
     "$HOSTILE" alike "$work/home" "$work/curious" "$at" "$hidden" "$absent" $question >>"$work/alike"
 done
 cat "$work/alike"
 same "what is said of a hidden space and of none" \
-    "ask: alike, tell 2 fetch: alike, peer-space submit: alike, peer-space terms: alike, peer-space join: alike, peer-space" \
+    "ask: alike, tell 2 fetch: alike, peer-space submit: alike, peer-space terms: alike, peer-space join: alike, peer-space evidence: alike, peer-space" \
     "$(paste -sd' ' "$work/alike")"
 
 # --- messages that are none ---------------------------------------------------------
@@ -137,6 +137,12 @@ during() {
 for name in unread flood endless; do
     during "$name" "$HOSTILE" $name "$work/home" "$work/$name" "$at" "$space" 2
 done
+# Each file holds, and convicts whoever signed it: the peer itself, or nobody known.
+during evidence "$HOSTILE" evidence "$work/home" "$work/evidence" "$at" "$space" 1000
+same "of a thousand files of evidence" "showed 1000 files, 1000 noted 1 kept" \
+    "$(tail -n 1 "$work/hostile.out") $(find "$work/home/evidence" -type f | wc -l) kept"
+home status --json | holds "and whom it convicts" \
+    '[a["message"].endswith("node evidence") for a in d["alerts"]] == [True]'
 same "the home's status names who floods" limit "$(error_of flood)"
 same "and whose message has no end" peer-form "$(error_of endless)"
 kill -0 "$pid" || fail "the home is gone"

@@ -140,6 +140,15 @@ static inline int again_cosign(struct hark_buf *out, struct hark_span body)
     return rc != 0 ? rc : hark_cosign_encode(out, &space, notes, count, NULL);
 }
 
+static inline int again_evidence(struct hark_buf *out, struct hark_span body)
+{
+    struct hark_span files[HARK_EVIDENCE_FILES_MAX];
+    struct hark_hash space;
+    size_t count = 0;
+    int rc = hark_evidence_files_decode(&space, files, &count, body, NULL);
+    return rc != 0 ? rc : hark_evidence_files_encode(out, &space, files, count, NULL);
+}
+
 static inline int again(struct hark_buf *out, const struct hark_message *message)
 {
     struct hark_hello hello;
@@ -175,6 +184,8 @@ static inline int again(struct hark_buf *out, const struct hark_message *message
         return again_join(out, message);
     case HARK_MESSAGE_COSIGN:
         return again_cosign(out, message->body);
+    case HARK_MESSAGE_EVIDENCE:
+        return again_evidence(out, message->body);
     case HARK_MESSAGE_NOTED:
         rc = hark_noted_decode(&digest, message->body, NULL);
         return rc != 0 ? rc : hark_noted_encode(out, &digest, NULL);
@@ -192,7 +203,7 @@ static inline int again(struct hark_buf *out, const struct hark_message *message
 /* ---- the core ---- */
 
 struct world {
-    uint64_t now_ms, ids[HARK_MESSAGE_TYPES_], tokens[3], notes;
+    uint64_t now_ms, ids[HARK_MESSAGE_TYPES_], tokens[4], notes;
     struct hark_cursor cursor;
 };
 
@@ -347,6 +358,32 @@ static inline int world_cosign(void *arg, const struct hark_key *peer,
     return 0;
 }
 
+/* As many files as there were notes, one a message. */
+static inline int world_evidence(void *arg, const struct hark_hash *space, uint64_t after,
+                                 uint64_t *version, struct hark_buf *out, struct hark_err *err)
+{
+    const struct world *world = arg;
+    struct hark_span file = hark_span_str("a file");
+    require(hark_hash_equal(space, &world->cursor.space) && after <= world->notes);
+    *version = out == NULL ? world->notes : after + 1;
+    return out != NULL ? hark_evidence_files_encode(out, space, &file, 1, err) : 0;
+}
+
+static inline int world_convict(void *arg, const struct hark_key *peer,
+                                const struct hark_hash *space, struct hark_buf *body,
+                                uint64_t token, struct hark_err *err)
+{
+    struct world *world = arg;
+    (void)peer;
+    (void)err;
+    require(hark_hash_equal(space, &world->cursor.space) && body->size > 0);
+    if (token % 3 == 0)
+        return HARK_E_BUSY;
+    hark_buf_free(body);
+    world->tokens[3] = token;
+    return 0;
+}
+
 static inline void world_answered(void *arg, const struct hark_key *peer, uint8_t type,
                                   const struct hark_hash *space, int code, struct hark_span body)
 {
@@ -401,9 +438,9 @@ static inline void say_hello(struct hark_core *core, const struct hark_key *peer
 static inline uint64_t awaited(const struct world *world, const struct hark_span *frames,
                                size_t count, unsigned turn)
 {
-    static const uint8_t questions[] = {HARK_MESSAGE_ASK,    HARK_MESSAGE_FETCH,
-                                        HARK_MESSAGE_SUBMIT, HARK_MESSAGE_TERMS,
-                                        HARK_MESSAGE_JOIN,   HARK_MESSAGE_COSIGN};
+    static const uint8_t questions[] = {
+        HARK_MESSAGE_ASK,  HARK_MESSAGE_FETCH,  HARK_MESSAGE_SUBMIT,  HARK_MESSAGE_TERMS,
+        HARK_MESSAGE_JOIN, HARK_MESSAGE_COSIGN, HARK_MESSAGE_EVIDENCE};
     uint8_t type = count > 0 && frames[0].size == HARK_HEADER_SIZE ? frames[0].data[5] : 0;
     switch (type) {
     case HARK_MESSAGE_TELL:
@@ -417,7 +454,7 @@ static inline uint64_t awaited(const struct world *world, const struct hark_span
     case HARK_MESSAGE_JOINED:
         return world->ids[HARK_MESSAGE_JOIN];
     case HARK_MESSAGE_NOTED:
-        return world->ids[HARK_MESSAGE_COSIGN];
+        return world->ids[turn % 2 == 0 ? HARK_MESSAGE_COSIGN : HARK_MESSAGE_EVIDENCE];
     default:
         return world->ids[questions[turn % sizeof(questions)]];
     }
@@ -448,6 +485,8 @@ static inline struct hark_core_io world_io(struct world *world)
         .answered = world_answered,
         .notes = world_notes,
         .cosign = world_cosign,
+        .evidence = world_evidence,
+        .convict = world_convict,
     };
 }
 

@@ -58,12 +58,14 @@ static void try_core(const struct hark_span *frames, size_t count)
         hark_core_grown(core, &log);
         world.notes++;
         hark_core_noted(core, &log.space);
+        hark_core_convicted(core, &log.space);
         world.now_ms += hark_core_tick(core);
     }
     hark_core_appended(core, 2, 0, NULL);
     hark_core_accepted(core, world.tokens[0], NULL, 0, HARK_E_IO);
     hark_core_joined(core, world.tokens[1], &waiting);
     hark_core_cosigned(core, world.tokens[2], 0, 0, 0);
+    hark_core_evidence(core, world.tokens[3], 0, 0, 0);
     hark_core_ask_now(core);
     world.now_ms += 100000;
     (void)hark_core_tick(core);

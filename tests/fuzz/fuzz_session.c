@@ -140,6 +140,8 @@ static int build(const struct session *s, uint8_t type, const struct step *step,
         return hark_join_encode(body, space, hark_span_str("sealed"), NULL);
     case HARK_MESSAGE_COSIGN:
         return hark_cosign_encode(body, space, &shown.entry, 1, NULL);
+    case HARK_MESSAGE_EVIDENCE:
+        return hark_evidence_files_encode(body, space, &shown.entry, 1, NULL);
     case HARK_MESSAGE_NOTED:
         return hark_noted_encode(body, step->how & 128 ? &cursor.root : space, NULL);
     case HARK_MESSAGE_AGAIN:
@@ -161,11 +163,13 @@ static uint64_t id_of(const struct session *s, uint8_t type, const struct step *
         [HARK_MESSAGE_SHOWN] = HARK_MESSAGE_TERMS,   [HARK_MESSAGE_JOINED] = HARK_MESSAGE_JOIN,
         [HARK_MESSAGE_NOTED] = HARK_MESSAGE_COSIGN,
     };
-    uint8_t question = type == HARK_MESSAGE_ERROR ? (uint8_t)(1 + step->how % HARK_MESSAGE_COSIGN)
+    uint8_t question = type == HARK_MESSAGE_ERROR ? (uint8_t)(1 + step->how % HARK_MESSAGE_EVIDENCE)
                                                   : questions[type];
 
     if (type == HARK_MESSAGE_NEWS)
         return 0;
+    if (type == HARK_MESSAGE_NOTED && step->number % 2 == 0)
+        question = HARK_MESSAGE_EVIDENCE;
     if (question == 0)
         return 1 + step->number % 5u;
     return s->world.ids[question] + (step->how & 64 ? 1 : 0);
@@ -214,12 +218,15 @@ static void happen(struct session *s, const struct hark_key *peer, const struct 
         hark_core_grown(s->core, &log);
         s->world.notes += step->number % 2u;
         hark_core_noted(s->core, &log.space);
+        hark_core_convicted(s->core, &log.space);
         break;
     case 4:
         hark_core_accepted(s->core, s->world.tokens[0], NULL, 0, HARK_E_IO);
         hark_core_joined(s->core, s->world.tokens[1], &joined);
         hark_core_cosigned(s->core, s->world.tokens[2], s->world.notes, s->world.notes,
                            step->number % 4 == 1 ? HARK_E_PEER_FORM : 0);
+        hark_core_evidence(s->core, s->world.tokens[3], s->world.notes, s->world.notes,
+                           step->number % 4 == 2 ? HARK_E_PEER_FORM : 0);
         break;
     case 5:
         give_work(s->core, peer, &s->world);

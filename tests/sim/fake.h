@@ -13,13 +13,15 @@
 #include "replication/core.h"
 #include "replication/messages.h"
 
-#define FAKE_ENTRIES_MAX 4096u
-#define FAKE_BATCHES_MAX 1024u
-#define FAKE_OUT_MAX     4096u
-#define FAKE_PENDING_MAX 16u
-#define FAKE_INTAKES_MAX 4u
-#define FAKE_ITEMS_MAX   64u
-#define FAKE_SIGNERS_MAX 8u
+#define FAKE_ENTRIES_MAX   4096u
+#define FAKE_BATCHES_MAX   1024u
+#define FAKE_OUT_MAX       4096u
+#define FAKE_PENDING_MAX   16u
+#define FAKE_INTAKES_MAX   4u
+#define FAKE_ITEMS_MAX     64u
+#define FAKE_SIGNERS_MAX   8u
+#define FAKE_EVIDENCE_MAX  32u
+#define FAKE_EVIDENCE_PART 3u /* as many go into a message */
 
 /* ---- a log ---- */
 
@@ -216,13 +218,14 @@ struct fake_node {
     int submit_fails;    /* code, at once */
     unsigned comings;    /* loads that it was told of before their turn */
     int join_fails;
-    int cosign_fails; /* code, at once */
-    int notes_fail;   /* code */
-    bool denies;      /* nobody may have its space */
-    bool may_join;    /* but ask about joining */
-    int send_fails;   /* code */
-    int append_fails; /* code; HARK_E_BUSY at once, others when it is done */
-    int cursor_fails; /* code */
+    int cosign_fails;  /* code, at once */
+    int notes_fail;    /* code */
+    int convict_fails; /* code, at once */
+    bool denies;       /* nobody may have its space */
+    bool may_join;     /* but ask about joining */
+    int send_fails;    /* code */
+    int append_fails;  /* code; HARK_E_BUSY at once, others when it is done */
+    int cursor_fails;  /* code */
     int fits_fails;
     /* what it did */
     size_t out_count, pending_count;
@@ -236,6 +239,10 @@ struct fake_node {
      * often that changed */
     uint64_t cosigned[FAKE_SIGNERS_MAX], notes_version;
     size_t notes_calls;
+    /* files of evidence, which are numbers, in the order of coming */
+    size_t evidence_count, evidence_calls, convict_count;
+    uint64_t evidence[FAKE_EVIDENCE_MAX];
+    struct fake_asked convicts[FAKE_PENDING_MAX];
     /* what it was told of what it handed in, and asked */
     size_t accepted_calls, item_count, answered_calls;
     struct hark_accepted items[FAKE_ITEMS_MAX];
@@ -499,6 +506,42 @@ static inline int fake_cosign(void *arg, const struct hark_key *peer, const stru
     return 0;
 }
 
+static inline int fake_evidence(void *arg, const struct hark_hash *space, uint64_t after,
+                                uint64_t *version, struct hark_buf *out, struct hark_err *err)
+{
+    struct fake_node *node = arg;
+    uint8_t bytes[FAKE_EVIDENCE_PART][8];
+    struct hark_span files[FAKE_EVIDENCE_PART];
+    size_t count = 0;
+    node->evidence_calls++;
+    assert_true(after <= node->evidence_count);
+    if (!hark_hash_equal(space, &node->log.ref.space) || node->evidence_count == 0)
+        return HARK_E_NOT_FOUND;
+    *version = node->evidence_count;
+    if (out == NULL)
+        return 0;
+    for (; count < FAKE_EVIDENCE_PART && after < node->evidence_count; count++) {
+        hark_put_u64(bytes[count], node->evidence[after++]);
+        files[count] = hark_span(bytes[count], sizeof(bytes[count]));
+    }
+    *version = after;
+    return hark_evidence_files_encode(out, space, files, count, err);
+}
+
+static inline int fake_convict(void *arg, const struct hark_key *peer,
+                               const struct hark_hash *space, struct hark_buf *body, uint64_t token,
+                               struct hark_err *err)
+{
+    struct fake_node *node = arg;
+    (void)peer;
+    (void)err;
+    assert_true(hark_hash_equal(space, &node->log.ref.space));
+    if (node->convict_fails != 0 || node->convict_count == FAKE_PENDING_MAX)
+        return node->convict_fails != 0 ? node->convict_fails : HARK_E_BUSY;
+    fake_ask(&node->convicts[node->convict_count++], body, token);
+    return 0;
+}
+
 static inline void fake_answered(void *arg, const struct hark_key *peer, uint8_t type,
                                  const struct hark_hash *space, int code, struct hark_span body)
 {
@@ -553,6 +596,8 @@ static inline void fake_node_start(struct fake_node *node, const char *name)
         .answered = fake_answered,
         .notes = fake_notes,
         .cosign = fake_cosign,
+        .evidence = fake_evidence,
+        .convict = fake_convict,
         .peer_changed = fake_peer_changed,
         .synced = fake_synced,
     };
@@ -588,6 +633,9 @@ static inline void fake_node_stop(struct fake_node *node)
     for (size_t i = 0; i < node->cosign_count; i++)
         hark_buf_free(&node->cosigns[i].body);
     node->cosign_count = 0;
+    for (size_t i = 0; i < node->convict_count; i++)
+        hark_buf_free(&node->convicts[i].body);
+    node->convict_count = 0;
     for (size_t i = 0; i < node->out_count; i++)
         fake_message_free(node->out[i]);
     node->out_count = 0;
@@ -776,6 +824,52 @@ static inline bool fake_node_cosign_one(struct fake_node *node, int code)
             fake_node_note(node, (size_t)(value >> 24), value & 0xffffff);
     }
     hark_core_cosigned(node->core, first.token, before, node->notes_version, code);
+    hark_buf_free(&first.body);
+    return true;
+}
+
+/* ---- evidence ---- */
+
+static inline bool fake_node_has(const struct fake_node *node, uint64_t file)
+{
+    for (size_t i = 0; i < node->evidence_count; i++) {
+        if (node->evidence[i] == file)
+            return true;
+    }
+    return false;
+}
+
+/* It is found here, or kept. */
+static inline void fake_node_convict(struct fake_node *node, uint64_t file)
+{
+    if (fake_node_has(node, file))
+        return;
+    assert_true(node->evidence_count < FAKE_EVIDENCE_MAX);
+    node->evidence[node->evidence_count++] = file;
+}
+
+/* The writer's thread: judges the oldest that was shown, and keeps it unless `code` says
+ * why not. */
+static inline bool fake_node_convict_one(struct fake_node *node, int code)
+{
+    struct hark_span files[HARK_EVIDENCE_FILES_MAX];
+    struct hark_hash space;
+    size_t count = 0;
+    if (node->convict_count == 0)
+        return false;
+    uint64_t before = node->evidence_count;
+    struct fake_asked first = node->convicts[0];
+    node->convict_count--;
+    memmove(node->convicts, node->convicts + 1, node->convict_count * sizeof(first));
+    assert_int_equal(
+        hark_evidence_files_decode(&space, files, &count, hark_buf_span(&first.body), NULL), 0);
+    for (size_t i = 0; code == 0 && i < count; i++) {
+        assert_int_equal(files[i].size, 8);
+        fake_node_convict(node, hark_get_u64(files[i].data));
+    }
+    hark_core_evidence(node->core, first.token, before, node->evidence_count, code);
+    if (node->evidence_count > before)
+        hark_core_convicted(node->core, &node->log.ref.space);
     hark_buf_free(&first.body);
     return true;
 }

@@ -9,6 +9,7 @@
  *     hostile unread SERVER AS ADDRESS SPACE S      asks for S seconds and never reads
  *     hostile flood  SERVER AS ADDRESS SPACE S      asks as fast as it can
  *     hostile endless SERVER AS ADDRESS SPACE S     one message of more and more frames
+ *     hostile evidence SERVER AS ADDRESS SPACE N    shows N files of evidence that hold
  *     hostile record SERVER AS ADDRESS SPACE FILE   copies a log
  *     hostile serve  SERVER ADDRESS SPACE FILE WHAT [HEARD]
  *                                                   serves it as that node, altered as the
@@ -383,7 +384,7 @@ static void draft_fetch(struct draft *d, const struct hark_cursor *cursor)
 }
 
 /* The form of a message. Its first byte of all is right but for the case. */
-static bool draft_form(struct draft *d, const char *name)
+static bool draft_form(struct draft *d, const struct hark_cursor *at, const char *name)
 {
     if (strcmp(name, "version") == 0) {
         d->frames[0].data[4] = 9;
@@ -401,6 +402,12 @@ static bool draft_form(struct draft *d, const char *name)
         d->frames[1].size -= 5;
     } else if (strcmp(name, "large-body") == 0) {
         fill(&d->frames[1], HARK_BODY_MAX + 1);
+    } else if (strcmp(name, "no-evidence") == 0) {
+        draft_header(d, HARK_MESSAGE_EVIDENCE);
+        hark_buf_clear(&d->frames[1]);
+        struct hark_span file = hark_span_str("hark-evidence 1\ntwin\n");
+        hostile_require(hark_evidence_files_encode(&d->frames[1], &at->space, &file, 1, NULL) == 0,
+                        "no evidence");
     } else if (strcmp(name, "large-load") == 0) {
         draft_header(d, HARK_MESSAGE_BATCHES);
         fill(&d->frames[2], HARK_LOAD_MAX + 1);
@@ -476,7 +483,7 @@ static int say(int argc, char **argv)
                     "it is not let in");
     struct hark_cursor at = hostile_cursor(&p.h, &space);
     draft_ask(&d, &at);
-    hostile_require(draft_form(&d, argv[4]) || draft_cursor(&d, &at, argv[4]) ||
+    hostile_require(draft_form(&d, &at, argv[4]) || draft_cursor(&d, &at, argv[4]) ||
                         draft_unasked(&d, &at, argv[4]),
                     "no such case");
     for (size_t i = 0; i < HOSTILE_FRAMES; i++) {
@@ -508,6 +515,7 @@ static int say(int argc, char **argv)
 static struct hark_buf question(uint8_t type, const struct hark_hash *space)
 {
     static const uint8_t bytes[64] = {'x'};
+    const struct hark_span rubbish = hark_span(bytes, sizeof(bytes));
     struct hark_log_ref log = {.space = *space};
     struct hark_fetch fetch = {.want = HARK_WANT_MAX};
     struct hark_buf body = hostile_buf();
@@ -522,6 +530,9 @@ static struct hark_buf question(uint8_t type, const struct hark_hash *space)
         break;
     case HARK_MESSAGE_TERMS:
         rc = hark_buf_append(&body, space->bytes, HARK_HASH_SIZE, NULL);
+        break;
+    case HARK_MESSAGE_EVIDENCE:
+        rc = hark_evidence_files_encode(&body, space, &rubbish, 1, NULL);
         break;
     default: /* submit one thing that is no entry; join by one that is no request */
         rc = hark_buf_append(&body, space->bytes, HARK_HASH_SIZE, NULL);
@@ -563,11 +574,9 @@ static int alike(int argc, char **argv)
     static const struct {
         uint8_t type;
         const char *name;
-    } questions[] = {{HARK_MESSAGE_ASK, "ask"},
-                     {HARK_MESSAGE_FETCH, "fetch"},
-                     {HARK_MESSAGE_SUBMIT, "submit"},
-                     {HARK_MESSAGE_TERMS, "terms"},
-                     {HARK_MESSAGE_JOIN, "join"}};
+    } questions[] = {{HARK_MESSAGE_ASK, "ask"},       {HARK_MESSAGE_FETCH, "fetch"},
+                     {HARK_MESSAGE_SUBMIT, "submit"}, {HARK_MESSAGE_TERMS, "terms"},
+                     {HARK_MESSAGE_JOIN, "join"},     {HARK_MESSAGE_EVIDENCE, "evidence"}};
     struct parties p = meet(argv, NULL, 100);
     struct hark_hash one = hostile_hash(argv[3]), other = hostile_hash(argv[4]);
     hostile_require(hostile_hello(&p.h, HOSTILE_WAIT), "it is not let in");
@@ -685,10 +694,15 @@ int main(int argc, char **argv)
         int arguments;
         int (*run)(int argc, char **argv);
     } verbs[] = {
-        {"knock", 3, knock},           {"say", 5, say},
-        {"alike", 5, alike},           {"unread", 5, unread},
-        {"flood", 5, flood},           {"endless", 5, endless},
-        {"record", 5, hostile_record}, {"serve", 5, hostile_serve},
+        {"knock", 3, knock},
+        {"say", 5, say},
+        {"alike", 5, alike},
+        {"unread", 5, unread},
+        {"flood", 5, flood},
+        {"endless", 5, endless},
+        {"record", 5, hostile_record},
+        {"serve", 5, hostile_serve},
+        {"evidence", 5, hostile_evidence},
     };
     hostile_require(hark_crypto_init(NULL) == 0, "libsodium");
     for (size_t i = 0; argc > 1 && i < sizeof(verbs) / sizeof(verbs[0]); i++) {

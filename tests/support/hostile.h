@@ -51,6 +51,7 @@ bool hostile_hello(struct hostile *h, int ms);
 /* Where the node's main log of the space stands. */
 struct hark_cursor hostile_cursor(struct hostile *h, const struct hark_hash *space);
 
+int hostile_evidence(int argc, char **argv);
 int hostile_record(int argc, char **argv);
 int hostile_serve(int argc, char **argv);
 

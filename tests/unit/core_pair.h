@@ -71,6 +71,8 @@ static inline void settle(struct pair *pair)
         more = fake_node_accept_one(pair->b) || more;
         more = fake_node_cosign_one(pair->a, 0) || more;
         more = fake_node_cosign_one(pair->b, 0) || more;
+        more = fake_node_convict_one(pair->a, 0) || more;
+        more = fake_node_convict_one(pair->b, 0) || more;
     }
     assert_false(more);
 }

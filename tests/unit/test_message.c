@@ -18,6 +18,7 @@
 #include "crypto/note.h"
 #include "replication/messages.h"
 #include "schemas/batch.h"
+#include "schemas/evidence.h"
 #include "vectors.h"
 
 #define FRAMES_MAX 8
@@ -102,6 +103,9 @@ static int decode_body(const struct hark_message *message, struct hark_err *err)
         break;
     case HARK_MESSAGE_COSIGN:
         rc = hark_cosign_decode(&space, notes, &count, message->body, err);
+        break;
+    case HARK_MESSAGE_EVIDENCE:
+        rc = hark_evidence_files_decode(&space, notes, &count, message->body, err);
         break;
     case HARK_MESSAGE_NOTED:
         rc = hark_noted_decode(&space, message->body, err);
@@ -634,6 +638,75 @@ static void test_message__notes_at_their_limit(void **state)
     free(large);
 }
 
+static void test_message__evidence_there_and_back(void **state)
+{
+    struct hark_hash space = hash_of(9), named;
+    struct hark_span files[HARK_EVIDENCE_FILES_MAX], back[HARK_EVIDENCE_FILES_MAX];
+    struct hark_buf body = hark_buf_init(HARK_BODY_MAX);
+    size_t count = 0;
+
+    (void)state;
+    for (size_t i = 0; i < HARK_EVIDENCE_FILES_MAX; i++)
+        files[i] = hark_span(&"a file of some length"[i], 13);
+    assert_int_equal(
+        hark_evidence_files_encode(&body, &space, files, HARK_EVIDENCE_FILES_MAX, NULL), 0);
+    assert_int_equal(hark_evidence_files_decode(&named, back, &count, hark_buf_span(&body), NULL),
+                     0);
+    assert_true(hark_hash_equal(&space, &named));
+    assert_int_equal(count, HARK_EVIDENCE_FILES_MAX);
+    for (size_t i = 0; i < count; i++)
+        assert_true(hark_span_equal(files[i], back[i]));
+    /* Cut anywhere it is none. */
+    for (size_t size = 0; size < body.size; size++) {
+        assert_int_equal(
+            hark_evidence_files_decode(&named, back, &count, hark_span(body.data, size), NULL),
+            HARK_E_PEER_FORM);
+        assert_int_equal(count, 0);
+    }
+    hark_buf_free(&body);
+}
+
+/* Eight files of 256 KiB do not fit together: what does not is refused before it is sent. */
+static void test_message__evidence_at_its_limit(void **state)
+{
+    struct hark_hash space = hash_of(9);
+    uint8_t *large = calloc(1, HARK_EVIDENCE_MAX + 1);
+    struct hark_span files[HARK_EVIDENCE_FILES_MAX + 1], back[HARK_EVIDENCE_FILES_MAX];
+    struct hark_buf body = hark_buf_init(HARK_BODY_MAX);
+    size_t count = 9;
+
+    (void)state;
+    assert_non_null(large);
+    for (size_t i = 0; i <= HARK_EVIDENCE_FILES_MAX; i++)
+        files[i] = hark_span(large, HARK_EVIDENCE_MAX);
+    assert_int_equal(hark_evidence_files_encode(&body, &space, files, 3, NULL), 0);
+    assert_int_equal(hark_evidence_files_decode(&space, back, &count, hark_buf_span(&body), NULL),
+                     0);
+    assert_int_equal(count, 3);
+    hark_buf_clear(&body);
+    assert_int_equal(hark_evidence_files_encode(&body, &space, files, 4, NULL), HARK_E_LIMIT);
+    hark_buf_clear(&body);
+    assert_int_equal(hark_evidence_files_encode(&body, &space, files, 1, NULL), 0);
+    /* One byte more, and all of it there. */
+    assert_int_equal(hark_buf_append_u8(&body, 0, NULL), 0);
+    hark_put_u32(body.data + HARK_HASH_SIZE + 2, HARK_EVIDENCE_MAX + 1);
+    assert_int_equal(hark_evidence_files_decode(&space, back, &count, hark_buf_span(&body), NULL),
+                     HARK_E_PEER_FORM);
+    hark_buf_clear(&body);
+    for (size_t i = 0; i <= HARK_EVIDENCE_FILES_MAX; i++)
+        files[i] = hark_span(large, 1);
+    assert_int_equal(hark_evidence_files_encode(&body, &space, files, 0, NULL), HARK_E_LIMIT);
+    assert_int_equal(
+        hark_evidence_files_encode(&body, &space, files, HARK_EVIDENCE_FILES_MAX + 1, NULL),
+        HARK_E_LIMIT);
+    files[0] = hark_span(large, 0);
+    assert_int_equal(hark_evidence_files_encode(&body, &space, files, 1, NULL), HARK_E_LIMIT);
+    files[0] = hark_span(large, HARK_EVIDENCE_MAX + 1);
+    assert_int_equal(hark_evidence_files_encode(&body, &space, files, 1, NULL), HARK_E_LIMIT);
+    hark_buf_free(&body);
+    free(large);
+}
+
 /* ---- cursors ---- */
 
 static void test_message__cursors_name_their_log(void **state)
@@ -856,6 +929,8 @@ int main(void)
         cmocka_unit_test(test_message__join_there_and_back),
         cmocka_unit_test(test_message__cosign_there_and_back),
         cmocka_unit_test(test_message__notes_at_their_limit),
+        cmocka_unit_test(test_message__evidence_there_and_back),
+        cmocka_unit_test(test_message__evidence_at_its_limit),
         cmocka_unit_test(test_message__cursors_name_their_log),
         cmocka_unit_test(test_message__wire_batch_there_and_back),
         cmocka_unit_test(test_message__wire_batch_whole_or_not_at_all),

@@ -19,7 +19,7 @@ ROOT = hashlib.sha256(b"a root").digest()
 ORIGIN = f"home.example/{SPACE.hex()}/1"
 
 HELLO, ASK, TELL, FETCH, BATCHES, NEWS, ERROR = range(1, 8)
-SUBMIT, ACCEPTED, TERMS, SHOWN, JOIN, JOINED, COSIGN = range(8, 15)
+SUBMIT, ACCEPTED, TERMS, SHOWN, JOIN, JOINED, COSIGN, EVIDENCE = range(8, 16)
 AGAIN, STILL, NOTED = 18, 19, 20
 
 
@@ -99,8 +99,16 @@ def joined(status=0, name="", message=""):
     return SPACE + u(1, status) + text(name) + text(message)
 
 
+# A file of evidence, as far as anybody looks at it here.
+FILE = b"hark-evidence 1\ntwin\n"
+
+
 def cosign(*notes, n=None):
     return SPACE + u(2, len(notes) if n is None else n) + b"".join(map(sized, notes))
+
+
+def evidence(*files, n=None):
+    return cosign(*files, n=n)
 
 
 def cases():
@@ -155,6 +163,10 @@ def cases():
     yield "cosign, most", None, [header(COSIGN), cosign(*[b"n"] * 64)]
     yield "cosign of what is no note", None, [header(COSIGN), cosign(b"\0\xff")]
     yield "noted", None, [header(NOTED), SPACE]
+    yield "evidence", None, [header(EVIDENCE), evidence(FILE, FILE + b"key")]
+    yield "evidence, least", None, [header(EVIDENCE), evidence(b"e")]
+    yield "evidence, most", None, [header(EVIDENCE), evidence(*[b"e"] * 8)]
+    yield "evidence of what is no file of it", None, [header(EVIDENCE), evidence(b"\0\xff")]
 
     form = "peer-form"
     # the header
@@ -169,7 +181,7 @@ def cases():
     yield "version 0", "peer-version", [header(HELLO, version=0), hello()]
     yield "version 2 with another header", "peer-version", [b"HARK\x02", b"", b"", b""]
     yield "type 0", form, [header(0), hello()]
-    yield "a reserved type", form, [header(15), b""]
+    yield "a reserved type", form, [header(16), b""]
     yield "type 255", form, [header(255), hello()]
     yield "a header alone", form, [header(HELLO)]
     yield "a load that is not wanted", form, [header(HELLO), hello(), b"load"]
@@ -182,11 +194,12 @@ def cases():
     yield "a submit without an id", form, [header(SUBMIT, 0), submit(handed_in())]
     yield "joined without an id", form, [header(JOINED, 0), joined()]
     yield "a cosign without an id", form, [header(COSIGN, 0), cosign(NOTE)]
+    yield "evidence without an id", form, [header(EVIDENCE, 0), evidence(FILE)]
     yield "noted without an id", form, [header(NOTED, 0), SPACE]
     for kind, body in ((SUBMIT, submit(handed_in())), (ACCEPTED, accepted(item())),
                        (TERMS, SPACE), (SHOWN, submit(handed_in(None))),
                        (JOIN, SPACE + sized(b"s")), (JOINED, joined()),
-                       (COSIGN, cosign(NOTE)), (NOTED, SPACE)):
+                       (COSIGN, cosign(NOTE)), (EVIDENCE, evidence(FILE)), (NOTED, SPACE)):
         yield f"a message of type {kind} with a load", form, [header(kind), body, b"load"]
         yield f"a message of type {kind} with more behind", form, [header(kind), body + b"\0"]
         yield f"a message of type {kind} cut short", form, [header(kind), body[:-1]]
@@ -325,6 +338,17 @@ def cases():
     yield "cosign an empty note among others", form, [header(COSIGN), cosign(NOTE, b"", NOTE)]
     yield "cosign a note longer than all", form, [
         header(COSIGN), SPACE + u(2, 1) + u(4, 2**32 - 1) + NOTE]
+    # evidence
+    yield "evidence of nothing", form, [header(EVIDENCE), evidence()]
+    yield "evidence 9", form, [header(EVIDENCE), evidence(*[b"e"] * 9)]
+    yield "evidence without a number", form, [header(EVIDENCE), SPACE + b"\0"]
+    yield "evidence more than there is", form, [header(EVIDENCE), evidence(FILE, n=2)]
+    yield "evidence fewer than there are", form, [header(EVIDENCE), evidence(FILE, FILE, n=1)]
+    yield "evidence an empty file", form, [header(EVIDENCE), evidence(b"")]
+    yield "evidence an empty file among others", form, [
+        header(EVIDENCE), evidence(FILE, b"", FILE)]
+    yield "evidence a file longer than all", form, [
+        header(EVIDENCE), SPACE + u(2, 1) + u(4, 2**32 - 1) + FILE]
     # again, still
     yield "again", None, [header(AGAIN), again(NOTHING, cursor(OTHER), cursor())]
     yield "again without an id", form, [header(AGAIN, 0), again()]
