@@ -183,6 +183,12 @@ void hark_cmd_cosigners_words(const json_t *cosigners, const char *otherwise, ch
 HARK_CHECK int hark_cmd_witness_alerts(struct hark_cmd *cmd, struct hark_space *space,
                                        json_t *alerts, struct hark_err *err);
 
+/* --- cmd_receipt.c ----------------------------------------------------------- */
+
+/* Adds what was given to this node for its entries and does not hold, or not any more. */
+HARK_CHECK int hark_cmd_receipt_alerts(struct hark_space *space, json_t *alerts,
+                                       struct hark_err *err);
+
 /* --- cmd_ticket.c ------------------------------------------------------------ */
 
 /* Addresses under which this node can be reached: advertised, or where it listens, or

@@ -329,6 +329,11 @@ HARK_CHECK int hark_space_prove(struct hark_space *space, const char *node, uint
                                 struct hark_proof *path, struct hark_buf *note,
                                 struct hark_err *err);
 
+/* The receipt of the entry there (PROTOCOL.md 7.7), appended: a file of at most
+ * HARK_TLOG_PROOF_MAX bytes. Errors: those of the two above. */
+HARK_CHECK int hark_space_receipt(struct hark_space *space, const char *node, uint64_t position,
+                                  struct hark_buf *out, struct hark_err *err);
+
 /* Is that the origin of a log of this space, in its form? */
 bool hark_space_is_origin(const struct hark_space *space, const char *origin);
 /* The node, named now or before under the name that the origin begins with, whose log key

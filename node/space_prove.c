@@ -9,6 +9,7 @@
 #include "crypto/note.h"
 #include "node/space_internal.h"
 #include "node/witness.h"
+#include "schemas/receipt.h"
 
 /* --- an intake's tree ---------------------------------------------------------------- */
 
@@ -138,6 +139,23 @@ int hark_space_prove(struct hark_space *space, const char *node, uint64_t positi
         rc = hark_merkle_prove_inclusion(path, position, of.intake.head.tree.size, read_hash, &of,
                                          err);
     return rc < 0 ? rc : hark_space_checkpoint_of(space, &of.intake.head.batch_id, note, err);
+}
+
+int hark_space_receipt(struct hark_space *space, const char *node, uint64_t position,
+                       struct hark_buf *out, struct hark_err *err)
+{
+    struct hark_buf note = hark_buf_init(HARK_NOTE_MAX);
+    struct hark_git_id commit;
+    struct hark_proof path;
+    struct hark_line line;
+    int rc = hark_space_line(space, node, position, &line, &commit, err);
+
+    if (rc == 0)
+        rc = hark_space_prove(space, node, position, &path, &note, err);
+    if (rc == 0)
+        rc = hark_receipt_encode(out, &line, &commit, &path, hark_buf_span(&note), err);
+    hark_buf_free(&note);
+    return rc;
 }
 
 /* --- whose word it is ------------------------------------------------------------------ */
