@@ -383,6 +383,58 @@ int hark_outbox_put(struct hark_outbox *outbox, const struct hark_hash *id, stru
     return finish(outbox, statement, bound, "this entry is in the outbox", err);
 }
 
+static int judge_anew(struct hark_outbox *outbox, const struct hark_hash *id, struct hark_err *err)
+{
+    sqlite3_stmt *statement = NULL;
+    int bound = SQLITE_OK;
+    int rc = prepare(outbox, &statement,
+                     "UPDATE receipt SET state = 0 WHERE id = ?1 AND state IN (1, 2)", err);
+
+    if (rc < 0)
+        return rc;
+    bind_hash(statement, 1, id, &bound);
+    return finish(outbox, statement, bound, NULL, err);
+}
+
+/* Without its payload where the log that held it has none any more. */
+static int revive(struct hark_outbox *outbox, const struct hark_hash *id, struct hark_span payload,
+                  uint64_t now_ms, bool *put, struct hark_err *err)
+{
+    sqlite3_stmt *statement = NULL;
+    int bound = SQLITE_OK;
+    int rc = judge_anew(outbox, id, err);
+
+    if (rc == 0)
+        rc = prepare(outbox, &statement,
+                     "UPDATE entry SET state = 0, due = 0, since = ?2, node = '', position = 0,"
+                     " error = '', message = '', payload = ?3 WHERE id = ?1 AND state = 2",
+                     err);
+    if (rc < 0)
+        return rc;
+    outbox->changes++;
+    bind_hash(statement, 1, id, &bound);
+    bind_number(statement, 2, now_ms, &bound);
+    bind_blob(statement, 3, payload, &bound);
+    rc = finish(outbox, statement, bound, NULL, err);
+    *put = rc == 0 && sqlite3_changes(outbox->db) > 0;
+    return rc;
+}
+
+int hark_outbox_put_back(struct hark_outbox *outbox, const struct hark_hash *id,
+                         struct hark_span object, struct hark_span payload, uint64_t now_ms,
+                         bool *put, struct hark_err *err)
+{
+    struct hark_err why = {0};
+    int rc = hark_outbox_put(outbox, id, object, payload, now_ms, &why);
+
+    *put = rc == 0;
+    if (rc == HARK_E_EXISTS)
+        return revive(outbox, id, payload, now_ms, put, err);
+    if (rc < 0 && err != NULL)
+        *err = why;
+    return rc;
+}
+
 static int read_row(struct hark_outbox *outbox, sqlite3_stmt *statement, struct hark_out_row *row,
                     struct hark_err *err)
 {

@@ -46,6 +46,11 @@ void hark_outbox_free(struct hark_outbox *outbox);
 HARK_CHECK int hark_outbox_put(struct hark_outbox *outbox, const struct hark_hash *id,
                                struct hark_span object, struct hark_span payload, uint64_t now_ms,
                                struct hark_err *err);
+/* The same of an entry that the log has dropped; one that is here as logged is pending again,
+ * with its receipt to be judged anew. *put false: it is here, and not as logged. */
+HARK_CHECK int hark_outbox_put_back(struct hark_outbox *outbox, const struct hark_hash *id,
+                                    struct hark_span object, struct hark_span payload,
+                                    uint64_t now_ms, bool *put, struct hark_err *err);
 /* Several puts, or changes of state, as one: between begin and commit. */
 HARK_CHECK int hark_outbox_begin(struct hark_outbox *outbox, struct hark_err *err);
 HARK_CHECK int hark_outbox_commit(struct hark_outbox *outbox, struct hark_err *err);

@@ -57,6 +57,7 @@ same "a receipt came by itself" agrees "$(receipt mara "$said" state)"
 hark mara receipt "$said" >"$work/said.tlog-proof"
 contains "it is one" "$(hark brand verify "$work/said.tlog-proof")" "begins with just these"
 stop brand
+cp -a "$work/mara" "$work/mara-logged"
 
 # --- dropped: the home goes on from before it ----------------------------------------------------
 mv "$work/brand" "$work/brand-after"
@@ -71,6 +72,30 @@ hark mara status --json | holds "status names kind and culprit" \
     'any(a["name"] == "fork" and "node brand" in a["message"] for a in d["alerts"])'
 confirmed mara
 stop brand
+
+# --- lost, which the home says ----------------------------------------------------------------------
+# honest WHAT NODE: the home goes on from before it as its next incarnation; NODE takes its
+# place as mara, convicts nobody, and hands the entry in again
+honest() {
+    rm -rf "$work/brand" "$work/mara"
+    cp -a "$work/before" "$work/brand"
+    cp -a "$work/$2" "$work/mara"
+    hark brand home move brand --lost -q >/dev/null
+    hark brand post "All are content" --re "$topic" -q >/dev/null
+    start brand
+    start mara
+    await 30 logged_at brand "$said"
+    await 20 logged_at mara "$said"
+    hark mara sync -q >/dev/null
+    hark mara status --json | holds "$1: nobody is accused" 'd["alerts"] == []'
+    [ -z "$(evidence mara)" ] || fail "$1: evidence against an honest home"
+    same "$1: the new log's receipt" agrees "$(receipt mara "$said" state)"
+    contains "$1: the old one is lost" \
+        "$(hark mara verify "$work/said.tlog-proof" 2>&1 || true)" "which is no fork"
+    stop mara
+    stop brand
+}
+honest "it was logged" mara-logged
 
 # --- dropped before anybody has copied it ----------------------------------------------------------
 [ -z "${HARK_SANITIZE-}" ] || exit 0 # their runtime wants to be the first library
@@ -103,3 +128,4 @@ hark mara sync -q >/dev/null
 logged_at brand "$said" || fail "it is not handed in again"
 echo "ok: it was handed in again"
 stop brand
+honest "it was acknowledged" mara-holds
