@@ -819,11 +819,12 @@ int hark_outbox_each_unproved(struct hark_outbox *outbox, uint64_t now_ms, hark_
 
     if (knows_none(outbox, 1u << HARK_OUT_ACCEPTED))
         return 0;
-    rc = prepare(outbox, &statement,
-                 "SELECT e.id, e.node FROM entry AS e LEFT JOIN receipt AS r ON r.id = e.id"
-                 " WHERE e.state = 1 AND (r.id IS NULL OR (r.state = 4 AND r.since < ?1)"
-                 " OR (r.state <> 4 AND r.main = 0 AND e.position = -1)) ORDER BY e.number",
-                 err);
+    rc = prepare(
+        outbox, &statement,
+        "SELECT e.id, e.node, e.object FROM entry AS e LEFT JOIN receipt AS r ON r.id = e.id"
+        " WHERE e.state = 1 AND (r.id IS NULL OR (r.state = 4 AND r.since < ?1)"
+        " OR (r.state <> 4 AND r.main = 0 AND e.position = -1)) ORDER BY e.number",
+        err);
     if (rc < 0)
         return rc;
     bind_number(statement, 1, now_ms > ANEW_MS ? now_ms - ANEW_MS : 0, &bound);
@@ -835,7 +836,7 @@ int hark_outbox_each_unproved(struct hark_outbox *outbox, uint64_t now_ms, hark_
         rc = read_hash(outbox, statement, 0, &id, err);
         read_text(statement, 1, node, sizeof(node));
         if (rc == 0)
-            rc = fn(arg, &id, node, err);
+            rc = fn(arg, &id, read_blob(statement, 2), node, err);
         if (rc == 0)
             rc = step(outbox, statement, &more, err);
     }

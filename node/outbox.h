@@ -129,8 +129,8 @@ HARK_CHECK int hark_outbox_each_bare(struct hark_outbox *outbox, hark_out_fn *fn
                                      struct hark_err *err);
 /* Accepted entries without a receipt, or with one of an intake although the node says that
  * they are logged; and those of which a bad one came ten minutes ago. */
-typedef int hark_out_unproved_fn(void *arg, const struct hark_hash *id, const char *node,
-                                 struct hark_err *err);
+typedef int hark_out_unproved_fn(void *arg, const struct hark_hash *id, struct hark_span object,
+                                 const char *node, struct hark_err *err);
 HARK_CHECK int hark_outbox_each_unproved(struct hark_outbox *outbox, uint64_t now_ms,
                                          hark_out_unproved_fn *fn, void *arg, struct hark_err *err);
 

@@ -14,9 +14,12 @@
 #include "node/space_internal.h"
 #include "schemas/receipt.h"
 
+#define LEAVES_MAX 16384u /* of intakes, read to answer one question: some 60 ms */
+
 /* --- what is wanted -------------------------------------------------------------------- */
 
-static int want(void *arg, const struct hark_hash *id, const char *node, struct hark_err *err)
+static int want(void *arg, const struct hark_hash *id, struct hark_span object, const char *node,
+                struct hark_err *err)
 {
     struct hark_receipts_ask *ask = arg;
 
@@ -25,6 +28,7 @@ static int want(void *arg, const struct hark_hash *id, const char *node, struct 
         memcpy(ask->node, node, strlen(node) + 1);
     if (strcmp(ask->node, node) != 0)
         return 0;
+    ask->commits[ask->count] = hark_git_hash(HARK_GIT_COMMIT, object);
     ask->wanted[ask->count++] = (struct hark_receipt_wanted){.id = *id, .position = UINT64_MAX};
     return ask->count == HARK_RECEIPT_MAX ? HARK_STOP : 0;
 }
@@ -294,12 +298,15 @@ static int take_doubted(struct hark_space *space, const struct hark_hash *id,
 }
 
 /* Is it what was asked for? */
-static int check_asked(struct hark_space *space, const struct hark_receipt_wanted *wanted,
+static int check_asked(struct hark_space *space, const struct hark_receipts_ask *ask, size_t at,
                        struct hark_span file, struct hark_receipt *out, struct hark_err *err)
 {
+    const struct hark_receipt_wanted *wanted = &ask->wanted[at];
     int rc = check(space, file, out, err);
 
-    if (rc == 0 && wanted->position == UINT64_MAX && !hark_hash_equal(&out->line.id, &wanted->id))
+    if (rc == 0 && wanted->position == UINT64_MAX &&
+        (!hark_hash_equal(&out->line.id, &wanted->id) ||
+         memcmp(out->commit.bytes, ask->commits[at].bytes, HARK_GIT_ID_SIZE) != 0))
         rc = hark_err_set(err, HARK_E_NO, "a receipt of another entry than asked for");
     if (rc == 0 && wanted->position != UINT64_MAX &&
         (out->line.position != wanted->position || !is_main(out)))
@@ -307,27 +314,33 @@ static int check_asked(struct hark_space *space, const struct hark_receipt_wante
     return rc;
 }
 
-static int take_one(struct hark_space *space, const char *node,
-                    const struct hark_receipt_wanted *wanted, struct hark_span file,
-                    uint64_t now_ms, size_t *kept, struct hark_err *err)
+/* Does what is wrong with it say something of who gave it, not of this node? */
+static bool is_their_fault(int code)
 {
+    return code == HARK_E_NO || hark_err_exit(code) == 3;
+}
+
+static int take_one(struct hark_space *space, const struct hark_receipts_ask *ask, size_t at,
+                    struct hark_span file, uint64_t now_ms, size_t *kept, struct hark_err *err)
+{
+    const struct hark_receipt_wanted *wanted = &ask->wanted[at];
     struct hark_receipt *receipt = calloc(1, sizeof(*receipt));
     struct hark_err why = {0};
-    int rc = receipt == NULL ? hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a receipt")
-                             : check_asked(space, wanted, file, receipt, &why);
+    int rc;
 
     if (receipt == NULL)
-        return rc;
-    if (rc == 0)
-        rc = wanted->position == UINT64_MAX ? keep(space, node, receipt, file, now_ms, kept, err)
-                                            : take_doubted(space, &wanted->id, receipt, file, err);
-    else if (hark_err_exit(rc) != 3 && rc != HARK_E_NO) {
-        if (err != NULL)
-            *err = why;
-    } else if (wanted->position == UINT64_MAX)
-        rc = blame(space, node, &wanted->id, &why, now_ms, err);
-    else
+        return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a receipt");
+    rc = check_asked(space, ask, at, file, receipt, &why);
+    if (rc == 0 && wanted->position == UINT64_MAX)
+        rc = keep(space, ask->node, receipt, file, now_ms, kept, err);
+    else if (rc == 0)
+        rc = take_doubted(space, &wanted->id, receipt, file, err);
+    else if (is_their_fault(rc) && wanted->position == UINT64_MAX)
+        rc = blame(space, ask->node, &wanted->id, &why, now_ms, err);
+    else if (is_their_fault(rc))
         rc = 0; /* it says nothing */
+    else if (err != NULL)
+        *err = why;
     free(receipt);
     return rc;
 }
@@ -342,7 +355,7 @@ int hark_receipts_take(struct hark_space *space, const struct hark_receipts_ask 
     *kept = 0;
     for (size_t i = 0; rc == 0 && i < ask->count; i++) {
         if (receipts[i].size > 0)
-            rc = take_one(space, ask->node, &ask->wanted[i], receipts[i], now_ms, kept, err);
+            rc = take_one(space, ask, i, receipts[i], now_ms, kept, err);
     }
     return rc;
 }
@@ -510,9 +523,10 @@ static int find_place(struct hark_space *space, const struct hark_receipt_wanted
     return rc;
 }
 
-/* Appends it to `bytes`, where all of them lie; ends[i]: where this one does. */
+/* Appends it to `bytes`, where all of them lie. Whoever waits for it does so on the network's
+ * thread: of an intake only so much is hashed at once. */
 static int give(struct hark_space *space, const struct hark_receipt_wanted *wanted,
-                struct hark_buf *bytes, struct hark_err *err)
+                uint64_t *leaves, struct hark_buf *bytes, struct hark_err *err)
 {
     struct hark_buf one = hark_buf_init(HARK_TLOG_PROOF_MAX);
     hark_node_name node;
@@ -520,12 +534,15 @@ static int give(struct hark_space *space, const struct hark_receipt_wanted *want
     bool found = false;
     int rc = find_place(space, wanted, node, &position, &found, err);
 
+    if (rc == 0 && found && node[0] != '\0')
+        rc = hark_space_hash_intake(space, node, leaves, &found, err);
     if (rc == 0 && found)
         rc = hark_space_receipt(space, node, position, &one, err);
     if (rc == 0 && bytes->size + one.size <= bytes->max)
         rc = hark_buf_append_span(bytes, hark_buf_span(&one), err);
     hark_buf_free(&one);
-    return rc;
+    /* What cannot be read now is asked for again; the others need not wait for it. */
+    return rc == HARK_E_NO_MEMORY ? rc : 0;
 }
 
 int hark_receipts_answer(struct hark_space *space, const struct hark_receipt_wanted *wanted,
@@ -535,10 +552,11 @@ int hark_receipts_answer(struct hark_space *space, const struct hark_receipt_wan
     struct hark_buf bytes = hark_buf_init(HARK_BODY_MAX - head - HARK_RECEIPT_MAX * each);
     struct hark_span receipts[HARK_RECEIPT_MAX] = {{0}};
     size_t ends[HARK_RECEIPT_MAX];
+    uint64_t leaves = LEAVES_MAX;
     int rc = 0;
 
     for (size_t i = 0; rc == 0 && i < count; i++) {
-        rc = give(space, &wanted[i], &bytes, err);
+        rc = give(space, &wanted[i], &leaves, &bytes, err);
         ends[i] = bytes.size;
     }
     for (size_t i = 0; rc == 0 && i < count; i++) {

@@ -16,6 +16,7 @@ struct hark_receipts_ask {
     char node[HARK_NODE_NAME_MAX + 1];
     size_t count; /* 0: nothing */
     struct hark_receipt_wanted wanted[HARK_RECEIPT_MAX];
+    struct hark_git_id commits[HARK_RECEIPT_MAX]; /* of those that are wanted by id */
 };
 
 /* What is to be asked for now: entries that a node has accepted, and of which there is no

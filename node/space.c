@@ -264,6 +264,7 @@ void hark_space_free(struct hark_space *space)
     free(space->recent);
     hark_outbox_free(space->outbox);
     hark_witness_free(space);
+    hark_space_hashed_free(space);
     hark_space_close_index(space);
     hark_repo_free(space->repo);
     free(space);

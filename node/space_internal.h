@@ -76,6 +76,7 @@ struct hark_space {
     struct space_saw *saw;              /* witness_seen.c; NULL: nothing */
     struct space_expected *expected;    /* space_ahead.c; NULL: nothing */
     struct space_witness *witness;      /* witness.c, made when it is asked for */
+    struct space_hashed *hashed;        /* space_prove.c: of intakes; NULL: nothing */
     bool held;
     unsigned refreshes;        /* of a reader, since its repository was opened */
     uint64_t rights, erasures; /* hark_space_rights, hark_space_erasures */
@@ -304,6 +305,9 @@ struct space_intake_check {
 };
 HARK_CHECK int hark_space_intake_check_entry(const struct space_intake_check *check,
                                              const struct space_item *item, struct hark_err *err);
+
+/* What hark_space_hash_intake has kept. */
+void hark_space_hashed_free(struct hark_space *space);
 
 /* --- shared by the two kinds of logs (space_take.c) --- */
 
