@@ -63,16 +63,25 @@ static int find_place(struct hark_space *space, const struct hark_row *row, cons
 
 /* --- what was given to this node -------------------------------------------------------- */
 
+struct given {
+    bool main; /* of the main log: wanted, else of any */
+    struct hark_buf *file;
+};
+
 static int copy_file(void *arg, const struct hark_out_receipt *receipt, struct hark_err *err)
 {
-    return receipt->is_main ? hark_buf_append_span(arg, receipt->file, err) : 0;
+    const struct given *given = arg;
+
+    return receipt->is_main || !given->main ? hark_buf_append_span(given->file, receipt->file, err)
+                                            : 0;
 }
 
-/* The home's receipt of an entry of ours that the log here does not have, if one was given;
- * else nothing. */
-static int find_given(struct hark_space *space, const struct hark_row *row, struct hark_buf *file,
-                      struct hark_err *err)
+/* The receipt of an entry of ours that the log here does not have, if one was given; else
+ * nothing. */
+static int find_given(struct hark_space *space, const struct hark_row *row, bool main,
+                      struct hark_buf *file, struct hark_err *err)
 {
+    struct given given = {.main = main, .file = file};
     struct hark_outbox *outbox = NULL;
     bool found = false;
     int rc;
@@ -80,7 +89,7 @@ static int find_given(struct hark_space *space, const struct hark_row *row, stru
     if (row->position != HARK_NONE || !hark_space_has_outbox(space))
         return 0;
     rc = hark_space_outbox(space, &outbox, err);
-    return rc < 0 ? rc : hark_outbox_receipt(outbox, &row->id, copy_file, file, &found, err);
+    return rc < 0 ? rc : hark_outbox_receipt(outbox, &row->id, copy_file, &given, &found, err);
 }
 
 struct faults {
@@ -141,6 +150,28 @@ int hark_cmd_receipt_alerts(struct hark_space *space, json_t *alerts, struct har
     return rc;
 }
 
+/* Of the log here or, where it is not in that, as the home gave it; else of an intake here,
+ * or as a partner gave it. */
+static int make_or_find(struct hark_space *space, const struct hark_row *row, struct hark_buf *file,
+                        struct hark_err *err)
+{
+    struct hark_err behind = {0};
+    const char *node = NULL;
+    uint64_t position = 0;
+    int rc = find_given(space, row, true, file, err);
+
+    if (rc < 0 || file->size > 0)
+        return rc;
+    rc = find_place(space, row, &node, &position, &behind);
+    if (rc == 0)
+        return hark_space_receipt(space, node, position, file, err);
+    if (rc == HARK_E_BEHIND && find_given(space, row, false, file, err) == 0 && file->size > 0)
+        return 0;
+    if (err != NULL)
+        *err = behind;
+    return rc;
+}
+
 /* --- the verb --------------------------------------------------------------------------- */
 
 int hark_cmd_receipt(struct hark_cmd *cmd, struct hark_err *err)
@@ -148,8 +179,6 @@ int hark_cmd_receipt(struct hark_cmd *cmd, struct hark_err *err)
     struct hark_buf file = hark_buf_init(HARK_TLOG_PROOF_MAX);
     struct hark_space *space = NULL;
     struct hark_row row = {0};
-    const char *node = NULL;
-    uint64_t position = 0;
     int rc = hark_cmd_options(cmd, NULL, 0, 1, 1, err);
 
     if (rc == 0)
@@ -157,12 +186,7 @@ int hark_cmd_receipt(struct hark_cmd *cmd, struct hark_err *err)
     if (rc == 0)
         rc = hark_cmd_row(space, cmd->argv[1], &row, err);
     if (rc == 0)
-        rc = find_given(space, &row, &file, err);
-    if (rc == 0 && file.size == 0) {
-        rc = find_place(space, &row, &node, &position, err);
-        if (rc == 0)
-            rc = hark_space_receipt(space, node, position, &file, err);
-    }
+        rc = make_or_find(space, &row, &file, err);
     if (rc == 0)
         rc = print_receipt(cmd, &file, err);
     hark_buf_free(&file);
