@@ -205,6 +205,7 @@ static int hand_in(struct hark_space *now, const struct hark_raw_entry *item, ui
     struct hark_hash id = hark_sha256(item->object);
     struct search search = {.id = &id};
     struct hark_outbox *outbox = NULL;
+    bool put = false;
     uint64_t position;
     int rc = hark_state_find_entry(hark_space_state(now), &id, &search.found, &position, err);
 
@@ -214,12 +215,11 @@ static int hand_in(struct hark_space *now, const struct hark_raw_entry *item, ui
         return rc;
     rc = hark_space_outbox(now, &outbox, err);
     if (rc == 0)
-        rc = hark_outbox_put(outbox, &id, item->object,
-                             item->payload_state == 1 ? item->payload : (struct hark_span){0},
-                             hark_now_ms(), err);
-    if (rc == 0)
-        (*handed)++;
-    return rc == HARK_E_EXISTS ? 0 : rc;
+        rc = hark_outbox_put_back(outbox, &id, item->object,
+                                  item->payload_state == 1 ? item->payload : (struct hark_span){0},
+                                  hark_now_ms(), &put, err);
+    *handed += put ? 1 : 0;
+    return rc;
 }
 
 static int salvage_log(struct hark_space *old, struct hark_space *now, const char *node,

@@ -189,6 +189,11 @@ HARK_CHECK int hark_cmd_witness_alerts(struct hark_cmd *cmd, struct hark_space *
  * times as long as this node itself would (its date_log_s), *out says so; else it is empty. */
 HARK_CHECK int hark_cmd_undated(struct hark_cmd *cmd, struct hark_space *space, char *out,
                                 size_t size, struct hark_err *err);
+/* --- cmd_receipt.c ----------------------------------------------------------- */
+
+/* Adds what was given to this node for its entries and does not hold, or not any more. */
+HARK_CHECK int hark_cmd_receipt_alerts(struct hark_space *space, json_t *alerts,
+                                       struct hark_err *err);
 
 /* --- cmd_ticket.c ------------------------------------------------------------ */
 

@@ -30,19 +30,43 @@ static const char *state_name(const struct hark_out_row *row, uint64_t settled)
 struct list {
     struct hark_cmd *cmd;
     struct hark_space *space;
+    struct hark_outbox *outbox;
     uint64_t settled; /* of its log */
     json_t *json;     /* NULL: for people */
     size_t shown, refused;
 };
 
+/* What was given for it; JSON null: nothing. */
+static int receipt_json(void *arg, const struct hark_out_receipt *receipt, struct hark_err *err)
+{
+    static const char *const states[] = {[HARK_RECEIPT_OPEN] = "open",
+                                         [HARK_RECEIPT_AGREES] = "agrees",
+                                         [HARK_RECEIPT_LOST] = "lost",
+                                         [HARK_RECEIPT_FORK] = "fork",
+                                         [HARK_RECEIPT_BAD] = "bad"};
+    json_t **out = arg;
+    bool bad = receipt->state == HARK_RECEIPT_BAD;
+
+    *out = json_pack("{s:s, s:o, s:s, s:o, s:o, s:o}", "state", states[receipt->state], "node",
+                     receipt->node[0] != '\0' ? json_string(receipt->node) : json_null(), "log",
+                     receipt->is_main ? "main" : "intake", "position",
+                     bad ? json_null() : json_integer((json_int_t)receipt->position), "size",
+                     bad ? json_null() : json_integer((json_int_t)receipt->size), "error",
+                     bad ? json_pack("{s:s, s:o}", "name", hark_err_name(receipt->code), "message",
+                                     hark_out_text(receipt->message))
+                         : json_null());
+    return *out != NULL ? 0 : hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an answer");
+}
+
+/* Takes `receipt` over. */
 static json_t *entry_json(const struct list *list, const struct hark_out_row *row,
-                          const struct hark_entry *entry)
+                          const struct hark_entry *entry, json_t *receipt)
 {
     json_t *error = row->code == 0 ? json_null()
                                    : json_pack("{s:s, s:o}", "name", hark_err_name(row->code),
                                                "message", hark_out_text(row->message));
 
-    return json_pack("{s:o, s:o, s:s, s:o, s:s, s:o, s:o, s:o, s:o}", "id",
+    return json_pack("{s:o, s:o, s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o}", "id",
                      hark_out_hex(row->id.bytes, HARK_HASH_SIZE), "space",
                      hark_out_hex(hark_space_id(list->space)->bytes, HARK_HASH_SIZE), "kind",
                      entry->kind, "time", hark_out_time(entry->time_ms), "state",
@@ -51,7 +75,8 @@ static json_t *entry_json(const struct list *list, const struct hark_out_row *ro
                      row->state == HARK_OUT_ACCEPTED || row->state == HARK_OUT_LOGGED
                          ? hark_out_position(row->position)
                          : json_null(),
-                     "error", error, "since", hark_out_time(row->since_ms));
+                     "error", error, "since", hark_out_time(row->since_ms), "receipt",
+                     receipt != NULL ? receipt : json_null());
 }
 
 /* "accepted by cafe at position 7", "refused by cafe: … (void-role)" */
@@ -77,13 +102,17 @@ static int list_entry(void *arg, const struct hark_out_row *row, struct hark_err
     struct hark_entry *entry = calloc(1, sizeof(*entry));
     FILE *out = list->cmd->out;
     char time[HARK_TIME_SIZE + 1], id[13];
+    json_t *receipt = NULL;
+    bool found = false;
     int rc;
 
     if (entry == NULL)
         return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an entry");
     rc = hark_entry_parse(entry, row->object, err);
+    if (rc == 0 && list->json != NULL)
+        rc = hark_outbox_receipt(list->outbox, &row->id, receipt_json, &receipt, &found, err);
     if (rc == 0 && list->json != NULL &&
-        json_array_append_new(list->json, entry_json(list, row, entry)) != 0)
+        json_array_append_new(list->json, entry_json(list, row, entry, receipt)) != 0)
         rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an answer");
     if (rc == 0 && list->json == NULL) {
         hark_time_encode(time, entry->time_ms);
@@ -101,17 +130,16 @@ static int list_entry(void *arg, const struct hark_out_row *row, struct hark_err
 /* Its logs may have grown since anybody looked. */
 static int list_space(struct list *list, const struct hark_hash *id, struct hark_err *err)
 {
-    struct hark_outbox *outbox = NULL;
     int rc = hark_node_space(list->cmd->node, id, &list->space, err);
 
     if (rc < 0 || !hark_space_has_outbox(list->space))
         return rc;
     rc = hark_space_outbox_tend(list->space, hark_now_ms(), NULL, err);
     if (rc == 0)
-        rc = hark_space_outbox(list->space, &outbox, err);
+        rc = hark_space_outbox(list->space, &list->outbox, err);
     if (rc == 0)
         rc = hark_witness_settled(list->space, &list->settled, err);
-    return rc < 0 ? rc : hark_outbox_each(outbox, ALL_STATES, list_entry, list, err);
+    return rc < 0 ? rc : hark_outbox_each(list->outbox, ALL_STATES, list_entry, list, err);
 }
 
 /* Over the space that -s names, or all. */

@@ -8,9 +8,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "crypto/tlog_proof.h"
 #include "node/convict_internal.h"
 #include "node/files.h"
-#include "schemas/receipt.h"
 
 /* --- files ------------------------------------------------------------------------------ */
 
@@ -187,16 +187,5 @@ int hark_material_write(struct hark_space *space, struct hark_material *m, const
 int hark_material_receipt(struct hark_space *space, struct hark_material *m, uint64_t position,
                           struct hark_err *err)
 {
-    struct hark_buf note = hark_buf_init(HARK_NOTE_MAX);
-    struct hark_git_id commit;
-    struct hark_proof path;
-    struct hark_line line;
-    int rc = hark_space_line(space, "", position, &line, &commit, err);
-
-    if (rc == 0)
-        rc = hark_space_prove(space, "", position, &path, &note, err);
-    if (rc == 0)
-        rc = hark_receipt_encode(&m->other, &line, &commit, &path, hark_buf_span(&note), err);
-    hark_buf_free(&note);
-    return rc;
+    return hark_space_receipt(space, "", position, &m->other, err);
 }

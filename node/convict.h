@@ -19,6 +19,11 @@
 HARK_CHECK int hark_convict_log(struct hark_space *space, struct hark_span file,
                                 struct hark_err *err);
 
+/* Two receipts of one main log and incarnation for one position that hold different entries,
+ * or times: kept as evidence of a fork. Errors: evidence (they show none), as above. */
+HARK_CHECK int hark_convict_receipts(struct hark_space *space, struct hark_span a,
+                                     struct hark_span b, struct hark_err *err);
+
 /* What a cosigner signed: a note that its signature was found to hold in. */
 struct hark_convict_note {
     struct hark_span note;

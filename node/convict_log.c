@@ -156,6 +156,44 @@ static int keep_once(struct hark_space *space, const struct offence *o, struct h
     return rc < 0 || hark_convict_has(path) ? rc : keep_fork(space, o, path, err);
 }
 
+static bool is_main(const struct hark_space *space, const char *origin)
+{
+    return hark_space_is_origin(space, origin) && strcmp(strrchr(origin, '/'), "/intake") != 0;
+}
+
+int hark_convict_receipts(struct hark_space *space, struct hark_span a, struct hark_span b,
+                          struct hark_err *err)
+{
+    struct offence first, second;
+    struct hark_material *m;
+    struct hark_hash name;
+    char path[HARK_PATH_MAX];
+    int rc = read_offence(space, a, &first, err);
+
+    if (rc == 0)
+        rc = read_offence(space, b, &second, err);
+    if (rc < 0)
+        return rc;
+    if (!is_main(space, first.checkpoint.origin))
+        return hark_err_set(err, HARK_E_EVIDENCE, "of another log");
+    name = hark_convict_name(HARK_EVIDENCE_FORK, &first.key, first.checkpoint.origin);
+    rc = hark_convict_path(space, &name, HARK_CONVICT_EVIDENCE, path, err);
+    if (rc < 0 || hark_convict_has(path))
+        return rc;
+    m = hark_material_new();
+    if (m == NULL)
+        return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for evidence");
+    m->parts.kind = HARK_EVIDENCE_FORK;
+    m->parts.key = first.key;
+    m->parts.parts[0] = first.checkpoint.size <= second.checkpoint.size ? a : b;
+    m->parts.parts[1] = first.checkpoint.size <= second.checkpoint.size ? b : a;
+    rc = hark_material_first(space, m, err);
+    if (rc == 0)
+        rc = hark_material_write(space, m, path, err);
+    hark_material_free(m);
+    return rc;
+}
+
 int hark_convict_log(struct hark_space *space, struct hark_span file, struct hark_err *err)
 {
     struct hark_hash name = hark_sha256(file);
@@ -163,8 +201,7 @@ int hark_convict_log(struct hark_space *space, struct hark_span file, struct har
     struct offence o;
     int rc = read_offence(space, file, &o, err);
 
-    if (rc == 0 && (!hark_space_is_origin(space, o.checkpoint.origin) ||
-                    strcmp(strrchr(o.checkpoint.origin, '/'), "/intake") == 0))
+    if (rc == 0 && !is_main(space, o.checkpoint.origin))
         return hark_err_set(err, HARK_E_EVIDENCE, "of another log");
     if (rc == 0 && hark_space_is_later(space, o.checkpoint.origin))
         return hark_err_set(err, HARK_E_EVIDENCE, "of a later home than the log here has");

@@ -236,7 +236,7 @@ void hark_net_progress(struct hark_net *net, struct hark_net_progress *out)
             out->away += row->counted - told;
     }
     out->unsent = net->unsent;
-    out->proving = hark_timer_ms() < net->proof_until_ms;
+    out->proving = hark_timer_ms() < net->proof_until_ms || net->asking > 0;
     out->planning = net->plan != NULL || net->planning;
     pthread_mutex_unlock(&net->lock);
 }

@@ -10,6 +10,7 @@
  *     net_write.c  the writer's: what came from the network
  *     net_witness.c  the writer's: cosigned checkpoints
  *     net_evidence.c  both: files of evidence
+ *     net_receipts.c  the writer's: receipts that are asked for
  */
 #ifndef HARK_NODE_NET_H
 #define HARK_NODE_NET_H
@@ -40,7 +41,7 @@ struct hark_net_event {
     struct hark_sync_report report;
     struct hark_accepted *accepted; /* ACCEPTED: owned (free()); count may be 0 with a code */
     size_t accepted_count;
-    uint8_t answer; /* ANSWERED: HARK_MESSAGE_SHOWN or _JOINED */
+    uint8_t answer; /* ANSWERED: HARK_MESSAGE_SHOWN, _JOINED or _RECEIPTS */
     int code;
 };
 

@@ -355,6 +355,16 @@ static int io_terms(void *arg, const struct hark_hash *space, struct hark_buf *o
     return rc < 0 ? rc : hark_join_terms(at, out, err);
 }
 
+static int io_receipts(void *arg, const struct hark_hash *space,
+                       const struct hark_receipt_wanted *wanted, size_t count, struct hark_buf *out,
+                       struct hark_err *err)
+{
+    struct hark_space *at;
+    int rc = reader(arg, space, &at, err);
+
+    return rc < 0 ? rc : hark_receipts_answer(at, wanted, count, out, err);
+}
+
 static int io_join(void *arg, const struct hark_key *peer, const struct hark_hash *space,
                    struct hark_buf *sealed, uint64_t token, struct hark_err *err)
 {
@@ -764,6 +774,7 @@ void hark_net_io(struct hark_net *net, struct hark_core_io *io, struct hark_edge
                                 .may_join = io_may_join,
                                 .terms = io_terms,
                                 .join = io_join,
+                                .receipts = io_receipts,
                                 .answered = io_answered,
                                 .notes = hark_net_io_notes,
                                 .cosign = io_cosign,

@@ -8,6 +8,7 @@
 #include <pthread.h>
 
 #include "node/net.h"
+#include "node/receipts.h"
 #include "replication/edge.h"
 
 #define NET_EVENTS_MAX  256u
@@ -134,6 +135,15 @@ struct net_space {
     bool relay_busy;
     struct hark_hash relaying;
     struct hark_buf relay_body;
+    struct hark_receipts_ask *asked; /* receipts under way, one question at a time; NULL: none */
+    uint64_t asked_until_ms;         /* after which it counts as lost */
+    uint64_t ask_after_ms;           /* none are asked for before, */
+    unsigned ask_failures;           /* which is later each time that nothing came of it */
+    bool doubts;                     /* a peer has another log: receipts say whose fault that is */
+    struct hark_key doubted;
+    char doubted_name[HARK_NODE_NAME_MAX + 1];
+    uint64_t doubted_size;
+    uint64_t doubt_after_ms; /* nobody is doubted again before */
 };
 
 struct net_own {
@@ -164,6 +174,7 @@ struct hark_net {
     struct hark_coming coming; /* what comes next of its main log; count 0: nothing */
     size_t unsent;             /* spaces with something to hand in, of the plan in force */
     uint64_t proof_until_ms;   /* until then a later home may still be proved; 0: none is */
+    size_t asking;             /* spaces whose receipts are asked for */
     size_t row_count, row_room;
     struct net_row *rows;
     size_t shown_count;
@@ -220,6 +231,19 @@ struct net_space *hark_net_notes(struct hark_net *net, const struct hark_hash *i
 /* net_write.c */
 HARK_CHECK int hark_net_take_over(struct hark_net *net, struct hark_node *node,
                                   struct hark_err *err);
+
+/* net_receipts.c */
+
+/* Asks for what receipts are missing in that space, if it is time; *next_ms is brought down
+ * to when it is. */
+HARK_CHECK int hark_net_ask_receipts(struct hark_net *net, struct hark_space *space,
+                                     struct net_space *notes, uint64_t *next_ms,
+                                     struct hark_err *err);
+/* A peer, who goes by that name, has another main log of the same home, as it reported. */
+void hark_net_doubt(struct net_space *notes, const char *name, const struct hark_net_event *event);
+HARK_CHECK int hark_net_take_receipts(struct hark_net *net, struct hark_node *node,
+                                      struct net_space *notes, const struct hark_net_event *event,
+                                      struct hark_err *err);
 
 /* net_witness.c */
 HARK_CHECK int hark_net_take_notes(struct hark_net *net, struct hark_node *node,

@@ -34,6 +34,7 @@ void hark_net_space_free(struct net_space *space)
     free(space->access);
     free(space->nodes);
     free(space->leaving);
+    free(space->asked);
 }
 
 struct net_space *hark_net_notes(struct hark_net *net, const struct hark_hash *id)
@@ -594,6 +595,21 @@ static int gather(struct hark_net *net, struct hark_node *node, struct hark_err 
     return rc;
 }
 
+/* A home is its own witness: what it writes goes into its log. */
+static int ask_receipts(struct hark_net *net, struct hark_node *node, uint64_t *next_ms,
+                        struct hark_err *err)
+{
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < node->space_count; i++) {
+        struct net_space *notes = hark_net_notes(net, hark_space_id(node->spaces[i]));
+
+        if (notes != NULL && !hark_node_is_home(node, node->spaces[i]))
+            rc = hark_net_ask_receipts(net, node->spaces[i], notes, next_ms, err);
+    }
+    return rc;
+}
+
 int hark_net_update(struct hark_net *net, struct hark_node *node, uint64_t *next_ms,
                     struct hark_err *err)
 {
@@ -625,7 +641,8 @@ int hark_net_update(struct hark_net *net, struct hark_node *node, uint64_t *next
     pthread_mutex_unlock(&net->lock);
     hark_net_plan_free(unused);
     hark_edge_wake(net->edge);
+    rc = ask_receipts(net, node, &next, err);
     if (next_ms != NULL)
         *next_ms = next;
-    return 0;
+    return rc;
 }

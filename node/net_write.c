@@ -230,6 +230,8 @@ static int handle_synced(struct hark_net *net, struct hark_node *node,
     if (named && said->code == HARK_E_PEER_CURSOR &&
         incarnation_of(&said->theirs) > incarnation_of(&said->ours))
         return ask_for_proof(net, &event->peer, &notes->id, err);
+    if (named && said->code == HARK_E_PEER_CURSOR)
+        hark_net_doubt(notes, name_of(net, notes, &event->peer), event);
     if (level)
         notes->level = said->ours.batches > 0;
     return 0;
@@ -487,6 +489,8 @@ static int handle_accepted(struct hark_net *net, struct hark_node *node,
     if (event->code != 0 || notes == NULL)
         return 0; /* the core asks another node */
     notes->submit_after_ms = hark_timer_ms() + RETRY_MS;
+    notes->ask_failures = 0;
+    notes->ask_after_ms = 0;
     rc = hark_node_space(node, &event->log.space, &space, err);
     if (rc < 0)
         return rc;
@@ -592,6 +596,8 @@ static int handle_answered(struct hark_net *net, struct hark_node *node,
 
     if (notes == NULL)
         return 0;
+    if (event->answer == HARK_MESSAGE_RECEIPTS)
+        return hark_net_take_receipts(net, node, notes, event, err);
     return event->answer == HARK_MESSAGE_SHOWN ? handle_proof(net, node, notes, event, err)
                                                : handle_joined(net, node, notes, event, err);
 }

@@ -9,6 +9,8 @@
  * entry:  one row an entry. object and payload are the bytes as they were signed;
  *         payload NULL: none, or logged (the log has it, and erases it there).
  * relay:  one row a sealed request to join.
+ * receipt: of entries that are there: what was given last, or why that does not hold. Came
+ *         with version 4; a file of version 3 gets it when it is opened.
  */
 #include "node/outbox.h"
 
@@ -17,16 +19,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "crypto/tlog_proof.h"
 #include "node/index.h"
 #include "node/sqlite.h"
 #include "schemas/config.h"
 #include "schemas/payload.h"
 
-#define APPLICATION_ID 0x4861726f /* "Haro" */
-#define OUTBOX_VERSION 3
-#define STATE_BITS     15u                 /* 1 << each enum hark_out_state */
-#define SEALED_MAX     (16u * 1024u + 48u) /* PROTOCOL.md 9.2: what is handed on */
-#define RELAY_WAITING  1                   /* there: status of `joined` */
+#define APPLICATION_ID   0x4861726f /* "Haro" */
+#define OUTBOX_VERSION   4
+#define WITHOUT_RECEIPTS 3                   /* the version before there were any */
+#define STATE_BITS       15u                 /* 1 << each enum hark_out_state */
+#define OPEN_RECEIPTS    16u                 /* two bits more, see `none`: receipts to be judged, */
+#define LOGGED_BARE      32u                 /* and logged entries without the log's receipt */
+#define ANEW_MS          UINT64_C(600000)    /* one that does not hold is asked for again */
+#define SEALED_MAX       (16u * 1024u + 48u) /* PROTOCOL.md 9.2: what is handed on */
+#define RELAY_WAITING    1                   /* there: status of `joined` */
 
 static const char schema[] =
     "CREATE TABLE entry (number INTEGER PRIMARY KEY AUTOINCREMENT, id BLOB NOT NULL UNIQUE,"
@@ -36,6 +43,12 @@ static const char schema[] =
     "CREATE TABLE relay (number INTEGER PRIMARY KEY AUTOINCREMENT, hash BLOB NOT NULL UNIQUE,"
     " sealed BLOB NOT NULL, since INTEGER NOT NULL, status INTEGER NOT NULL,"
     " error TEXT NOT NULL, message TEXT NOT NULL) STRICT;";
+
+static const char receipt_schema[] =
+    "CREATE TABLE receipt (id BLOB PRIMARY KEY NOT NULL, node TEXT NOT NULL, main INTEGER NOT NULL,"
+    " state INTEGER NOT NULL, position INTEGER NOT NULL, size INTEGER NOT NULL,"
+    " since INTEGER NOT NULL, error TEXT NOT NULL, message TEXT NOT NULL, file BLOB NOT NULL)"
+    " STRICT;";
 
 struct hark_outbox {
     sqlite3 *db;
@@ -204,7 +217,8 @@ static const char *code_name(int code)
 
 /* --- opening ----------------------------------------------------------------- */
 
-static int make_schema(struct hark_outbox *outbox, struct hark_err *err)
+/* Makes what a file of that version has not (0: a file of none). */
+static int make_schema(struct hark_outbox *outbox, int64_t version, struct hark_err *err)
 {
     char numbers[96];
     int rc = exec(outbox, "BEGIN IMMEDIATE", err);
@@ -213,7 +227,9 @@ static int make_schema(struct hark_outbox *outbox, struct hark_err *err)
         return rc;
     (void)snprintf(numbers, sizeof(numbers), "PRAGMA application_id=%d; PRAGMA user_version=%d;",
                    APPLICATION_ID, OUTBOX_VERSION);
-    rc = exec(outbox, schema, err);
+    rc = version == 0 ? exec(outbox, schema, err) : 0;
+    if (rc == 0)
+        rc = exec(outbox, receipt_schema, err);
     if (rc == 0)
         rc = exec(outbox, numbers, err);
     if (rc == 0)
@@ -254,13 +270,14 @@ static int check_or_make(struct hark_outbox *outbox, struct hark_err *err)
         return rc;
     /* Nothing at all: new, or a crash came before the schema was there. */
     if (application == 0 && version == 0 && tables == 0)
-        return make_schema(outbox, err);
+        return make_schema(outbox, 0, err);
     if (application != APPLICATION_ID)
         return hark_err_set(err, HARK_E_DAMAGED, "%s is not an outbox", outbox->path);
-    if (version != OUTBOX_VERSION)
+    if (version != OUTBOX_VERSION && version != WITHOUT_RECEIPTS)
         return hark_err_set(err, HARK_E_DATA_VERSION, "outbox %s has version %lld, this program %d",
                             outbox->path, (long long)version, OUTBOX_VERSION);
-    return check_pages(outbox, err);
+    rc = check_pages(outbox, err);
+    return rc == 0 && version == WITHOUT_RECEIPTS ? make_schema(outbox, version, err) : rc;
 }
 
 static int open_file(struct hark_outbox *outbox, struct hark_err *err)
@@ -364,6 +381,58 @@ int hark_outbox_put(struct hark_outbox *outbox, const struct hark_hash *id, stru
     bind_blob(statement, 3, object, &bound);
     bind_blob(statement, 4, payload, &bound);
     return finish(outbox, statement, bound, "this entry is in the outbox", err);
+}
+
+static int judge_anew(struct hark_outbox *outbox, const struct hark_hash *id, struct hark_err *err)
+{
+    sqlite3_stmt *statement = NULL;
+    int bound = SQLITE_OK;
+    int rc = prepare(outbox, &statement,
+                     "UPDATE receipt SET state = 0 WHERE id = ?1 AND state IN (1, 2)", err);
+
+    if (rc < 0)
+        return rc;
+    bind_hash(statement, 1, id, &bound);
+    return finish(outbox, statement, bound, NULL, err);
+}
+
+/* Without its payload where the log that held it has none any more. */
+static int revive(struct hark_outbox *outbox, const struct hark_hash *id, struct hark_span payload,
+                  uint64_t now_ms, bool *put, struct hark_err *err)
+{
+    sqlite3_stmt *statement = NULL;
+    int bound = SQLITE_OK;
+    int rc = judge_anew(outbox, id, err);
+
+    if (rc == 0)
+        rc = prepare(outbox, &statement,
+                     "UPDATE entry SET state = 0, due = 0, since = ?2, node = '', position = 0,"
+                     " error = '', message = '', payload = ?3 WHERE id = ?1 AND state = 2",
+                     err);
+    if (rc < 0)
+        return rc;
+    outbox->changes++;
+    bind_hash(statement, 1, id, &bound);
+    bind_number(statement, 2, now_ms, &bound);
+    bind_blob(statement, 3, payload, &bound);
+    rc = finish(outbox, statement, bound, NULL, err);
+    *put = rc == 0 && sqlite3_changes(outbox->db) > 0;
+    return rc;
+}
+
+int hark_outbox_put_back(struct hark_outbox *outbox, const struct hark_hash *id,
+                         struct hark_span object, struct hark_span payload, uint64_t now_ms,
+                         bool *put, struct hark_err *err)
+{
+    struct hark_err why = {0};
+    int rc = hark_outbox_put(outbox, id, object, payload, now_ms, &why);
+
+    *put = rc == 0;
+    if (rc == HARK_E_EXISTS)
+        return revive(outbox, id, payload, now_ms, put, err);
+    if (rc < 0 && err != NULL)
+        *err = why;
+    return rc;
 }
 
 static int read_row(struct hark_outbox *outbox, sqlite3_stmt *statement, struct hark_out_row *row,
@@ -543,9 +612,236 @@ int hark_outbox_forget(struct hark_outbox *outbox, uint64_t before_ms, uint64_t 
     bind_number(statement, 1, before_ms, &bound);
     bind_number(statement, 2, below, &bound);
     rc = finish(outbox, statement, bound, NULL, err);
-    if (rc == 0 && sqlite3_changes(outbox->db) > 0)
-        outbox->changes++;
-    return rc;
+    if (rc < 0 || sqlite3_changes(outbox->db) == 0)
+        return rc;
+    outbox->changes++;
+    return exec(outbox, "DELETE FROM receipt WHERE id NOT IN (SELECT id FROM entry)", err);
+}
+
+/* --- receipts ------------------------------------------------------------------------ */
+
+int hark_outbox_receipt_put(struct hark_outbox *outbox, const struct hark_out_receipt *receipt,
+                            uint64_t now_ms, struct hark_err *err)
+{
+    sqlite3_stmt *statement = NULL;
+    int bound = SQLITE_OK;
+    int rc;
+
+    if (receipt->file.size > HARK_TLOG_PROOF_MAX ||
+        (receipt->state == HARK_RECEIPT_BAD) != (receipt->file.size == 0))
+        return hark_err_set(err, HARK_E_INTERNAL, "what is put into the outbox is no receipt");
+    rc = prepare(outbox, &statement,
+                 "INSERT OR REPLACE INTO receipt (id, node, main, state, position, size, since,"
+                 " error, message, file) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10"
+                 " WHERE EXISTS (SELECT 1 FROM entry WHERE id = ?1)",
+                 err);
+    if (rc < 0)
+        return rc;
+    bind_hash(statement, 1, &receipt->id, &bound);
+    bind_text(statement, 2, receipt->node, &bound);
+    bind_number(statement, 3, receipt->is_main, &bound);
+    bind_number(statement, 4, receipt->state, &bound);
+    bind_number(statement, 5, receipt->position, &bound);
+    bind_number(statement, 6, receipt->size, &bound);
+    bind_number(statement, 7, now_ms, &bound);
+    bind_text(statement, 8, code_name(receipt->code), &bound);
+    bind_text(statement, 9, receipt->message, &bound);
+    bind_blob(statement, 10,
+              hark_span(receipt->file.size == 0 ? "" : (const char *)receipt->file.data,
+                        receipt->file.size),
+              &bound);
+    return finish(outbox, statement, bound, NULL, err);
+}
+
+int hark_outbox_receipt_judged(struct hark_outbox *outbox, const struct hark_hash *id,
+                               enum hark_out_receipt_state state, struct hark_err *err)
+{
+    sqlite3_stmt *statement = NULL;
+    int bound = SQLITE_OK;
+    int rc = prepare(outbox, &statement, "UPDATE receipt SET state = ?2 WHERE id = ?1", err);
+
+    if (rc < 0)
+        return rc;
+    bind_hash(statement, 1, id, &bound);
+    bind_number(statement, 2, state, &bound);
+    return finish(outbox, statement, bound, NULL, err);
+}
+
+int hark_outbox_again(struct hark_outbox *outbox, const struct hark_hash *id, struct hark_err *err)
+{
+    sqlite3_stmt *statement = NULL;
+    int bound = SQLITE_OK;
+    int rc =
+        prepare(outbox, &statement, "UPDATE entry SET due = 1 WHERE id = ?1 AND state = 1", err);
+
+    if (rc < 0)
+        return rc;
+    outbox->changes++;
+    bind_hash(statement, 1, id, &bound);
+    return finish(outbox, statement, bound, NULL, err);
+}
+
+#define RECEIPT_COLUMNS "SELECT id, node, main, state, position, size, error, message, file"
+
+static int read_receipt(struct hark_outbox *outbox, sqlite3_stmt *statement,
+                        struct hark_out_receipt *out, struct hark_err *err)
+{
+    int64_t state = sqlite3_column_int64(statement, 3);
+    int rc = read_hash(outbox, statement, 0, &out->id, err);
+
+    if (rc < 0)
+        return rc;
+    if (state < HARK_RECEIPT_OPEN || state > HARK_RECEIPT_BAD)
+        return wrong(outbox, "receipt's state", err);
+    read_text(statement, 1, out->node, sizeof(out->node));
+    out->is_main = sqlite3_column_int64(statement, 2) != 0;
+    out->state = (enum hark_out_receipt_state)state;
+    out->position = (uint64_t)sqlite3_column_int64(statement, 4);
+    out->size = (uint64_t)sqlite3_column_int64(statement, 5);
+    out->code = read_code(statement, 6);
+    read_text(statement, 7, out->message, sizeof(out->message));
+    out->file = read_blob(statement, 8);
+    if (out->file.size > HARK_TLOG_PROOF_MAX ||
+        (out->state == HARK_RECEIPT_BAD) != (out->file.size == 0))
+        return wrong(outbox, "receipt", err);
+    return 0;
+}
+
+/* Hands what a bound statement gives to fn, and ends it. */
+static int each_receipt(struct hark_outbox *outbox, sqlite3_stmt *statement, int bound,
+                        hark_out_receipt_fn *fn, void *arg, bool *any, struct hark_err *err)
+{
+    bool more = false;
+    int rc = bound == SQLITE_OK ? step(outbox, statement, &more, err) : fail(outbox, bound, err);
+
+    *any = more;
+    while (rc == 0 && more) {
+        struct hark_out_receipt receipt = {.code = 0};
+
+        rc = read_receipt(outbox, statement, &receipt, err);
+        if (rc == 0)
+            rc = fn(arg, &receipt, err);
+        if (rc == 0)
+            rc = step(outbox, statement, &more, err);
+    }
+    (void)sqlite3_finalize(statement);
+    return rc == HARK_STOP ? 0 : rc;
+}
+
+int hark_outbox_receipt(struct hark_outbox *outbox, const struct hark_hash *id,
+                        hark_out_receipt_fn *fn, void *arg, bool *found, struct hark_err *err)
+{
+    sqlite3_stmt *statement = NULL;
+    int bound = SQLITE_OK;
+    int rc = prepare(outbox, &statement, RECEIPT_COLUMNS " FROM receipt WHERE id = ?1", err);
+
+    *found = false;
+    if (rc < 0)
+        return rc;
+    bind_hash(statement, 1, id, &bound);
+    return each_receipt(outbox, statement, bound, fn, arg, found, err);
+}
+
+int hark_outbox_each_receipt(struct hark_outbox *outbox, hark_out_receipt_fn *fn, void *arg,
+                             struct hark_err *err)
+{
+    sqlite3_stmt *statement = NULL;
+    bool any = false;
+    int rc = prepare(outbox, &statement, RECEIPT_COLUMNS " FROM receipt", err);
+
+    return rc < 0 ? rc : each_receipt(outbox, statement, SQLITE_OK, fn, arg, &any, err);
+}
+
+int hark_outbox_each_open(struct hark_outbox *outbox, uint64_t below, hark_out_receipt_fn *fn,
+                          void *arg, struct hark_err *err)
+{
+    sqlite3_stmt *statement = NULL;
+    int bound = SQLITE_OK;
+    bool any = false;
+    int64_t open = 0;
+    int rc;
+
+    if (knows_none(outbox, OPEN_RECEIPTS))
+        return 0;
+    rc =
+        one_number(outbox, "SELECT count(*) FROM receipt WHERE main = 1 AND state = 0", &open, err);
+    if (rc == 0 && open == 0)
+        note_none(outbox, OPEN_RECEIPTS);
+    if (rc < 0 || open == 0)
+        return rc;
+    rc = prepare(outbox, &statement,
+                 RECEIPT_COLUMNS " FROM receipt WHERE main = 1 AND state = 0 AND position < ?1",
+                 err);
+    if (rc < 0)
+        return rc;
+    bind_number(statement, 1, below, &bound);
+    return each_receipt(outbox, statement, bound, fn, arg, &any, err);
+}
+
+int hark_outbox_each_bare(struct hark_outbox *outbox, hark_out_fn *fn, void *arg,
+                          struct hark_err *err)
+{
+    sqlite3_stmt *statement = NULL;
+    bool more = false;
+    int rc;
+
+    if (knows_none(outbox, LOGGED_BARE))
+        return 0;
+    rc = prepare(outbox, &statement,
+                 "SELECT e.id, e.position FROM entry AS e LEFT JOIN receipt AS r ON r.id = e.id"
+                 " WHERE e.state = 2 AND (r.id IS NULL OR r.main = 0 OR r.state IN (2, 4))",
+                 err);
+    if (rc == 0)
+        rc = step(outbox, statement, &more, err);
+    if (rc == 0 && !more)
+        note_none(outbox, LOGGED_BARE);
+    while (rc == 0 && more) {
+        struct hark_out_row row = {.state = HARK_OUT_LOGGED};
+
+        rc = read_hash(outbox, statement, 0, &row.id, err);
+        row.position = (uint64_t)sqlite3_column_int64(statement, 1);
+        if (rc == 0)
+            rc = fn(arg, &row, err);
+        if (rc == 0)
+            rc = step(outbox, statement, &more, err);
+    }
+    (void)sqlite3_finalize(statement);
+    return rc == HARK_STOP ? 0 : rc;
+}
+
+int hark_outbox_each_unproved(struct hark_outbox *outbox, uint64_t now_ms, hark_out_unproved_fn *fn,
+                              void *arg, struct hark_err *err)
+{
+    sqlite3_stmt *statement = NULL;
+    int bound = SQLITE_OK;
+    bool more = false;
+    int rc;
+
+    if (knows_none(outbox, 1u << HARK_OUT_ACCEPTED))
+        return 0;
+    rc = prepare(
+        outbox, &statement,
+        "SELECT e.id, e.node, e.object FROM entry AS e LEFT JOIN receipt AS r ON r.id = e.id"
+        " WHERE e.state = 1 AND (r.id IS NULL OR (r.state = 4 AND r.since < ?1)"
+        " OR (r.state <> 4 AND r.main = 0 AND e.position = -1)) ORDER BY e.number",
+        err);
+    if (rc < 0)
+        return rc;
+    bind_number(statement, 1, now_ms > ANEW_MS ? now_ms - ANEW_MS : 0, &bound);
+    rc = bound == SQLITE_OK ? step(outbox, statement, &more, err) : fail(outbox, bound, err);
+    while (rc == 0 && more) {
+        char node[HARK_NODE_NAME_MAX + 1];
+        struct hark_hash id;
+
+        rc = read_hash(outbox, statement, 0, &id, err);
+        read_text(statement, 1, node, sizeof(node));
+        if (rc == 0)
+            rc = fn(arg, &id, read_blob(statement, 2), node, err);
+        if (rc == 0)
+            rc = step(outbox, statement, &more, err);
+    }
+    (void)sqlite3_finalize(statement);
+    return rc == HARK_STOP ? 0 : rc;
 }
 
 /* --- requests to join, handed on ---------------------------------------------------- */

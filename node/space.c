@@ -266,6 +266,7 @@ void hark_space_free(struct hark_space *space)
     hark_outbox_free(space->outbox);
     hark_witness_free(space);
     hark_convict_free(space);
+    hark_space_hashed_free(space);
     hark_space_close_index(space);
     hark_repo_free(space->repo);
     free(space);

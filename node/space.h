@@ -328,10 +328,19 @@ HARK_CHECK int hark_space_root(struct hark_space *space, const char *node, uint6
                                struct hark_hash *root, struct hark_err *err);
 /* The path of the entry under the checkpoint that most cosigners have signed, of those that
  * cover it, else the newest, which is appended to `note`. Of an intake, all entries are
- * read. Errors: not-found, proof-form. */
+ * read that hark_space_hash_intake has not hashed. Errors: not-found, proof-form. */
 HARK_CHECK int hark_space_prove(struct hark_space *space, const char *node, uint64_t position,
                                 struct hark_proof *path, struct hark_buf *note,
                                 struct hark_err *err);
+
+/* Hashes more of an intake ahead of that, at most *leaves of its entries, which is brought
+ * down by as many; *done: what is left is little. What is hashed is kept with the space. */
+HARK_CHECK int hark_space_hash_intake(struct hark_space *space, const char *node, uint64_t *leaves,
+                                      bool *done, struct hark_err *err);
+/* The receipt of the entry there (PROTOCOL.md 7.7), appended: a file of at most
+ * HARK_TLOG_PROOF_MAX bytes. Errors: those of the two above. */
+HARK_CHECK int hark_space_receipt(struct hark_space *space, const char *node, uint64_t position,
+                                  struct hark_buf *out, struct hark_err *err);
 
 /* Is that the origin of a log of this space, in its form? */
 bool hark_space_is_origin(const struct hark_space *space, const char *origin);

@@ -79,6 +79,7 @@ struct hark_space {
     struct space_witness *witness;      /* witness.c, made when it is asked for */
     struct space_suspects *suspects;    /* convict_twin.c; NULL: none yet */
     struct space_kept *kept;            /* convict_kept.c; NULL: not looked at yet */
+    struct space_hashed *hashed;        /* space_prove.c: of intakes; NULL: nothing */
     bool held;
     unsigned refreshes;        /* of a reader, since its repository was opened */
     uint64_t rights, erasures; /* hark_space_rights, hark_space_erasures */
@@ -310,6 +311,9 @@ struct space_intake_check {
 };
 HARK_CHECK int hark_space_intake_check_entry(const struct space_intake_check *check,
                                              const struct space_item *item, struct hark_err *err);
+
+/* What hark_space_hash_intake has kept. */
+void hark_space_hashed_free(struct hark_space *space);
 
 /* --- shared by the two kinds of logs (space_take.c) --- */
 

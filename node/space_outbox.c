@@ -15,6 +15,7 @@
 #include "node/convict.h"
 #include "node/files.h"
 #include "node/outbox.h"
+#include "node/receipts.h"
 #include "node/space_flight.h"
 #include "node/witness.h"
 #include "replication/messages.h"
@@ -413,6 +414,8 @@ int hark_space_outbox_tend(struct hark_space *space, uint64_t now_ms, bool *chan
         rc = store_fates(space, &fates, now_ms, changed, err);
     if (rc == 0)
         rc = suspect_twins(space, &fates, err);
+    if (rc == 0)
+        rc = hark_receipts_compare(space, now_ms, err);
     if (rc == 0 && now_ms > FORGET_MS && now_ms - space->forgot_ms >= SWEEP_MS) {
         uint64_t below = 0;
 

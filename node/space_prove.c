@@ -4,30 +4,25 @@
  * entries when it is asked for.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "crypto/note.h"
 #include "node/space_internal.h"
 #include "node/witness.h"
+#include "schemas/receipt.h"
 
 /* --- an intake's tree ---------------------------------------------------------------- */
+
+#define TILE_LEVEL 8u
+#define TILE       ((uint64_t)1 << TILE_LEVEL)
 
 struct of_intake {
     struct hark_index *index;
     struct hark_intake intake;
+    size_t tile_count;
+    const struct hark_hash *tiles; /* as struct space_hashed has them */
 };
-
-static int find_intake(struct hark_space *space, const char *node, struct of_intake *out,
-                       struct hark_err *err)
-{
-    bool found = false;
-    int rc = hark_space_find_intake(space, node, &found, &out->intake, err);
-
-    out->index = space->index;
-    if (rc == 0 && !found)
-        rc = hark_err_set(err, HARK_E_NOT_FOUND, "there is no intake of %s here", node);
-    return rc;
-}
 
 static int intake_line(const struct of_intake *of, uint64_t position, struct hark_line *line,
                        struct hark_git_id *commit, struct hark_err *err)
@@ -45,18 +40,18 @@ static int intake_line(const struct of_intake *of, uint64_t position, struct har
     return 0;
 }
 
-static int read_hash(void *arg, unsigned level, uint64_t index, struct hark_hash *out,
-                     struct hark_err *err)
+/* The root of the subtree, from its leaves. */
+static int read_leaves(const struct of_intake *of, uint64_t first, uint64_t count,
+                       struct hark_hash *out, struct hark_err *err)
 {
     struct hark_merkle tree = {.size = 0};
-    uint64_t first = index << level;
     int rc = 0;
 
-    for (uint64_t i = 0; rc == 0 && i < (uint64_t)1 << level; i++) {
+    for (uint64_t i = 0; rc == 0 && i < count; i++) {
         struct hark_line line;
         struct hark_git_id commit;
 
-        rc = intake_line(arg, first + i, &line, &commit, err);
+        rc = intake_line(of, first + i, &line, &commit, err);
         if (rc == 0) {
             struct hark_hash leaf = hark_line_leaf(&line);
 
@@ -65,6 +60,127 @@ static int read_hash(void *arg, unsigned level, uint64_t index, struct hark_hash
     }
     if (rc == 0)
         *out = hark_merkle_root(&tree);
+    return rc;
+}
+
+static int read_hash(void *arg, unsigned level, uint64_t index, struct hark_hash *out,
+                     struct hark_err *err)
+{
+    const struct of_intake *of = arg;
+    struct hark_hash left, right;
+    int rc;
+
+    if (level < TILE_LEVEL || (level == TILE_LEVEL && index >= of->tile_count))
+        return read_leaves(of, index << level, (uint64_t)1 << level, out, err);
+    if (level == TILE_LEVEL) {
+        *out = of->tiles[index];
+        return 0;
+    }
+    rc = read_hash(arg, level - 1, 2 * index, &left, err);
+    if (rc == 0)
+        rc = read_hash(arg, level - 1, 2 * index + 1, &right, err);
+    if (rc == 0)
+        *out = hark_merkle_node(&left, &right);
+    return rc;
+}
+
+/* --- what is kept of it -------------------------------------------------------------- */
+
+/* An intake only ever grows while a space is open, so what is hashed stays so. */
+struct space_hashed {
+    struct space_hashed *next;
+    hark_node_name node;
+    size_t count, room;
+    struct hark_hash *tiles; /* roots of so many subtrees of TILE leaves */
+};
+
+void hark_space_hashed_free(struct hark_space *space)
+{
+    while (space->hashed != NULL) {
+        struct space_hashed *gone = space->hashed;
+
+        space->hashed = gone->next;
+        free(gone->tiles);
+        free(gone);
+    }
+}
+
+static struct space_hashed *find_hashed(const struct hark_space *space, const char *node)
+{
+    struct space_hashed *at = space->hashed;
+
+    while (at != NULL && strcmp(at->node, node) != 0)
+        at = at->next;
+    return at;
+}
+
+static int add_hashed(struct hark_space *space, const char *node, struct space_hashed **out,
+                      struct hark_err *err)
+{
+    *out = find_hashed(space, node);
+    if (*out != NULL)
+        return 0;
+    *out = calloc(1, sizeof(**out));
+    if (*out == NULL)
+        return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an intake's tree");
+    memcpy((*out)->node, node, strlen(node) + 1);
+    (*out)->next = space->hashed;
+    space->hashed = *out;
+    return 0;
+}
+
+static int add_tile(struct space_hashed *hashed, const struct of_intake *of, struct hark_err *err)
+{
+    int rc;
+
+    if (hashed->count == hashed->room) {
+        size_t room = hashed->room == 0 ? 16 : 2 * hashed->room;
+        struct hark_hash *grown = realloc(hashed->tiles, room * sizeof(*grown));
+
+        if (grown == NULL)
+            return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an intake's tree");
+        hashed->tiles = grown;
+        hashed->room = room;
+    }
+    rc = read_leaves(of, hashed->count * TILE, TILE, &hashed->tiles[hashed->count], err);
+    hashed->count += rc == 0;
+    return rc;
+}
+
+static int find_intake(struct hark_space *space, const char *node, struct of_intake *out,
+                       struct hark_err *err)
+{
+    const struct space_hashed *hashed = find_hashed(space, node);
+    bool found = false;
+    int rc = hark_space_find_intake(space, node, &found, &out->intake, err);
+
+    out->index = space->index;
+    out->tile_count = hashed != NULL ? hashed->count : 0;
+    out->tiles = hashed != NULL ? hashed->tiles : NULL;
+    if (rc == 0 && !found)
+        rc = hark_err_set(err, HARK_E_NOT_FOUND, "there is no intake of %s here", node);
+    return rc;
+}
+
+int hark_space_hash_intake(struct hark_space *space, const char *node, uint64_t *leaves, bool *done,
+                           struct hark_err *err)
+{
+    struct space_hashed *hashed = NULL;
+    struct of_intake of;
+    uint64_t all;
+    int rc = find_intake(space, node, &of, err);
+
+    *done = false;
+    if (rc == 0)
+        rc = add_hashed(space, node, &hashed, err);
+    if (rc < 0)
+        return rc;
+    all = of.intake.head.tree.size / TILE;
+    while (rc == 0 && hashed->count < all && *leaves >= TILE) {
+        rc = add_tile(hashed, &of, err);
+        *leaves -= TILE;
+    }
+    *done = rc == 0 && hashed->count >= all;
     return rc;
 }
 
@@ -138,6 +254,23 @@ int hark_space_prove(struct hark_space *space, const char *node, uint64_t positi
         rc = hark_merkle_prove_inclusion(path, position, of.intake.head.tree.size, read_hash, &of,
                                          err);
     return rc < 0 ? rc : hark_space_checkpoint_of(space, &of.intake.head.batch_id, note, err);
+}
+
+int hark_space_receipt(struct hark_space *space, const char *node, uint64_t position,
+                       struct hark_buf *out, struct hark_err *err)
+{
+    struct hark_buf note = hark_buf_init(HARK_NOTE_MAX);
+    struct hark_git_id commit;
+    struct hark_proof path;
+    struct hark_line line;
+    int rc = hark_space_line(space, node, position, &line, &commit, err);
+
+    if (rc == 0)
+        rc = hark_space_prove(space, node, position, &path, &note, err);
+    if (rc == 0)
+        rc = hark_receipt_encode(out, &line, &commit, &path, hark_buf_span(&note), err);
+    hark_buf_free(&note);
+    return rc;
 }
 
 /* --- whose word it is ------------------------------------------------------------------ */

@@ -255,6 +255,7 @@ static bool afford(struct hark_core *core, struct hark_peer *peer,
         peer->window_ms = now;
         peer->cost = 0;
         peer->served = 0;
+        peer->receipts = 0;
     }
     if (message->type == HARK_MESSAGE_ASK && message->body.size >= 2) {
         struct hark_span body = message->body;
@@ -335,6 +336,7 @@ static bool is_answer(uint8_t type)
     case HARK_MESSAGE_JOINED:
     case HARK_MESSAGE_STILL:
     case HARK_MESSAGE_NOTED:
+    case HARK_MESSAGE_RECEIPTS:
         return true;
     default:
         return false;
@@ -381,11 +383,15 @@ static void dispatch(struct hark_core *core, struct hark_peer *peer, uint64_t vi
         break;
     case HARK_MESSAGE_SHOWN:
     case HARK_MESSAGE_JOINED:
+    case HARK_MESSAGE_RECEIPTS:
         hark_join_answer(core, peer, via, message);
         break;
     case HARK_MESSAGE_COSIGN:
     case HARK_MESSAGE_EVIDENCE:
         hark_show_message(core, peer, via, message);
+        break;
+    case HARK_MESSAGE_RECEIPT:
+        hark_receipt_serve(core, peer, via, message);
         break;
     case HARK_MESSAGE_NOTED:
         break; /* late, or never shown */

@@ -107,8 +107,15 @@ struct hark_core_io {
     int (*convict)(void *arg, const struct hark_key *peer, const struct hark_hash *space,
                    struct hark_buf *body, uint64_t token, struct hark_err *err);
 
-    /* The answer to hark_core_request: type HARK_MESSAGE_SHOWN or _JOINED with its body
-     * (well-formed), or code with no body. */
+    /* A peer that may have the space asks for receipts: appends the body of `receipts`, as
+     * many and in the order of `wanted` (count 1 to HARK_RECEIPT_MAX). Errors: busy (not now),
+     * not-found. May be NULL: none are given. */
+    int (*receipts)(void *arg, const struct hark_hash *space,
+                    const struct hark_receipt_wanted *wanted, size_t count, struct hark_buf *out,
+                    struct hark_err *err);
+
+    /* The answer to hark_core_request: type HARK_MESSAGE_SHOWN, _JOINED or _RECEIPTS with its
+     * body (well-formed; of receipts as many as asked for), or code with no body. */
     void (*answered)(void *arg, const struct hark_key *peer, uint8_t type,
                      const struct hark_hash *space, int code, struct hark_span body);
 
@@ -160,8 +167,8 @@ HARK_CHECK int hark_core_submit(struct hark_core *core, const struct hark_hash *
  * was submitted), or a code for all of it. Due within two minutes. */
 void hark_core_accepted(struct hark_core *core, uint64_t token, const struct hark_accepted *items,
                         size_t count, int code);
-/* One question of type HARK_MESSAGE_TERMS or _JOIN (body copied), sent as soon as the
- * peer is live; io.answered is called once: with the answer, or with
+/* One question of type HARK_MESSAGE_TERMS, _JOIN or _RECEIPT (body copied), sent as soon as
+ * the peer is live; io.answered is called once: with the answer, or with
  * peer-unreachable after `patience_ms`. One of a type for a space at a peer: a further
  * one replaces it. Errors: limit, no-memory, peer-form. */
 HARK_CHECK int hark_core_request(struct hark_core *core, const struct hark_key *peer, uint8_t type,

@@ -2,8 +2,8 @@
  * Inside the replication core: what its files share. core.c keeps the peers and
  * hands messages out, core_follow.c asks and fetches, core_serve.c answers,
  * core_again.c does both for many logs at once, core_submit.c hands entries in and takes them,
- * core_join.c asks about joining and is asked, core_show.c shows cosigned checkpoints and evidence
- * and is shown them.
+ * core_join.c asks about joining, and for receipts, and is asked about joining, core_receipt.c
+ * gives receipts, core_show.c shows cosigned checkpoints and evidence and is shown them.
  *
  * A log that is followed from a peer goes through these phases:
  *
@@ -56,6 +56,9 @@
 #define HARK_CORE_OWED_MAX    64u    /* answers that peers wait for, of each type */
 #define HARK_CORE_OWED_PEER   4u     /* and one peer */
 #define HARK_CORE_REQUEST_MAX 256u
+/* Receipts made in a second, for one peer and for all: some 0.3 ms of work each. */
+#define HARK_CORE_RECEIPTS_PEER 64u
+#define HARK_CORE_RECEIPTS_MAX  512u
 
 enum hark_phase {
     HARK_PHASE_IDLE,
@@ -118,10 +121,11 @@ struct hark_submission {
     struct hark_hash *ids; /* of the entries under way */
 };
 
-/* A question about joining, until it is answered. */
+/* A question about joining, or for receipts, until it is answered. */
 struct hark_request {
     struct hark_key peer;
     uint8_t type;
+    size_t count; /* of receipts asked for */
     struct hark_hash space;
     struct hark_buf body;
     uint64_t until_ms;
@@ -184,6 +188,7 @@ struct hark_peer {
     uint64_t window_ms;
     unsigned cost;
     size_t served;
+    size_t receipts;          /* made for it */
     uint64_t spent, spent_ms; /* of what we may send, in thousandths, and as of when */
 
     /* what we ask it */
@@ -225,6 +230,8 @@ struct hark_core {
     uint64_t submit_due_ms; /* submissions are not looked at before */
     size_t submission_count, submission_room;
     struct hark_submission *submissions;
+    uint64_t receipts_ms; /* the second in which so many receipts were made */
+    size_t receipts;
     size_t request_count;
     struct hark_request requests[HARK_CORE_REQUEST_MAX];
     size_t owed_count;
@@ -377,6 +384,12 @@ void hark_join_lost(struct hark_core *core, const struct hark_key *peer, bool fo
 void hark_join_drive(struct hark_core *core);
 uint64_t hark_join_due(const struct hark_core *core);
 void hark_join_free(struct hark_core *core);
+
+/* ---- core_receipt.c ---- */
+
+/* It asks for receipts. */
+void hark_receipt_serve(struct hark_core *core, struct hark_peer *peer, uint64_t via,
+                        const struct hark_message *message);
 
 /* ---- core_show.c ---- */
 

@@ -1,8 +1,8 @@
 /*
  * Joining, PROTOCOL.md 8.4, as far as messages go: who has a ticket asks for the
  * terms and hands in a sealed request; what they mean is the node's business. A
- * question is put again while there is patience: both may be asked any number of
- * times.
+ * question is put again while there is patience: each may be asked any number of
+ * times. Receipts (9.5) are asked for by the same means.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -33,11 +33,22 @@ static void answered(struct hark_core *core, struct hark_request *request, uint8
     core->io.answered(core->io.arg, &ended.peer, type, &ended.space, code, body);
 }
 
+/* By which that type of question is answered. */
+static uint8_t answer_of(uint8_t type)
+{
+    switch (type) {
+    case HARK_MESSAGE_TERMS:
+        return HARK_MESSAGE_SHOWN;
+    case HARK_MESSAGE_JOIN:
+        return HARK_MESSAGE_JOINED;
+    default: /* HARK_MESSAGE_RECEIPT */
+        return HARK_MESSAGE_RECEIPTS;
+    }
+}
+
 static void gave_up(struct hark_core *core, struct hark_request *request, int code)
 {
-    answered(core, request,
-             request->type == HARK_MESSAGE_TERMS ? HARK_MESSAGE_SHOWN : HARK_MESSAGE_JOINED, code,
-             hark_span(NULL, 0));
+    answered(core, request, answer_of(request->type), code, hark_span(NULL, 0));
 }
 
 static struct hark_request *find_under_way(struct hark_core *core, const struct hark_peer *peer,
@@ -76,15 +87,20 @@ static struct hark_request *find_request(struct hark_core *core, const struct ha
     return NULL;
 }
 
+/* *count: of receipts asked for. */
 static int read_question(uint8_t type, struct hark_span body, struct hark_hash *space,
-                         struct hark_err *err)
+                         size_t *count, struct hark_err *err)
 {
+    struct hark_receipt_wanted wanted[HARK_RECEIPT_MAX];
     struct hark_span sealed;
+    *count = 0;
     switch (type) {
     case HARK_MESSAGE_TERMS:
         return hark_terms_decode(space, body, err);
     case HARK_MESSAGE_JOIN:
         return hark_join_decode(space, &sealed, body, err);
+    case HARK_MESSAGE_RECEIPT:
+        return hark_receipt_ask_decode(space, wanted, count, body, err);
     default:
         return hark_err_set(err, HARK_E_PEER_FORM, "a question that is none");
     }
@@ -98,7 +114,8 @@ int hark_core_request(struct hark_core *core, const struct hark_key *key, uint8_
     struct hark_peer *peer = NULL;
     struct hark_request *request = NULL;
     uint64_t now = hark_core_now(core);
-    int rc = read_question(type, body, &space, err);
+    size_t count = 0;
+    int rc = read_question(type, body, &space, &count, err);
     if (rc == 0) {
         rc = hark_buf_append_span(&copy, body, err);
     }
@@ -121,6 +138,7 @@ int hark_core_request(struct hark_core *core, const struct hark_key *key, uint8_
     }
     *request = (struct hark_request){.peer = *key,
                                      .type = type,
+                                     .count = count,
                                      .space = space,
                                      .body = copy,
                                      .until_ms = now + patience_ms,
@@ -189,6 +207,7 @@ static bool is_answer(const struct hark_request *request, const struct hark_mess
                       struct hark_err *err)
 {
     struct hark_submitted *entries = NULL;
+    struct hark_span receipts[HARK_RECEIPT_MAX];
     struct hark_joined joined;
     struct hark_hash space;
     size_t count = 0;
@@ -196,13 +215,15 @@ static bool is_answer(const struct hark_request *request, const struct hark_mess
     if (message->type == HARK_MESSAGE_SHOWN) {
         rc = hark_shown_decode(&space, &entries, &count, message->body, err);
         free(entries);
+    } else if (message->type == HARK_MESSAGE_RECEIPTS) {
+        rc = hark_receipts_decode(&space, receipts, &count, message->body, err);
     } else {
         rc = hark_joined_decode(&joined, message->body, err);
         space = joined.space;
     }
-    if (rc == 0 &&
-        ((message->type == HARK_MESSAGE_SHOWN) != (request->type == HARK_MESSAGE_TERMS) ||
-         !hark_hash_equal(&space, &request->space))) {
+    if (rc == 0 && (message->type != answer_of(request->type) ||
+                    (message->type == HARK_MESSAGE_RECEIPTS && count != request->count) ||
+                    !hark_hash_equal(&space, &request->space))) {
         rc = hark_err_set(err, HARK_E_PEER_FORM, "an answer to another question than asked");
     }
     return rc == 0;

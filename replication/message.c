@@ -75,8 +75,8 @@ static bool id_fits(const struct hark_message *message)
 
 static bool type_is_known(uint8_t type)
 {
-    return (type >= HARK_MESSAGE_HELLO && type <= HARK_MESSAGE_EVIDENCE) ||
-           (type >= HARK_MESSAGE_AGAIN && type <= HARK_MESSAGE_NOTED);
+    return (type >= HARK_MESSAGE_HELLO && type <= HARK_MESSAGE_RECEIPT) ||
+           (type >= HARK_MESSAGE_AGAIN && type <= HARK_MESSAGE_RECEIPTS);
 }
 
 int hark_message_decode(struct hark_message *out, const struct hark_span *frames, size_t count,

@@ -33,9 +33,11 @@ enum hark_message_type {
     HARK_MESSAGE_JOINED = 13,
     HARK_MESSAGE_COSIGN = 14,
     HARK_MESSAGE_EVIDENCE = 15,
+    HARK_MESSAGE_RECEIPT = 16,
     HARK_MESSAGE_AGAIN = 18,
     HARK_MESSAGE_STILL = 19,
     HARK_MESSAGE_NOTED = 20,
+    HARK_MESSAGE_RECEIPTS = 21,
     HARK_MESSAGE_TYPES_ /* one more than the last */
 };
 

@@ -205,6 +205,31 @@ HARK_CHECK int hark_evidence_files_encode(struct hark_buf *out, const struct har
 HARK_CHECK int hark_evidence_files_decode(struct hark_hash *space, struct hark_span *files,
                                           size_t *count, struct hark_span body,
                                           struct hark_err *err);
+/* receipt (16): space id ‖ u16 n ‖ n × (entry id ‖ u64 position), n 1 to
+ * HARK_RECEIPT_MAX. */
+#define HARK_RECEIPT_MAX 64u
+struct hark_receipt_wanted {
+    struct hark_hash id; /* of an entry, wherever it stands */
+    /* UINT64_MAX, or a position of the main log: what stands there, whatever its id */
+    uint64_t position;
+};
+HARK_CHECK int hark_receipt_ask_encode(struct hark_buf *out, const struct hark_hash *space,
+                                       const struct hark_receipt_wanted *wanted, size_t count,
+                                       struct hark_err *err);
+HARK_CHECK int hark_receipt_ask_decode(struct hark_hash *space,
+                                       struct hark_receipt_wanted wanted[HARK_RECEIPT_MAX],
+                                       size_t *count, struct hark_span body, struct hark_err *err);
+
+/* receipts (21): space id ‖ u16 n ‖ n × (u32 size ‖ receipt), as many and in the order asked;
+ * size 0 (NULL data): none, else at most HARK_TLOG_PROOF_MAX. What they say is not looked at
+ * here. limit: a body of more than HARK_BODY_MAX. */
+HARK_CHECK int hark_receipts_encode(struct hark_buf *out, const struct hark_hash *space,
+                                    const struct hark_span *receipts, size_t count,
+                                    struct hark_err *err);
+/* The receipts, *count of them, borrow from body. */
+HARK_CHECK int hark_receipts_decode(struct hark_hash *space,
+                                    struct hark_span receipts[HARK_RECEIPT_MAX], size_t *count,
+                                    struct hark_span body, struct hark_err *err);
 
 /* again (18): SHA-256("hark/again/1\n" ‖ cursors, each as in an ask, in order of space id
  * and then origin, bytewise). Sorts `cursors`. Errors: no-memory, limit. */

@@ -149,6 +149,24 @@ static inline int again_evidence(struct hark_buf *out, struct hark_span body)
     return rc != 0 ? rc : hark_evidence_files_encode(out, &space, files, count, NULL);
 }
 
+static inline int again_receipt(struct hark_buf *out, struct hark_span body)
+{
+    struct hark_receipt_wanted wanted[HARK_RECEIPT_MAX];
+    struct hark_hash space;
+    size_t count = 0;
+    int rc = hark_receipt_ask_decode(&space, wanted, &count, body, NULL);
+    return rc != 0 ? rc : hark_receipt_ask_encode(out, &space, wanted, count, NULL);
+}
+
+static inline int again_receipts(struct hark_buf *out, struct hark_span body)
+{
+    struct hark_span receipts[HARK_RECEIPT_MAX];
+    struct hark_hash space;
+    size_t count = 0;
+    int rc = hark_receipts_decode(&space, receipts, &count, body, NULL);
+    return rc != 0 ? rc : hark_receipts_encode(out, &space, receipts, count, NULL);
+}
+
 static inline int again(struct hark_buf *out, const struct hark_message *message)
 {
     struct hark_hello hello;
@@ -186,6 +204,10 @@ static inline int again(struct hark_buf *out, const struct hark_message *message
         return again_cosign(out, message->body);
     case HARK_MESSAGE_EVIDENCE:
         return again_evidence(out, message->body);
+    case HARK_MESSAGE_RECEIPT:
+        return again_receipt(out, message->body);
+    case HARK_MESSAGE_RECEIPTS:
+        return again_receipts(out, message->body);
     case HARK_MESSAGE_NOTED:
         rc = hark_noted_decode(&digest, message->body, NULL);
         return rc != 0 ? rc : hark_noted_encode(out, &digest, NULL);
@@ -318,6 +340,20 @@ static inline int world_terms(void *arg, const struct hark_hash *space, struct h
     return hark_shown_encode(out, space, &entry, 1, err);
 }
 
+static inline int world_receipts(void *arg, const struct hark_hash *space,
+                                 const struct hark_receipt_wanted *wanted, size_t count,
+                                 struct hark_buf *out, struct hark_err *err)
+{
+    const struct world *world = arg;
+    struct hark_span receipts[HARK_RECEIPT_MAX] = {{0}};
+    require(hark_hash_equal(space, &world->cursor.space) && count > 0 && count <= HARK_RECEIPT_MAX);
+    for (size_t i = 0; i < count; i++) {
+        if (wanted[i].position % 2 == 0)
+            receipts[i] = hark_span_str("a receipt");
+    }
+    return hark_receipts_encode(out, space, receipts, count, err);
+}
+
 static inline int world_join(void *arg, const struct hark_key *peer, const struct hark_hash *space,
                              struct hark_buf *sealed, uint64_t token, struct hark_err *err)
 {
@@ -390,16 +426,18 @@ static inline void world_answered(void *arg, const struct hark_key *peer, uint8_
     (void)arg;
     (void)peer;
     (void)space;
-    require(type == HARK_MESSAGE_SHOWN || type == HARK_MESSAGE_JOINED);
+    require(type == HARK_MESSAGE_SHOWN || type == HARK_MESSAGE_JOINED ||
+            type == HARK_MESSAGE_RECEIPTS);
     require((code == 0) == (body.size > 0));
 }
 
-/* What the core has to do: follow, hand in, ask to join. */
+/* What the core has to do: follow, hand in, ask to join, ask for receipts. */
 static inline void give_work(struct hark_core *core, const struct hark_key *peer,
                              const struct world *world)
 {
     struct hark_log_ref logs[2] = {{world->cursor.space, ""}, {world->cursor.space, "a"}};
     struct hark_submitted entry = {.entry = hark_span_str("an entry")};
+    struct hark_receipt_wanted wanted[2] = {{.position = UINT64_MAX}, {.position = 3}};
     struct hark_buf body = hark_buf_init(HARK_BODY_MAX);
     require(hark_core_follow(core, peer, logs, 2, NULL) == 0);
     require(hark_submit_encode(&body, &world->cursor.space, &entry, 1, NULL) == 0);
@@ -408,6 +446,10 @@ static inline void give_work(struct hark_core *core, const struct hark_key *peer
     require(hark_terms_encode(&body, &world->cursor.space, NULL) == 0);
     require(hark_core_request(core, peer, HARK_MESSAGE_TERMS, hark_buf_span(&body), 60000, NULL) ==
             0);
+    hark_buf_clear(&body);
+    require(hark_receipt_ask_encode(&body, &world->cursor.space, wanted, 2, NULL) == 0);
+    require(hark_core_request(core, peer, HARK_MESSAGE_RECEIPT, hark_buf_span(&body), 60000,
+                              NULL) == 0);
     hark_buf_clear(&body);
     require(hark_join_encode(&body, &world->cursor.space, hark_span_str("sealed"), NULL) == 0);
     require(hark_core_request(core, peer, HARK_MESSAGE_JOIN, hark_buf_span(&body), 60000, NULL) ==
@@ -439,8 +481,8 @@ static inline uint64_t awaited(const struct world *world, const struct hark_span
                                size_t count, unsigned turn)
 {
     static const uint8_t questions[] = {
-        HARK_MESSAGE_ASK,  HARK_MESSAGE_FETCH,  HARK_MESSAGE_SUBMIT,  HARK_MESSAGE_TERMS,
-        HARK_MESSAGE_JOIN, HARK_MESSAGE_COSIGN, HARK_MESSAGE_EVIDENCE};
+        HARK_MESSAGE_ASK,  HARK_MESSAGE_FETCH,  HARK_MESSAGE_SUBMIT,   HARK_MESSAGE_TERMS,
+        HARK_MESSAGE_JOIN, HARK_MESSAGE_COSIGN, HARK_MESSAGE_EVIDENCE, HARK_MESSAGE_RECEIPT};
     uint8_t type = count > 0 && frames[0].size == HARK_HEADER_SIZE ? frames[0].data[5] : 0;
     switch (type) {
     case HARK_MESSAGE_TELL:
@@ -455,6 +497,8 @@ static inline uint64_t awaited(const struct world *world, const struct hark_span
         return world->ids[HARK_MESSAGE_JOIN];
     case HARK_MESSAGE_NOTED:
         return world->ids[turn % 2 == 0 ? HARK_MESSAGE_COSIGN : HARK_MESSAGE_EVIDENCE];
+    case HARK_MESSAGE_RECEIPTS:
+        return world->ids[HARK_MESSAGE_RECEIPT];
     default:
         return world->ids[questions[turn % sizeof(questions)]];
     }
@@ -482,6 +526,7 @@ static inline struct hark_core_io world_io(struct world *world)
         .may_join = world_may_join,
         .terms = world_terms,
         .join = world_join,
+        .receipts = world_receipts,
         .answered = world_answered,
         .notes = world_notes,
         .cosign = world_cosign,

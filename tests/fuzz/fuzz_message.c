@@ -43,7 +43,7 @@ static void try_core(const struct hark_span *frames, size_t count)
     log.space = world.cursor.space;
     require(hark_core_new(&core, "fuzz", &io, NULL) == 0);
     give_work(core, &peer, &world);
-    for (unsigned i = 0; i < 7; i++) {
+    for (unsigned i = 0; i < 8; i++) {
         (void)hark_core_tick(core);
         if (i == 0)
             say_hello(core, &peer, &world);

@@ -10,7 +10,7 @@
 
 #define STEPS_MAX  64
 #define PEERS      2
-#define KINDS      22u /* of steps: what is said, and what happens */
+#define KINDS      24u /* of steps: what is said, and what happens */
 #define HAPPENS    15u /* the first of those that happen, of HAPPENINGS */
 #define HAPPENINGS 5u
 
@@ -108,6 +108,8 @@ static int build(const struct session *s, uint8_t type, const struct step *step,
     struct hark_told told = {.status = (uint8_t)(step->number % 5u), .cursor = cursor};
     struct hark_fetch fetch = {.cursor = cursor, .want = HARK_WANT_MIN + step->number};
     struct hark_submitted shown = {.entry = hark_span_str("the first")};
+    struct hark_receipt_wanted wanted = {.id = cursor.root, .position = step->number};
+    struct hark_span receipts[3] = {hark_span_str("a receipt")};
     struct hark_joined joined = {.space = *space, .status = (uint8_t)(step->how % 3)};
 
     (void)snprintf(hello.name, sizeof(hello.name), "peer");
@@ -142,6 +144,10 @@ static int build(const struct session *s, uint8_t type, const struct step *step,
         return hark_cosign_encode(body, space, &shown.entry, 1, NULL);
     case HARK_MESSAGE_EVIDENCE:
         return hark_evidence_files_encode(body, space, &shown.entry, 1, NULL);
+    case HARK_MESSAGE_RECEIPT:
+        return hark_receipt_ask_encode(body, space, &wanted, 1, NULL);
+    case HARK_MESSAGE_RECEIPTS:
+        return hark_receipts_encode(body, space, receipts, 1 + step->number % 3u, NULL);
     case HARK_MESSAGE_NOTED:
         return hark_noted_encode(body, step->how & 128 ? &cursor.root : space, NULL);
     case HARK_MESSAGE_AGAIN:
@@ -161,7 +167,7 @@ static uint64_t id_of(const struct session *s, uint8_t type, const struct step *
         [HARK_MESSAGE_STILL] = HARK_MESSAGE_AGAIN,   [HARK_MESSAGE_TELL] = HARK_MESSAGE_ASK,
         [HARK_MESSAGE_BATCHES] = HARK_MESSAGE_FETCH, [HARK_MESSAGE_ACCEPTED] = HARK_MESSAGE_SUBMIT,
         [HARK_MESSAGE_SHOWN] = HARK_MESSAGE_TERMS,   [HARK_MESSAGE_JOINED] = HARK_MESSAGE_JOIN,
-        [HARK_MESSAGE_NOTED] = HARK_MESSAGE_COSIGN,
+        [HARK_MESSAGE_NOTED] = HARK_MESSAGE_COSIGN,  [HARK_MESSAGE_RECEIPTS] = HARK_MESSAGE_RECEIPT,
     };
     uint8_t question = type == HARK_MESSAGE_ERROR ? (uint8_t)(1 + step->how % HARK_MESSAGE_EVIDENCE)
                                                   : questions[type];
@@ -247,11 +253,11 @@ static void happen(struct session *s, const struct hark_key *peer, const struct 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const uint8_t types[] = {
-        HARK_MESSAGE_HELLO,    HARK_MESSAGE_ASK,   HARK_MESSAGE_TELL,  HARK_MESSAGE_FETCH,
-        HARK_MESSAGE_BATCHES,  HARK_MESSAGE_NEWS,  HARK_MESSAGE_ERROR, HARK_MESSAGE_SUBMIT,
-        HARK_MESSAGE_ACCEPTED, HARK_MESSAGE_TERMS, HARK_MESSAGE_SHOWN, HARK_MESSAGE_JOIN,
-        HARK_MESSAGE_JOINED,   HARK_MESSAGE_AGAIN, HARK_MESSAGE_STILL, HARK_MESSAGE_COSIGN,
-        HARK_MESSAGE_NOTED,
+        HARK_MESSAGE_HELLO,    HARK_MESSAGE_ASK,     HARK_MESSAGE_TELL,     HARK_MESSAGE_FETCH,
+        HARK_MESSAGE_BATCHES,  HARK_MESSAGE_NEWS,    HARK_MESSAGE_ERROR,    HARK_MESSAGE_SUBMIT,
+        HARK_MESSAGE_ACCEPTED, HARK_MESSAGE_TERMS,   HARK_MESSAGE_SHOWN,    HARK_MESSAGE_JOIN,
+        HARK_MESSAGE_JOINED,   HARK_MESSAGE_AGAIN,   HARK_MESSAGE_STILL,    HARK_MESSAGE_COSIGN,
+        HARK_MESSAGE_NOTED,    HARK_MESSAGE_RECEIPT, HARK_MESSAGE_RECEIPTS,
     };
     struct hark_span in = hark_span(data, size);
     struct session s = {.peers = {{{1}}, {{2}}}};

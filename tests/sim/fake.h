@@ -221,6 +221,7 @@ struct fake_node {
     int cosign_fails;  /* code, at once */
     int notes_fail;    /* code */
     int convict_fails; /* code, at once */
+    int receipts_fail; /* code */
     bool denies;       /* nobody may have its space */
     bool may_join;     /* but ask about joining */
     int send_fails;    /* code */
@@ -238,7 +239,7 @@ struct fake_node {
     /* the size of the main log that each node is known to have cosigned; 0: none. And how
      * often that changed */
     uint64_t cosigned[FAKE_SIGNERS_MAX], notes_version;
-    size_t notes_calls;
+    size_t notes_calls, receipts_calls;
     /* files of evidence, which are numbers, in the order of coming */
     size_t evidence_count, evidence_calls, convict_count;
     uint64_t evidence[FAKE_EVIDENCE_MAX];
@@ -458,6 +459,26 @@ static inline int fake_terms(void *arg, const struct hark_hash *space, struct ha
     return hark_shown_encode(out, space, &first, 1, err);
 }
 
+/* A receipt says which position, or the first byte of which id, was asked for. */
+static inline int fake_receipts(void *arg, const struct hark_hash *space,
+                                const struct hark_receipt_wanted *wanted, size_t count,
+                                struct hark_buf *out, struct hark_err *err)
+{
+    struct fake_node *node = arg;
+    struct hark_span receipts[HARK_RECEIPT_MAX];
+    uint8_t bytes[HARK_RECEIPT_MAX][8];
+    assert_true(hark_hash_equal(space, &node->log.ref.space));
+    node->receipts_calls++;
+    if (node->receipts_fail != 0)
+        return node->receipts_fail;
+    for (size_t i = 0; i < count; i++) {
+        fake_entry(bytes[i],
+                   wanted[i].position != UINT64_MAX ? wanted[i].position : wanted[i].id.bytes[0]);
+        receipts[i] = hark_span(bytes[i], sizeof(bytes[i]));
+    }
+    return hark_receipts_encode(out, space, receipts, count, err);
+}
+
 static inline int fake_join(void *arg, const struct hark_key *peer, const struct hark_hash *space,
                             struct hark_buf *sealed, uint64_t token, struct hark_err *err)
 {
@@ -593,6 +614,7 @@ static inline void fake_node_start(struct fake_node *node, const char *name)
         .may_join = fake_may_join,
         .terms = fake_terms,
         .join = fake_join,
+        .receipts = fake_receipts,
         .answered = fake_answered,
         .notes = fake_notes,
         .cosign = fake_cosign,

@@ -16,6 +16,7 @@
 #include <zlib.h>
 
 #include "crypto/note.h"
+#include "crypto/tlog_proof.h"
 #include "replication/messages.h"
 #include "schemas/batch.h"
 #include "schemas/evidence.h"
@@ -55,6 +56,7 @@ static int decode_body(const struct hark_message *message, struct hark_err *err)
     struct hark_joined joined;
     struct hark_hash space;
     struct hark_span sealed, notes[HARK_COSIGN_MAX];
+    struct hark_receipt_wanted wanted[HARK_RECEIPT_MAX];
     struct hark_buf load = hark_buf_init(HARK_UNPACKED_MAX);
     size_t count = 0;
     bool same = false;
@@ -109,6 +111,12 @@ static int decode_body(const struct hark_message *message, struct hark_err *err)
         break;
     case HARK_MESSAGE_NOTED:
         rc = hark_noted_decode(&space, message->body, err);
+        break;
+    case HARK_MESSAGE_RECEIPT:
+        rc = hark_receipt_ask_decode(&space, wanted, &count, message->body, err);
+        break;
+    case HARK_MESSAGE_RECEIPTS:
+        rc = hark_receipts_decode(&space, notes, &count, message->body, err);
         break;
     case HARK_MESSAGE_AGAIN:
         rc = hark_again_decode(&space, message->body, err);
@@ -707,6 +715,40 @@ static void test_message__evidence_at_its_limit(void **state)
     free(large);
 }
 
+/* A receipt of all that it may have, and one byte more; and none. */
+static void test_message__receipts_there_and_back(void **state)
+{
+    struct hark_hash space = hash_of(9), named;
+    struct hark_receipt_wanted wanted[2] = {{hash_of(1), 7}, {hash_of(2), UINT64_MAX}};
+    struct hark_receipt_wanted asked[HARK_RECEIPT_MAX];
+    struct hark_span receipts[2] = {{0}}, back[HARK_RECEIPT_MAX];
+    uint8_t *large = calloc(1, HARK_TLOG_PROOF_MAX + 1);
+    struct hark_buf body = hark_buf_init(HARK_BODY_MAX);
+    size_t count = 0;
+
+    (void)state;
+    assert_non_null(large);
+    assert_int_equal(hark_receipt_ask_encode(&body, &space, wanted, 2, NULL), 0);
+    assert_int_equal(hark_receipt_ask_decode(&named, asked, &count, hark_buf_span(&body), NULL), 0);
+    assert_true(hark_hash_equal(&space, &named));
+    assert_int_equal(count, 2);
+    assert_memory_equal(asked, wanted, sizeof(wanted));
+    assert_int_equal(hark_receipt_ask_encode(&body, &space, wanted, 0, NULL), HARK_E_LIMIT);
+    hark_buf_clear(&body);
+    receipts[1] = hark_span(large, HARK_TLOG_PROOF_MAX);
+    assert_int_equal(hark_receipts_encode(&body, &space, receipts, 2, NULL), 0);
+    assert_int_equal(hark_receipts_decode(&named, back, &count, hark_buf_span(&body), NULL), 0);
+    assert_true(hark_hash_equal(&space, &named));
+    assert_int_equal(count, 2);
+    assert_null(back[0].data);
+    assert_true(hark_span_equal(back[1], receipts[1]));
+    receipts[1].size++;
+    assert_int_equal(hark_receipts_encode(&body, &space, receipts, 2, NULL), HARK_E_LIMIT);
+    assert_int_equal(hark_receipts_encode(&body, &space, receipts, 0, NULL), HARK_E_LIMIT);
+    hark_buf_free(&body);
+    free(large);
+}
+
 /* ---- cursors ---- */
 
 static void test_message__cursors_name_their_log(void **state)
@@ -928,6 +970,7 @@ int main(void)
         cmocka_unit_test(test_message__whose_error_it_is),
         cmocka_unit_test(test_message__join_there_and_back),
         cmocka_unit_test(test_message__cosign_there_and_back),
+        cmocka_unit_test(test_message__receipts_there_and_back),
         cmocka_unit_test(test_message__notes_at_their_limit),
         cmocka_unit_test(test_message__evidence_there_and_back),
         cmocka_unit_test(test_message__evidence_at_its_limit),

@@ -321,6 +321,149 @@ static void test_outbox__leaves_a_newer_file_alone(void **state)
     assert_int_equal(hark_outbox_open(&f->outbox, f->path, &err), HARK_E_DATA_VERSION);
 }
 
+/* What a program before this one has written is there, and receipts have a place. */
+static void test_outbox__takes_over_a_file_without_receipts(void **state)
+{
+    struct fixture *f = *state;
+    struct hark_hash id = put(f, 1);
+    struct hark_out_receipt receipt = {.id = id, .file = hark_span_str("a receipt")};
+    sqlite3 *db = NULL;
+
+    hark_outbox_free(f->outbox);
+    f->outbox = NULL;
+    OK(hark_sqlite_open(&db, f->path, HARK_SQLITE_WRITE, "outbox", &err));
+    assert_int_equal(
+        sqlite3_exec(db, "DROP TABLE receipt; PRAGMA user_version=3", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+    for (unsigned i = 0; i < 2; i++) {
+        reopen(f);
+        assert_int_equal(look(f, ALL).count, 1);
+        OK(hark_outbox_receipt_put(f->outbox, &receipt, 1, &err));
+    }
+}
+
+struct receipts {
+    size_t count;
+    struct hark_out_receipt last;
+    char file[32];
+};
+
+static int see_receipt(void *arg, const struct hark_out_receipt *receipt, struct hark_err *e)
+{
+    struct receipts *receipts = arg;
+
+    (void)e;
+    receipts->count++;
+    receipts->last = *receipt;
+    (void)snprintf(receipts->file, sizeof(receipts->file), "%.*s", (int)receipt->file.size,
+                   receipt->file.size > 0 ? (const char *)receipt->file.data : "");
+    return 0;
+}
+
+static struct receipts receipt_of(struct fixture *f, const struct hark_hash *id)
+{
+    struct receipts receipts = {0};
+    bool found = false;
+
+    OK(hark_outbox_receipt(f->outbox, id, see_receipt, &receipts, &found, &err));
+    assert_int_equal(found, receipts.count == 1);
+    return receipts;
+}
+
+static size_t open_below(struct fixture *f, uint64_t below)
+{
+    struct receipts receipts = {0};
+
+    OK(hark_outbox_each_open(f->outbox, below, see_receipt, &receipts, &err));
+    return receipts.count;
+}
+
+static void test_outbox__keeps_one_receipt_an_entry(void **state)
+{
+    struct fixture *f = *state;
+    struct hark_out_receipt receipt = {.id = put(f, 1),
+                                       .node = "cafe",
+                                       .position = 7,
+                                       .size = 9,
+                                       .file = hark_span_str("an intake's")};
+    struct hark_hash nobody = hark_sha256(hark_span_str("nobody's"));
+    struct receipts seen;
+
+    OK(hark_outbox_receipt_put(f->outbox, &receipt, 1, &err));
+    assert_int_equal(open_below(f, 100), 0); /* an intake's is not held against the log */
+    receipt.is_main = true;
+    receipt.file = hark_span_str("the home's");
+    OK(hark_outbox_receipt_put(f->outbox, &receipt, 1, &err));
+    reopen(f);
+    seen = receipt_of(f, &receipt.id);
+    assert_int_equal(seen.count, 1);
+    assert_string_equal(seen.file, "the home's");
+    assert_string_equal(seen.last.node, "cafe");
+    assert_true(seen.last.is_main && seen.last.state == HARK_RECEIPT_OPEN);
+    assert_true(seen.last.position == 7 && seen.last.size == 9);
+    assert_int_equal(open_below(f, 7), 0);
+    assert_int_equal(open_below(f, 8), 1);
+    OK(hark_outbox_receipt_judged(f->outbox, &receipt.id, HARK_RECEIPT_AGREES, &err));
+    assert_int_equal(open_below(f, 8), 0);
+    /* None of an entry that is not here, none that is no receipt. */
+    receipt.id = nobody;
+    OK(hark_outbox_receipt_put(f->outbox, &receipt, 1, &err));
+    assert_int_equal(receipt_of(f, &nobody).count, 0);
+    receipt.file = (struct hark_span){0};
+    assert_int_equal(hark_outbox_receipt_put(f->outbox, &receipt, 1, &err), HARK_E_INTERNAL);
+    receipt.file = hark_span_str("the home's");
+    receipt.state = HARK_RECEIPT_BAD;
+    assert_int_equal(hark_outbox_receipt_put(f->outbox, &receipt, 1, &err), HARK_E_INTERNAL);
+}
+
+static void test_outbox__forgets_receipts_with_their_entries(void **state)
+{
+    struct fixture *f = *state;
+    struct hark_out_receipt receipt = {.is_main = true, .file = hark_span_str("a receipt")};
+    struct hark_hash ids[2];
+
+    for (unsigned n = 0; n < 2; n++) {
+        ids[n] = receipt.id = put(f, n);
+        OK(hark_outbox_receipt_put(f->outbox, &receipt, 1, &err));
+    }
+    set(f, &ids[0], HARK_OUT_LOGGED, "", 3, 0, 5000);
+    set(f, &ids[1], HARK_OUT_ACCEPTED, "cafe", 3, 0, 5000);
+    OK(hark_outbox_forget(f->outbox, 6000, 3, &err)); /* not settled */
+    assert_int_equal(receipt_of(f, &ids[0]).count, 1);
+    OK(hark_outbox_forget(f->outbox, 6000, 4, &err));
+    assert_int_equal(receipt_of(f, &ids[0]).count, 0);
+    assert_int_equal(receipt_of(f, &ids[1]).count, 1);
+}
+
+/* What a log that held it has dropped is handed in again, though it counted as logged. */
+static void test_outbox__takes_back_what_was_logged(void **state)
+{
+    struct fixture *f = *state;
+    struct hark_out_receipt receipt = {.is_main = true, .file = hark_span_str("a receipt")};
+    struct hark_span object = hark_span_str("entry 1"), payload = hark_span_str("payload 1");
+    struct hark_hash id = put(f, 1), another = hark_sha256(hark_span_str("entry 2"));
+    struct seen seen;
+    bool put_back = false;
+
+    receipt.id = id;
+    OK(hark_outbox_receipt_put(f->outbox, &receipt, 1, &err));
+    OK(hark_outbox_receipt_judged(f->outbox, &id, HARK_RECEIPT_AGREES, &err));
+    OK(hark_outbox_put_back(f->outbox, &id, object, payload, 9000, &put_back, &err));
+    assert_false(put_back); /* it is on its way */
+    set(f, &id, HARK_OUT_LOGGED, "", 3, 0, 5000);
+    OK(hark_outbox_put_back(f->outbox, &id, object, payload, 9000, &put_back, &err));
+    assert_true(put_back);
+    seen = look(f, PENDING);
+    assert_int_equal(seen.count, 1);
+    assert_string_equal(seen.payloads[0], "payload 1");
+    assert_int_equal(seen.rows[0].since_ms, 9000);
+    assert_int_equal(receipt_of(f, &id).last.state, HARK_RECEIPT_OPEN);
+    OK(hark_outbox_put_back(f->outbox, &another, hark_span_str("entry 2"), (struct hark_span){0},
+                            9000, &put_back, &err));
+    assert_true(put_back);
+    assert_int_equal(look(f, PENDING).count, 2);
+}
+
 struct relays {
     size_t count;
     char first[32];
@@ -393,12 +536,22 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(test_outbox__##name, set_up, tear_down)
-        TEST(keeps_entries_in_order),      TEST(takes_an_entry_once),
-        TEST(stops_where_it_is_told),      TEST(changes_together_or_not_at_all),
-        TEST(moves_an_entry_on),           TEST(hands_in_as_void_only_what_was_refused),
-        TEST(forgets_only_what_is_logged), TEST(survives_a_kill),
-        TEST(says_that_it_is_damaged),     TEST(leaves_a_newer_file_alone),
-        TEST(hands_on_requests_to_join),   TEST(keeps_256_requests),
+        TEST(keeps_entries_in_order),
+        TEST(takes_an_entry_once),
+        TEST(stops_where_it_is_told),
+        TEST(changes_together_or_not_at_all),
+        TEST(moves_an_entry_on),
+        TEST(hands_in_as_void_only_what_was_refused),
+        TEST(forgets_only_what_is_logged),
+        TEST(survives_a_kill),
+        TEST(says_that_it_is_damaged),
+        TEST(leaves_a_newer_file_alone),
+        TEST(hands_on_requests_to_join),
+        TEST(keeps_256_requests),
+        TEST(takes_over_a_file_without_receipts),
+        TEST(keeps_one_receipt_an_entry),
+        TEST(forgets_receipts_with_their_entries),
+        TEST(takes_back_what_was_logged),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,8 +19,8 @@ ROOT = hashlib.sha256(b"a root").digest()
 ORIGIN = f"home.example/{SPACE.hex()}/1"
 
 HELLO, ASK, TELL, FETCH, BATCHES, NEWS, ERROR = range(1, 8)
-SUBMIT, ACCEPTED, TERMS, SHOWN, JOIN, JOINED, COSIGN, EVIDENCE = range(8, 16)
-AGAIN, STILL, NOTED = 18, 19, 20
+SUBMIT, ACCEPTED, TERMS, SHOWN, JOIN, JOINED, COSIGN, EVIDENCE, RECEIPT = range(8, 17)
+AGAIN, STILL, NOTED, RECEIPTS = 18, 19, 20, 21
 
 
 def u(size, value):
@@ -111,6 +111,14 @@ def evidence(*files, n=None):
     return cosign(*files, n=n)
 
 
+def wanted(entry=b"an entry", position=2**64 - 1):
+    return hashlib.sha256(entry).digest() + u(8, position)
+
+
+def receipt(*items, n=None):
+    return SPACE + u(2, len(items) if n is None else n) + b"".join(items)
+
+
 def cases():
     whole = batch()
     two = whole + batch(entries=0)
@@ -167,6 +175,10 @@ def cases():
     yield "evidence, least", None, [header(EVIDENCE), evidence(b"e")]
     yield "evidence, most", None, [header(EVIDENCE), evidence(*[b"e"] * 8)]
     yield "evidence of what is no file of it", None, [header(EVIDENCE), evidence(b"\0\xff")]
+    yield "receipt", None, [header(RECEIPT), receipt(wanted(), wanted(position=7))]
+    yield "receipt, most", None, [header(RECEIPT), receipt(*[wanted()] * 64)]
+    yield "receipts", None, [header(RECEIPTS), cosign(b"a receipt", b"")]
+    yield "receipts, none of any", None, [header(RECEIPTS), cosign(*[b""] * 64)]
 
     form = "peer-form"
     # the header
@@ -196,10 +208,13 @@ def cases():
     yield "a cosign without an id", form, [header(COSIGN, 0), cosign(NOTE)]
     yield "evidence without an id", form, [header(EVIDENCE, 0), evidence(FILE)]
     yield "noted without an id", form, [header(NOTED, 0), SPACE]
+    yield "a receipt without an id", form, [header(RECEIPT, 0), receipt(wanted())]
+    yield "receipts without an id", form, [header(RECEIPTS, 0), cosign(b"a receipt")]
     for kind, body in ((SUBMIT, submit(handed_in())), (ACCEPTED, accepted(item())),
                        (TERMS, SPACE), (SHOWN, submit(handed_in(None))),
                        (JOIN, SPACE + sized(b"s")), (JOINED, joined()),
-                       (COSIGN, cosign(NOTE)), (EVIDENCE, evidence(FILE)), (NOTED, SPACE)):
+                       (COSIGN, cosign(NOTE)), (EVIDENCE, evidence(FILE)), (NOTED, SPACE),
+                       (RECEIPT, receipt(wanted())), (RECEIPTS, cosign(b"a receipt"))):
         yield f"a message of type {kind} with a load", form, [header(kind), body, b"load"]
         yield f"a message of type {kind} with more behind", form, [header(kind), body + b"\0"]
         yield f"a message of type {kind} cut short", form, [header(kind), body[:-1]]
@@ -349,6 +364,19 @@ def cases():
         header(EVIDENCE), evidence(FILE, b"", FILE)]
     yield "evidence a file longer than all", form, [
         header(EVIDENCE), SPACE + u(2, 1) + u(4, 2**32 - 1) + FILE]
+    # receipt, receipts
+    yield "receipt of nothing", form, [header(RECEIPT), receipt()]
+    yield "receipt of 65", form, [header(RECEIPT), receipt(*[wanted()] * 65)]
+    yield "receipt of more than there is", form, [header(RECEIPT), receipt(wanted(), n=2)]
+    yield "receipt of fewer than there are", form, [
+        header(RECEIPT), receipt(wanted(), wanted(), n=1)]
+    yield "receipt without a position", form, [header(RECEIPT), receipt(wanted()[:32])]
+    yield "receipts of nothing", form, [header(RECEIPTS), cosign()]
+    yield "receipts, 65", form, [header(RECEIPTS), cosign(*[b""] * 65)]
+    yield "receipts, more than there is", form, [header(RECEIPTS), cosign(b"a receipt", n=2)]
+    yield "receipts, one longer than allowed", form, [header(RECEIPTS), cosign(b"r" * 69633)]
+    yield "receipts, one longer than all", form, [
+        header(RECEIPTS), SPACE + u(2, 1) + u(4, 2**32 - 1) + b"r"]
     # again, still
     yield "again", None, [header(AGAIN), again(NOTHING, cursor(OTHER), cursor())]
     yield "again without an id", form, [header(AGAIN, 0), again()]
