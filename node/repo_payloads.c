@@ -738,11 +738,37 @@ static int drop_locked(struct hark_repo *repo, const struct hark_git_id *commit,
 
 /* A gc by hand at the same time may keep it: what dangles then goes with a later
  * merge. */
+/* Does a payload ref point to the commit? One of another log may have been at the very same:
+ * it is a function of what is covered, and two intakes may begin with the same entries. */
+static int is_pointed_to(struct hark_repo *repo, const struct hark_git_id *commit, bool *is,
+                         struct hark_err *err)
+{
+    char **refs = NULL;
+    size_t count = 0;
+    int rc = hark_repo_refs(repo, PAYLOAD_REFS, &refs, &count, err);
+
+    *is = false;
+    for (size_t i = 0; rc == 0 && !*is && i < count; i++) {
+        struct hark_git_id id;
+        bool exists = false;
+
+        rc = hark_repo_ref_read(repo, refs[i], &exists, &id, err);
+        *is = rc == 0 && exists && hark_git_id_equal(&id, commit);
+    }
+    hark_repo_names_free(refs, count);
+    return rc;
+}
+
 static int drop_tip(struct hark_repo *repo, const struct hark_git_id *commit,
                     const struct hark_idset *ids, struct hark_err *err)
 {
     bool any = false;
-    int rc = hark_repo_gc_lock(repo, err);
+    bool needed = false;
+    int rc = is_pointed_to(repo, commit, &needed, err);
+    if (rc != 0 || needed) {
+        return rc;
+    }
+    rc = hark_repo_gc_lock(repo, err);
     if (rc == HARK_E_BUSY) {
         return 0;
     }

@@ -278,6 +278,8 @@ void honest_begin(struct honest *h, uint64_t seed)
         node->is_slow = honest_chance(h, 200);
         (void)snprintf(node->dir, sizeof(node->dir), "%.64s/node-%zu", top, i);
         (void)snprintf(node->copy, sizeof(node->copy), "%.64s/copy-%zu", top, i);
+        honest_remove_tree(h, node->dir); /* of a history that a failure ended */
+        honest_remove_tree(h, node->copy);
         honest_copy_tree(h, b->dir, node->dir);
         honest_open(h, node);
     }

@@ -45,14 +45,14 @@ struct honest_node {
     bool is_slow;
     int64_t skew_ms;
     /* since its start (net_plan.c, net_witness.c) */
-    bool is_moved; /* it was put back from a copy, and is not known to be level yet */
-    bool main_compared, intake_compared;
+    bool is_moved;                   /* it was put back from a copy before it */
+    uint32_t main_with, intake_with; /* the nodes that had no more of the log, of its intake */
     uint64_t started_ms;
     /* By which entry it moved away, as a home, whose last has been signed then. */
     bool has_left;
     struct hark_hash left_by;
     /* what it knew to be settled when last looked */
-    uint64_t settled;
+    uint64_t settled, settled_size; /* of a log of that size */
     struct hark_hash settled_root;
 };
 
@@ -169,7 +169,8 @@ void honest_check(struct honest *h, struct honest_node *node);
 size_t honest_evidence(struct honest *h, struct honest_node *node);
 void honest_check_end(struct honest *h);
 
-/* --- honest_fault.c ------------------------------------------------------------------------------ */
+/* --- honest_fault.c ------------------------------------------------------------------------------
+ */
 
 #define HONEST_FAULTS 4u
 /* Does what is not honest, after an honest history, and ends the test unless it is found. */

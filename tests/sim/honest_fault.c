@@ -80,8 +80,7 @@ static void show(struct honest *h, struct honest_node *from, struct honest_node 
 static void open_boldly(struct honest *h, struct honest_node *node)
 {
     honest_open(h, node);
-    node->main_compared = node->intake_compared = true;
-    node->is_moved = false;
+    node->main_with = node->intake_with = ~0u;
     h->now_ms += 61000;
 }
 
@@ -114,7 +113,8 @@ static void log_one(struct honest *h, struct honest_node *home, unsigned author,
         honest_broken(h, "the last entry is not logged", NULL);
 }
 
-/* --- faults ------------------------------------------------------------------------------------ */
+/* --- faults ------------------------------------------------------------------------------------
+ */
 
 /* The home over a copy of its log: what it shows to some. */
 static struct honest_node fork_home(struct honest *h, struct honest_node *home)

@@ -51,7 +51,8 @@ struct honest_node *honest_home(struct honest *h)
 void honest_open(struct honest *h, struct honest_node *node)
 {
     HONEST_OK(h, hark_space_open(&node->space, node->dir, &h->world->space, false, NULL, why));
-    node->main_compared = node->intake_compared = false;
+    node->main_with = node->intake_with = 0;
+    node->is_moved = false;
     node->started_ms = h->now_ms;
     honest_tell(h, "starts", node, NULL);
 }
@@ -62,14 +63,29 @@ void honest_close(struct honest_node *node)
     node->space = NULL;
 }
 
+/* With one other since its start; where it was put back, with all that are up: of what it had
+ * signed, and one other has not heard, it would else sign something else (7.6 and Q5 ask
+ * for no more than one of who was put back). */
+static bool is_compared(const struct honest *h, const struct honest_node *node, uint32_t with)
+{
+    for (size_t i = 0; node->is_moved && i < h->count; i++) {
+        if (&h->nodes[i] != node && h->nodes[i].space != NULL && (with & 1u << i) == 0)
+            return false;
+    }
+    return with != 0;
+}
+
 bool honest_may_write(struct honest *h, struct honest_node *node)
 {
-    bool compared = node->main_compared && node->intake_compared;
+    bool compared =
+        is_compared(h, node, node->main_with) && is_compared(h, node, node->intake_with);
+    bool waited = h->now_ms >= node->started_ms + MOVED_COSIGN_MS;
     bool hold = !compared && (node->is_moved || h->now_ms < node->started_ms + COMPARE_MS);
 
     if (node->has_left && honest_has(h, node, &node->left_by))
         node->has_left = false;
     hold = hold || node->has_left;
+    node->is_moved = node->is_moved && !(compared && waited);
     hark_space_hold(node->space, hold);
     return !hold;
 }
@@ -121,7 +137,7 @@ bool honest_cosign(struct honest *h, struct honest_node *node)
     bool may = honest_may_write(h, node), done = false;
 
     HONEST_OK(h, hark_witness_compare(node->space, why));
-    if (!may || !node->main_compared || h->now_ms < from_ms)
+    if (!may || !is_compared(h, node, node->main_with) || h->now_ms < from_ms)
         return false;
     HONEST_OK(h, hark_witness_cosign(node->space, world_signer(node->cosigner),
                                      honest_clock(h, node) / 1000, &done, why));
@@ -248,13 +264,15 @@ static bool follow(struct honest *h, struct honest_node *node, struct honest_nod
 void honest_visit(struct honest *h, struct honest_node *node, struct honest_node *peer,
                   uint64_t most)
 {
+    uint32_t with = 1u << (peer - h->nodes);
+
     honest_tell(h, "asks", node, peer);
     show_all(h, peer, node);
     if (follow(h, node, peer, "", most))
-        node->main_compared = true;
+        node->main_with |= with;
     for (size_t i = 0; i < h->count; i++) {
         if (follow(h, node, peer, h->nodes[i].name, most) && node == &h->nodes[i])
-            node->intake_compared = true;
+            node->intake_with |= with;
     }
 }
 

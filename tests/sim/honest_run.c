@@ -75,10 +75,14 @@ static void restart_any(struct honest *h)
 {
     struct honest_node *node = any_up(h);
 
+    bool is_moved;
+
     if (node == NULL)
         return;
+    is_moved = node->is_moved;
     honest_close(node);
     honest_open(h, node);
+    node->is_moved = is_moved; /* which is found again, and asked again */
     h->restarts++;
 }
 
@@ -87,7 +91,8 @@ static void copy_any(struct honest *h)
 {
     struct honest_node *node = any_up(h);
 
-    if (node == NULL || honest_is_home(node))
+    /* What is not compared yet might make an older copy seem a newer one. */
+    if (node == NULL || node->is_moved || honest_is_home(node))
         return;
     honest_close(node);
     if (node->has_copy)
@@ -102,14 +107,16 @@ static void put_back_any(struct honest *h)
 {
     struct honest_node *node = any_up(h);
 
+    for (size_t i = 0; i < h->count && (node == NULL || !node->has_copy); i++)
+        node = any_up(h);
     if (node == NULL || !node->has_copy || honest_is_home(node))
         return;
     honest_close(node);
     honest_remove_tree(h, node->dir);
     honest_copy_tree(h, node->copy, node->dir);
     honest_open(h, node);
-    honest_tell(h, "is put back", node, NULL);
     node->is_moved = true;
+    honest_tell(h, "is put back", node, NULL);
     node->settled = 0; /* what it knew later it may not know any more */
     memset(&node->settled_root, 0, sizeof(node->settled_root));
     h->restores++;
@@ -165,12 +172,12 @@ static const struct {
     unsigned per_mille;
     step_fn *step;
 } STEPS[] = {
-    {160, honest_write_any},   {60, hand_in_any},
-    {50, show_late},           {160, sign_any},
-    {90, take_over},           {40, cut_any},
-    {40, restart_any},         {20, copy_any},
-    {20, put_back_any},        {30, turn_clock},
-    {50, receipt_any},         {20, tend_any},
+    {150, honest_write_any},   {60, hand_in_any},
+    {40, show_late},           {150, sign_any},
+    {80, take_over},           {40, cut_any},
+    {30, restart_any},         {40, copy_any},
+    {50, put_back_any},        {30, turn_clock},
+    {40, receipt_any},         {20, tend_any},
     {10, change_quorum},       {15, honest_begin_move},
     {10, honest_lose_home},    {25, honest_come_back},
     {40, honest_go_on_moving},
@@ -249,6 +256,8 @@ void honest_run(struct honest *h, uint64_t seed)
     for (h->step = 1; h->step <= steps; h->step++) {
         h->now_ms += honest_below(h, 20000);
         step_any(h);
+        if (honest_chance(h, 500))
+            visit_any(h);
         check_all(h);
     }
     if (h->lost != HONEST_NOBODY && honest_chance(h, 300))

@@ -222,6 +222,20 @@ static void forget_copies(struct honest *h)
     }
 }
 
+/* What the home logs last, and nobody but its author has heard of, who has a receipt. */
+static void log_for_nobody(struct honest *h, struct honest_node *home)
+{
+    struct honest_author *author = &h->authors[1 + honest_below(h, HONEST_AUTHORS - 1)];
+    uint64_t size = honest_size(home);
+
+    if (honest_chance(h, 300))
+        return;
+    honest_write(h, author, "topic", json_pack("{s:s}", "title", "Anybody?"), home);
+    honest_hand_in(h, home, author);
+    if (honest_size(home) > size)
+        honest_make_receipt(h, home, honest_size(home) - 1);
+}
+
 /* `hark home move --lost`, by a steward who first has the heir ask all others. */
 void honest_lose_home(struct honest *h)
 {
@@ -240,6 +254,7 @@ void honest_lose_home(struct honest *h)
     HONEST_OK(h, hark_witness_ahead(heir->space, &ahead, why));
     if (ahead > 0 || !honest_may_write(h, heir) || !has_stewards(h, heir))
         return;
+    log_for_nobody(h, home);
     honest_close(home);
     honest_tell(h, "is lost", home, heir);
     h->lost = (uint32_t)(home - h->nodes);

@@ -14,7 +14,7 @@
 #include "honest.h"
 #include "tests/support/number.h"
 
-#define SEEDS        40u
+#define SEEDS        30u
 #define FAULTY_SEEDS 8u
 
 static void test_honest__nothing_is_held_against_anybody(void **state)

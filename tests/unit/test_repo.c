@@ -827,6 +827,39 @@ static void test_repo__covers_what_has_no_payloads(void **state)
     log_free(log);
 }
 
+/* The refs of two logs that cover the same point to one commit, which is there as long as one
+ * of them does. */
+static void test_repo__covers_the_same_of_two_logs(void **state)
+{
+    (void)state;
+    struct hark_err err;
+    struct log *log = log_new();
+    log_grow(log, 1);
+    struct sparse with = {.positions = {0, 1}, .count = 2, .blob = log->blobs[0]};
+    struct sparse without = {.count = 0};
+    struct sparse *both[] = {&with, &without};
+    for (size_t i = 0; i < 2; i++) {
+        char names[2][32], script[200];
+        for (size_t j = 0; j < 2; j++) {
+            snprintf(names[j], sizeof(names[j]), "intake/n%zu-%zu", i, j);
+            well(hark_repo_cover_payloads(log->repo, names[j], 1, sparse_at, both[i], &err), &err);
+        }
+        snprintf(script, sizeof(script), "cd refs/heads/payloads && cmp n%zu-0 n%zu-1", i, i);
+        check_git(log, script);
+        for (size_t j = 0; j < 2; j++) {
+            uint64_t covered = 0;
+            well(hark_repo_cover_payloads(log->repo, names[j], 2, sparse_at, both[i], &err), &err);
+            log_reopen(log);
+            check_git(log, FSCK);
+            well(hark_repo_payloads_covered(log->repo, names[1], &covered, &err), &err);
+            assert_int_equal(covered, 1 + j);
+        }
+    }
+    /* One pack for each pair, and none of yesterday's. */
+    assert_int_equal(count_files(log, "objects/pack", ".pack"), 1 + 2);
+    log_free(log);
+}
+
 /* A keep file goes when its own log's ref has come so far, not before. */
 static void test_repo__keeps_what_is_not_covered(void **state)
 {
@@ -1660,6 +1693,7 @@ int main(void)
         cmocka_unit_test(test_repo__finds_every_payload_once),
         cmocka_unit_test(test_repo__covers_across_levels),
         cmocka_unit_test(test_repo__covers_what_has_no_payloads),
+        cmocka_unit_test(test_repo__covers_the_same_of_two_logs),
         cmocka_unit_test(test_repo__keeps_what_is_not_covered),
         cmocka_unit_test(test_repo__erases_for_good),
         cmocka_unit_test(test_repo__erases_after_gc_by_hand),
