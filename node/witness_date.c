@@ -127,37 +127,45 @@ int hark_witness_date(struct hark_space *space, const struct hark_signer *signer
 
 /* --- holding it to that ------------------------------------------------------------------- */
 
+/* Has there been no occasion yet to look at what stands after it? */
+static bool is_new(const struct hark_space *space, const struct hark_cosigned *said)
+{
+    const struct space_witness *w = space->witness;
+    bool looked =
+        w->dated_version == hark_notes_version(w->notes) && w->dated_size <= space->head.tree.size;
+
+    return said->log[0] == '\0' && said->checkpoint.size < space->head.tree.size &&
+           (!looked || said->checkpoint.size >= w->dated_size) &&
+           strcmp(said->checkpoint.origin, space->head.origin) == 0 && hark_cosigned_by_home(said);
+}
+
 /* One of the notes here; where the log here does not begin with what it is of, it is no
  * matter of dates. */
-static int check_date(struct hark_space *space, const struct hark_node_object *home,
-                      const struct hark_cosigned *said, struct hark_err *err)
+static int check_date(struct hark_space *space, const struct hark_cosigned *said,
+                      struct hark_err *err)
 {
-    bool here = false, fits = false;
-    int rc = 0;
+    struct hark_node_object home;
+    bool known = false, here = false, fits = false;
+    int rc = find_home(space, &home, &known, err);
 
-    if (said->log[0] != '\0' || !hark_key_equal(&said->cosigner.key, &home->keys.cosigner) ||
-        strcmp(said->checkpoint.origin, space->head.origin) != 0)
-        return 0;
+    if (rc < 0 || !known || !hark_key_equal(&said->cosigner.key, &home.keys.cosigner))
+        return rc;
     rc = hark_witness_fits(space, said, &here, &fits, err);
-    return rc == 0 && fits ? hark_convict_dated(space, &home->keys.log, said, err) : rc;
+    return rc == 0 && fits ? hark_convict_dated(space, &home.keys.log, said, err) : rc;
 }
 
 int hark_witness_check_dates(struct hark_space *space, struct hark_err *err)
 {
-    struct hark_node_object home;
     struct space_witness *w;
-    bool known = false;
     int rc = hark_witness_bring_notes(space, err);
 
     if (rc < 0 || space->read_only)
         return rc;
     w = space->witness;
-    if (w->dated_size == space->head.tree.size && w->dated_version == hark_notes_version(w->notes))
-        return 0;
-    if (hark_notes_count(w->notes) > 0)
-        rc = find_home(space, &home, &known, err);
-    for (size_t i = 0; rc == 0 && known && i < hark_notes_count(w->notes); i++)
-        rc = check_date(space, &home, hark_notes_at(w->notes, i), err);
+    for (size_t i = 0; rc == 0 && i < hark_notes_count(w->notes); i++) {
+        if (is_new(space, hark_notes_at(w->notes, i)))
+            rc = check_date(space, hark_notes_at(w->notes, i), err);
+    }
     if (rc == 0) {
         w->dated_size = space->head.tree.size;
         w->dated_version = hark_notes_version(w->notes);
