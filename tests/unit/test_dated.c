@@ -708,7 +708,7 @@ static void test_dated__minutes_convict_nobody(struct scene *sc)
 /* --- an honest home, whatever happens ------------------------------------------------------------
  */
 
-#define WALKS 6u
+#define WALKS 4u
 #define STEPS 120u
 
 struct walk {
