@@ -1,7 +1,9 @@
 /*
- * Homes that have not said for long what their log holds (PROTOCOL.md 7.8), as a partner's
- * status tells of them.
+ * What status tells of how homes date their logs (PROTOCOL.md 7.8): to a partner, of one that
+ * has not said for long what its log holds; to the home, that it has said so of more than is
+ * here.
  */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -48,8 +50,9 @@ static int find_since(struct hark_cmd *cmd, struct hark_space *space, uint64_t *
     return 0;
 }
 
-int hark_cmd_undated(struct hark_cmd *cmd, struct hark_space *space, char *out, size_t size,
-                     struct hark_err *err)
+/* The home is there, and says nothing: then *out says so. */
+static int say_undated(struct hark_cmd *cmd, struct hark_space *space, char *out, size_t size,
+                       struct hark_err *err)
 {
     const struct hark_config *config = cmd->node->config;
     uint64_t every_s = config->date_log_s != 0 ? config->date_log_s : HARK_DATE_LOG_S;
@@ -57,13 +60,8 @@ int hark_cmd_undated(struct hark_cmd *cmd, struct hark_space *space, char *out, 
     struct hark_node_object home;
     char time[HARK_TIME_SIZE + 1];
     bool live = false;
-    int rc = 0;
+    int rc = find_since(cmd, space, &since_s, err);
 
-    out[0] = '\0';
-    if (cmd->net == NULL || hark_node_is_home(cmd->node, space) ||
-        !hark_space_head(space)->has_batch)
-        return 0;
-    rc = find_since(cmd, space, &since_s, err);
     if (rc < 0 || since_s == HARK_NONE || now_s < since_s || now_s - since_s <= INTERVALS * every_s)
         return rc;
     rc = hark_space_home(space, &home, err);
@@ -77,4 +75,24 @@ int hark_cmd_undated(struct hark_cmd *cmd, struct hark_space *space, char *out, 
                    "be shown (its operator may want it so seldom: date_log_s)",
                    home.name, time);
     return 0;
+}
+
+int hark_cmd_dates(struct hark_cmd *cmd, struct hark_space *space, const char **name, char *out,
+                   size_t size, struct hark_err *err)
+{
+    const struct hark_cosigned *said = NULL;
+    int rc;
+
+    out[0] = '\0';
+    *name = "undated";
+    if (!hark_node_is_home(cmd->node, space))
+        return cmd->net == NULL ? 0 : say_undated(cmd, space, out, size, err);
+    *name = "behind";
+    rc = hark_witness_dated(space, &said, err);
+    if (rc == 0 && said != NULL && said->checkpoint.size > hark_space_head(space)->tree.size)
+        (void)snprintf(out, size,
+                       "this home has signed %" PRIu64 " entries of the log, of which %" PRIu64
+                       " are here: it logs nothing before it has them again",
+                       said->checkpoint.size, hark_space_head(space)->tree.size);
+    return rc;
 }

@@ -134,15 +134,17 @@ static void rests_words(const struct hark_evidence *e, char *out, size_t size)
 {
     char key[HARK_HEX_SIZE];
 
-    if (hark_evidence_convicts(e)) {
+    if (e->kind != HARK_EVIDENCE_BACKDATED) {
         hark_copy_text(out, size, "It rests on the signatures alone.");
         return;
     }
     hark_key_hex(key, &e->cosigner_key);
     if (e->claim == HARK_CLAIM_STATEMENT) {
         (void)snprintf(out, size,
-                       "It rests on the signatures alone where the cosigner key %.12s is the "
-                       "node's, too.",
+                       e->is_named
+                           ? "It rests on the signatures alone, of that key and of cosigner key %s."
+                           : "It rests on the signatures alone where the cosigner key %s is that "
+                             "node's, too.",
                        key);
         return;
     }
@@ -168,17 +170,11 @@ static const char *whose_words(const struct hark_evidence *e)
 
 static void words_of(const struct hark_evidence *e, char *out, size_t size)
 {
-    char line[512], sides[2][640], key[HARK_HEX_SIZE], own[HARK_HEX_SIZE + 32] = "", rests[512];
+    char line[512], sides[2][640], key[HARK_HEX_SIZE], rests[512];
 
     hark_cmd_evidence_line(e, line, sizeof(line));
     hark_key_hex(key, &e->key);
     rests_words(e, rests, sizeof(rests));
-    if (e->claim == HARK_CLAIM_STATEMENT) {
-        char cosigner[HARK_HEX_SIZE];
-
-        hark_key_hex(cosigner, &e->cosigner_key);
-        (void)snprintf(own, sizeof(own), " and cosigner key %s", cosigner);
-    }
     for (size_t i = 0; i < 2; i++) {
         if (e->kind == HARK_EVIDENCE_TWIN) {
             char id[HARK_HEX_SIZE];
@@ -189,8 +185,8 @@ static void words_of(const struct hark_evidence *e, char *out, size_t size)
             side_words(&e->sides[i], sides[i], sizeof(sides[i]));
         }
     }
-    (void)snprintf(out, size, "%s.\nSigned with key %s%s:\n%s\n%s\n%s\n%s\n%s", line, key, own,
-                   sides[0], sides[1], claim_words(e), rests, whose_words(e));
+    (void)snprintf(out, size, "%s.\nSigned with key %s:\n%s\n%s\n%s\n%s\n%s", line, key, sides[0],
+                   sides[1], claim_words(e), rests, whose_words(e));
 }
 
 /* --- as JSON -------------------------------------------------------------------------------- */

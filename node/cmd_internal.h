@@ -164,6 +164,14 @@ HARK_CHECK int hark_cmd_votes_in_flight(struct hark_space *space, const struct h
 /* "in flight, not counted: agree 1  disagree 0  pass 0"; nothing for null. */
 void hark_cmd_print_in_flight(FILE *out, const json_t *votes);
 
+/* --- cmd_dated.c: how homes date their logs ---------------------------------- */
+
+/* What is wrong there, into *out, under the alert's name; nothing: it is empty. "undated": the
+ * home of a space that this node cosigns is live, and has not dated its log for three times as
+ * long as this node would (its date_log_s). "behind": this home has, of more than is here. */
+HARK_CHECK int hark_cmd_dates(struct hark_cmd *cmd, struct hark_space *space, const char **name,
+                              char *out, size_t size, struct hark_err *err);
+
 /* --- cmd_witness.c: cosignatures --------------------------------------------- */
 
 /* How many entries are settled (null: no quorum is wanted), and {"needed","cosigners"}. */
@@ -183,12 +191,6 @@ void hark_cmd_cosigners_words(const json_t *cosigners, const char *otherwise, ch
 HARK_CHECK int hark_cmd_witness_alerts(struct hark_cmd *cmd, struct hark_space *space,
                                        json_t *alerts, struct hark_err *err);
 
-/* --- cmd_dated.c: homes that do not date their logs ------------------------------ */
-
-/* Where the home of a space that this node cosigns is live, and has not dated its log for three
- * times as long as this node itself would (its date_log_s), *out says so; else it is empty. */
-HARK_CHECK int hark_cmd_undated(struct hark_cmd *cmd, struct hark_space *space, char *out,
-                                size_t size, struct hark_err *err);
 /* --- cmd_receipt.c ----------------------------------------------------------- */
 
 /* Adds what was given to this node for its entries and does not hold, or not any more. */

@@ -215,7 +215,8 @@ int hark_cmd_witness_alerts(struct hark_cmd *cmd, struct hark_space *space, json
                             struct hark_err *err)
 {
     const char *damage = hark_witness_damaged(space);
-    char undated[512];
+    const char *name = NULL;
+    char dates[512];
     bool stuck = false;
     int rc = hark_convict_each(space, add_evidence, alerts, err);
 
@@ -232,8 +233,8 @@ int hark_cmd_witness_alerts(struct hark_cmd *cmd, struct hark_space *space, json
         rc = alert(alerts, space, "unsettling", NULL,
                    "a later home goes on from before what is settled: it is not followed", err);
     if (rc == 0)
-        rc = hark_cmd_undated(cmd, space, undated, sizeof(undated), err);
-    if (rc == 0 && undated[0] != '\0')
-        rc = alert(alerts, space, "undated", NULL, undated, err);
+        rc = hark_cmd_dates(cmd, space, &name, dates, sizeof(dates), err);
+    if (rc == 0 && dates[0] != '\0')
+        rc = alert(alerts, space, name, NULL, dates, err);
     return rc;
 }

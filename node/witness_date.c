@@ -82,30 +82,31 @@ static uint64_t due_after(const struct hark_space *space, const struct hark_cosi
     return last->time_s + (grown && every_s > HARK_DATE_GROWN_S ? HARK_DATE_GROWN_S : every_s);
 }
 
-/* Does the log here begin with all that the key has signed in this space (Q3, Q4)? */
+/* Does the log here begin with all that the key has signed in this space (Q3), before now (D3)?
+ * *due_s: when the clock will have gone that far. */
 static int goes_on(struct hark_space *space, const struct hark_cosigned *last, uint64_t now_s,
-                   bool *goes, struct hark_err *err)
+                   uint64_t *due_s, bool *goes, struct hark_err *err)
 {
     bool here = false;
 
     *goes = last == NULL;
-    if (last == NULL || last->time_s >= now_s)
+    if (last == NULL)
         return 0;
+    if (last->time_s >= now_s) {
+        *due_s = last->time_s + 1;
+        return 0;
+    }
     return hark_witness_fits(space, last, &here, goes, err);
 }
 
-int hark_witness_date(struct hark_space *space, const struct hark_signer *signer, uint64_t every_s,
-                      uint64_t now_s, uint64_t *due_s, bool *done, struct hark_err *err)
+static int date(struct hark_space *space, const struct hark_signer *signer, uint64_t every_s,
+                uint64_t now_s, uint64_t *due_s, bool *done, struct hark_err *err)
 {
-    const struct hark_cosigned *last = NULL, *said = NULL;
+    const struct hark_cosigned *said = NULL;
     struct hark_node_object home;
     bool known = false, may = false;
-    int rc = hark_witness_bring(space, err);
+    int rc = find_home(space, &home, &known, err);
 
-    *done = false;
-    *due_s = 0;
-    if (rc == 0 && space->witness->damage.code == 0 && !hark_space_in_batch(space))
-        rc = find_home(space, &home, &known, err);
     if (rc < 0 || !known || !hark_key_equal(&home.keys.cosigner, hark_signer_key(signer)))
         return rc;
     rc = hark_witness_dated(space, &said, err);
@@ -113,8 +114,8 @@ int hark_witness_date(struct hark_space *space, const struct hark_signer *signer
     if (rc < 0 || *due_s > now_s)
         return rc;
     *due_s = 0;
-    last = hark_notes_find(space->witness->notes, "", &home.keys.cosigner);
-    rc = goes_on(space, last, now_s, &may, err);
+    rc = goes_on(space, hark_notes_find(space->witness->notes, "", &home.keys.cosigner), now_s,
+                 due_s, &may, err);
     if (rc == 0 && may)
         rc = is_stored_elsewhere(space, &may, err);
     if (rc < 0 || !may)
@@ -125,39 +126,74 @@ int hark_witness_date(struct hark_space *space, const struct hark_signer *signer
     return rc;
 }
 
+/* Of each space this is asked whenever anything happens: nothing is looked up before it is due,
+ * while log and notes are what they were. */
+int hark_witness_date(struct hark_space *space, const struct hark_signer *signer, uint64_t every_s,
+                      uint64_t now_s, uint64_t *due_s, bool *done, struct hark_err *err)
+{
+    struct space_witness *w;
+    uint64_t size = space->head.tree.size;
+    int rc = hark_witness_bring(space, err);
+
+    *done = false;
+    *due_s = 0;
+    if (rc < 0 || space->witness->damage.code != 0 || hark_space_in_batch(space))
+        return rc;
+    w = space->witness;
+    if (w->date_asked && w->date_size == size && w->date_version == hark_notes_version(w->notes) &&
+        (w->date_due_s == 0 || now_s < w->date_due_s)) {
+        *due_s = w->date_due_s;
+        return 0;
+    }
+    rc = date(space, signer, every_s, now_s, due_s, done, err);
+    w->date_asked = rc == 0;
+    w->date_size = size;
+    w->date_version = hark_notes_version(w->notes);
+    w->date_due_s = *due_s;
+    return rc;
+}
+
 /* --- holding it to that ------------------------------------------------------------------- */
+
+/* Has there been no occasion yet to look at what stands after it? */
+static bool is_new(const struct hark_space *space, const struct hark_cosigned *said)
+{
+    const struct space_witness *w = space->witness;
+    bool looked =
+        w->dated_version == hark_notes_version(w->notes) && w->dated_size <= space->head.tree.size;
+
+    return said->log[0] == '\0' && said->checkpoint.size < space->head.tree.size &&
+           (!looked || said->checkpoint.size >= w->dated_size) &&
+           strcmp(said->checkpoint.origin, space->head.origin) == 0 && hark_cosigned_by_home(said);
+}
 
 /* One of the notes here; where the log here does not begin with what it is of, it is no
  * matter of dates. */
-static int check_date(struct hark_space *space, const struct hark_node_object *home,
-                      const struct hark_cosigned *said, struct hark_err *err)
+static int check_date(struct hark_space *space, const struct hark_cosigned *said,
+                      struct hark_err *err)
 {
-    bool here = false, fits = false;
-    int rc = 0;
+    struct hark_node_object home;
+    bool known = false, here = false, fits = false;
+    int rc = find_home(space, &home, &known, err);
 
-    if (said->log[0] != '\0' || !hark_key_equal(&said->cosigner.key, &home->keys.cosigner) ||
-        strcmp(said->checkpoint.origin, space->head.origin) != 0)
-        return 0;
+    if (rc < 0 || !known || !hark_key_equal(&said->cosigner.key, &home.keys.cosigner))
+        return rc;
     rc = hark_witness_fits(space, said, &here, &fits, err);
-    return rc == 0 && fits ? hark_convict_dated(space, &home->keys.log, said, err) : rc;
+    return rc == 0 && fits ? hark_convict_dated(space, &home.keys.log, said, err) : rc;
 }
 
 int hark_witness_check_dates(struct hark_space *space, struct hark_err *err)
 {
-    struct hark_node_object home;
     struct space_witness *w;
-    bool known = false;
     int rc = hark_witness_bring_notes(space, err);
 
     if (rc < 0 || space->read_only)
         return rc;
     w = space->witness;
-    if (w->dated_size == space->head.tree.size && w->dated_version == hark_notes_version(w->notes))
-        return 0;
-    if (hark_notes_count(w->notes) > 0)
-        rc = find_home(space, &home, &known, err);
-    for (size_t i = 0; rc == 0 && known && i < hark_notes_count(w->notes); i++)
-        rc = check_date(space, &home, hark_notes_at(w->notes, i), err);
+    for (size_t i = 0; rc == 0 && i < hark_notes_count(w->notes); i++) {
+        if (is_new(space, hark_notes_at(w->notes, i)))
+            rc = check_date(space, hark_notes_at(w->notes, i), err);
+    }
     if (rc == 0) {
         w->dated_size = space->head.tree.size;
         w->dated_version = hark_notes_version(w->notes);

@@ -27,6 +27,8 @@ struct space_witness {
     uint64_t kept_size;                     /* settled, as it was written down; 0: it was not */
     struct hark_hash kept_root;
     uint64_t published_version;
+    bool date_asked; /* of log and notes like these, and it is to be asked again then */
+    uint64_t date_size, date_version, date_due_s;
     uint64_t dated_size, dated_version; /* of log and notes, when the home's own were looked at */
 };
 

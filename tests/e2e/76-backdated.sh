@@ -89,6 +89,8 @@ same "of as many entries" "$entries" "$(said partner | cut -d' ' -f1)"
 
 # --- an honest home whose clock goes back ---------------------------------------------------------
 end "$home_pid"
+cp -r "$work/home" "$work/old"
+cp "$work/home.shift" "$work/old.shift"
 read -r _ at < <(said home)
 shift_to home -$((20 * minute))
 first=$(hark home post "Ten to, or so" --re "$topic" -q)
@@ -156,3 +158,9 @@ altered "(evidence)" 1 's/^\(— home ..........\)..../\1AAAA/'
 altered "(evidence)" 1 's/^\(extra \)..../\1AAAA/'
 altered evidence-form 3 '/^cosigner /d'
 altered evidence-form 3 's/^part .*/part 1/'
+
+# --- a home that lacks what it has signed -----------------------------------------------------------
+cp "$work/partner/cosigned/$space"/main.* "$work/old/cosigned/$space"
+hark old status --json | holds "status says what it lacks" \
+    'any(a["name"] == "behind" and "has signed" in a["message"] for a in d["alerts"])'
+refused behind 4 hark old post "In its place" --re "$topic" -q

@@ -304,7 +304,11 @@ static void test_dated__says_it_when_it_is_due(struct scene *sc)
     assert_said(&sc->home, size, sc->now_s + EVERY_S);
     /* It grows. */
     sc->now_s += EVERY_S;
+    assert_false(date(sc, sc->now_s + 1, &due_s));
+    assert_int_equal(due_s, sc->now_s + EVERY_S);
     (void)log_one(sc, sc->now_s);
+    assert_false(date(sc, sc->now_s + 1, &due_s));
+    assert_int_equal(due_s, sc->now_s + HARK_DATE_GROWN_S);
     cosign(sc);
     assert_false(date(sc, sc->now_s + HARK_DATE_GROWN_S - 1, &due_s));
     assert_int_equal(due_s, sc->now_s + HARK_DATE_GROWN_S);
@@ -704,7 +708,7 @@ static void test_dated__minutes_convict_nobody(struct scene *sc)
 /* --- an honest home, whatever happens ------------------------------------------------------------
  */
 
-#define WALKS 6u
+#define WALKS 4u
 #define STEPS 120u
 
 struct walk {
