@@ -118,25 +118,34 @@ static int ask_doubted(struct hark_net *net, struct hark_space *space, struct ne
     return send(net, notes, &notes->doubted, &ask, err);
 }
 
+struct whom {
+    struct hark_net *net;
+    const struct net_space *notes;
+    struct hark_key link; /* of who can be asked */
+};
+
+static bool can_ask(void *arg, const char *node)
+{
+    struct whom *whom = arg;
+
+    return find_link(whom->net, whom->notes, node, &whom->link);
+}
+
 int hark_net_ask_receipts(struct hark_net *net, struct hark_space *space, struct net_space *notes,
                           uint64_t *next_ms, struct hark_err *err)
 {
+    struct whom whom = {.net = net, .notes = notes};
     uint64_t due_ms = due(net, notes);
     struct hark_receipts_ask ask;
-    struct hark_key link;
     int rc;
 
     if (notes->doubts && due_ms == 0)
         return ask_doubted(net, space, notes, err);
-    rc = hark_receipts_wanted(space, hark_now_ms(), &ask, err);
+    rc = hark_receipts_wanted(space, hark_now_ms(), can_ask, &whom, &ask, err);
     if (rc < 0 || (ask.count == 0 && !notes->doubts))
         return rc;
-    if (due_ms == 0 && find_link(net, notes, ask.node, &link))
-        return send(net, notes, &link, &ask, err);
-    if (due_ms == 0) {
-        end(net, notes, backoff(notes));
-        due_ms = notes->ask_after_ms;
-    }
+    if (due_ms == 0)
+        return send(net, notes, &whom.link, &ask, err);
     if (*next_ms == 0 || due_ms < *next_ms)
         *next_ms = due_ms;
     return 0;
