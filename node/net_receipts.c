@@ -8,8 +8,8 @@
 #include "node/net_internal.h"
 
 #define PATIENCE_MS 10000u
-#define LOST_MS     5000u /* on top of that: then the answer was lost here */
-#define RETRY_MS    5000u /* when nothing came of it, doubled each time */
+#define LOST_MS     600000u /* on top of that: then the answer was lost here */
+#define RETRY_MS    5000u   /* when nothing came of it, doubled each time */
 #define DOUBLED_MAX 7u
 #define DOUBT_MS    30000u
 
@@ -79,6 +79,7 @@ static int send(struct hark_net *net, struct net_space *notes, const struct hark
     if (notes->asked == NULL)
         return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a question");
     *notes->asked = *ask;
+    notes->asked_of = *link;
     count_asking(net, true);
     notes->asked_until_ms = hark_timer_ms() + PATIENCE_MS + LOST_MS;
     rc = hark_receipt_ask_encode(&body, &notes->id, ask->wanted, ask->count, err);
@@ -170,7 +171,7 @@ int hark_net_take_receipts(struct hark_net *net, struct hark_node *node, struct 
     size_t count = 0, kept = 0;
     int rc = 0;
 
-    if (notes->asked == NULL)
+    if (notes->asked == NULL || !hark_key_equal(&notes->asked_of, &event->peer))
         return 0; /* it counted as lost */
     if (event->code == 0 &&
         hark_receipts_decode(&id, receipts, &count, hark_buf_span(&event->load), NULL) == 0 &&
