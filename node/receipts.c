@@ -157,19 +157,27 @@ static int hold_against_log(struct hark_space *space, const struct hark_receipt 
     return rc;
 }
 
-/* Is it a fork that can be shown, too? Not where who signed it did not sign what is here. */
+/* What came of making evidence: that none can be made (who signed it did not sign what is
+ * here, say) is no error. */
+static int made(int rc, const struct hark_err *said, bool *convicted, struct hark_err *err)
+{
+    int exit_code = rc < 0 ? hark_err_exit(rc) : 0;
+
+    *convicted = rc == 0;
+    if (rc == 0 || exit_code == 1 || exit_code == 3)
+        return 0;
+    if (err != NULL)
+        *err = *said;
+    return rc;
+}
+
+/* Is it a fork that can be shown, too? */
 static int convict(struct hark_space *space, struct hark_span file, bool *convicted,
                    struct hark_err *err)
 {
     struct hark_err said = {0};
-    int rc = hark_convict_log(space, file, &said);
 
-    *convicted = rc == 0;
-    if (rc == 0 || rc == HARK_E_EVIDENCE || rc == HARK_E_NO)
-        return 0;
-    if (err != NULL)
-        *err = said;
-    return rc;
+    return made(hark_convict_log(space, file, &said), &said, convicted, err);
 }
 
 static bool is_main(const struct hark_receipt *receipt)
@@ -281,6 +289,8 @@ static int hold_against_kept(struct hark_space *space, const struct hark_hash *i
                              struct hark_err *err)
 {
     struct hark_receipt *ours = NULL;
+    struct hark_err said = {0};
+    bool convicted = false;
     struct kept kept;
     int rc = find_kept(space->outbox, id, &kept, err);
 
@@ -293,10 +303,11 @@ static int hold_against_kept(struct hark_space *space, const struct hark_hash *i
         strcmp(ours->checkpoint.origin, receipt->checkpoint.origin) != 0 ||
         same_leaf(&ours->line, &receipt->line))
         goto out;
-    rc = hark_convict_receipts(space, kept.receipt.file, file, err);
-    if (rc == 0)
+    rc = hark_convict_receipts(space, kept.receipt.file, file, &said);
+    rc = made(rc, &said, &convicted, err);
+    if (rc == 0 && convicted)
         rc = hark_outbox_receipt_judged(space->outbox, id, HARK_RECEIPT_FORK, err);
-    if (rc == 0)
+    if (rc == 0 && convicted)
         rc = hark_outbox_again(space->outbox, id, err);
 out:
     hark_buf_free(&kept.bytes);
