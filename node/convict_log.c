@@ -164,7 +164,7 @@ static bool is_main(const struct hark_space *space, const char *origin)
 int hark_convict_receipts(struct hark_space *space, struct hark_span a, struct hark_span b,
                           struct hark_err *err)
 {
-    struct offence first, second;
+    struct offence first = {.position = 0}, second = {.position = 0};
     struct hark_material *m;
     struct hark_hash name;
     char path[HARK_PATH_MAX];

@@ -136,10 +136,11 @@ struct net_space {
     struct hark_hash relaying;
     struct hark_buf relay_body;
     struct hark_receipts_ask *asked; /* receipts under way, one question at a time; NULL: none */
-    uint64_t asked_until_ms;         /* after which it counts as lost */
-    uint64_t ask_after_ms;           /* none are asked for before, */
-    unsigned ask_failures;           /* which is later each time that nothing came of it */
-    bool doubts;                     /* a peer has another log: receipts say whose fault that is */
+    struct hark_key asked_of;
+    uint64_t asked_until_ms; /* after which it counts as lost */
+    uint64_t ask_after_ms;   /* none are asked for before, */
+    unsigned ask_failures;   /* which is later each time that nothing came of it */
+    bool doubts;             /* a peer has another log: receipts say whose fault that is */
     struct hark_key doubted;
     char doubted_name[HARK_NODE_NAME_MAX + 1];
     uint64_t doubted_size;

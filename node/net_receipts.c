@@ -8,8 +8,8 @@
 #include "node/net_internal.h"
 
 #define PATIENCE_MS 10000u
-#define LOST_MS     5000u /* on top of that: then the answer was lost here */
-#define RETRY_MS    5000u /* when nothing came of it, doubled each time */
+#define LOST_MS     600000u /* on top of that: then the answer was lost here */
+#define RETRY_MS    5000u   /* when nothing came of it, doubled each time */
 #define DOUBLED_MAX 7u
 #define DOUBT_MS    30000u
 
@@ -79,6 +79,7 @@ static int send(struct hark_net *net, struct net_space *notes, const struct hark
     if (notes->asked == NULL)
         return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a question");
     *notes->asked = *ask;
+    notes->asked_of = *link;
     count_asking(net, true);
     notes->asked_until_ms = hark_timer_ms() + PATIENCE_MS + LOST_MS;
     rc = hark_receipt_ask_encode(&body, &notes->id, ask->wanted, ask->count, err);
@@ -118,25 +119,34 @@ static int ask_doubted(struct hark_net *net, struct hark_space *space, struct ne
     return send(net, notes, &notes->doubted, &ask, err);
 }
 
+struct whom {
+    struct hark_net *net;
+    const struct net_space *notes;
+    struct hark_key link; /* of who can be asked */
+};
+
+static bool can_ask(void *arg, const char *node)
+{
+    struct whom *whom = arg;
+
+    return find_link(whom->net, whom->notes, node, &whom->link);
+}
+
 int hark_net_ask_receipts(struct hark_net *net, struct hark_space *space, struct net_space *notes,
                           uint64_t *next_ms, struct hark_err *err)
 {
+    struct whom whom = {.net = net, .notes = notes};
     uint64_t due_ms = due(net, notes);
     struct hark_receipts_ask ask;
-    struct hark_key link;
     int rc;
 
     if (notes->doubts && due_ms == 0)
         return ask_doubted(net, space, notes, err);
-    rc = hark_receipts_wanted(space, hark_now_ms(), &ask, err);
+    rc = hark_receipts_wanted(space, hark_now_ms(), can_ask, &whom, &ask, err);
     if (rc < 0 || (ask.count == 0 && !notes->doubts))
         return rc;
-    if (due_ms == 0 && find_link(net, notes, ask.node, &link))
-        return send(net, notes, &link, &ask, err);
-    if (due_ms == 0) {
-        end(net, notes, backoff(notes));
-        due_ms = notes->ask_after_ms;
-    }
+    if (due_ms == 0)
+        return send(net, notes, &whom.link, &ask, err);
     if (*next_ms == 0 || due_ms < *next_ms)
         *next_ms = due_ms;
     return 0;
@@ -161,7 +171,7 @@ int hark_net_take_receipts(struct hark_net *net, struct hark_node *node, struct 
     size_t count = 0, kept = 0;
     int rc = 0;
 
-    if (notes->asked == NULL)
+    if (notes->asked == NULL || !hark_key_equal(&notes->asked_of, &event->peer))
         return 0; /* it counted as lost */
     if (event->code == 0 &&
         hark_receipts_decode(&id, receipts, &count, hark_buf_span(&event->load), NULL) == 0 &&

@@ -18,24 +18,47 @@
 
 /* --- what is wanted -------------------------------------------------------------------- */
 
+struct wish {
+    hark_can_ask_fn *can_ask;
+    void *arg;
+    char away[HARK_NODE_NAME_MAX + 1]; /* who was found last that cannot be asked */
+    struct hark_receipts_ask *ask;
+};
+
+static bool is_of(struct wish *wish, const char *node)
+{
+    struct hark_receipts_ask *ask = wish->ask;
+
+    if (ask->count > 0)
+        return strcmp(ask->node, node) == 0;
+    if (strcmp(wish->away, node) == 0)
+        return false;
+    if (wish->can_ask(wish->arg, node)) {
+        memcpy(ask->node, node, strlen(node) + 1);
+        return true;
+    }
+    memcpy(wish->away, node, strlen(node) + 1);
+    return false;
+}
+
 static int want(void *arg, const struct hark_hash *id, struct hark_span object, const char *node,
                 struct hark_err *err)
 {
-    struct hark_receipts_ask *ask = arg;
+    struct wish *wish = arg;
+    struct hark_receipts_ask *ask = wish->ask;
 
     (void)err;
-    if (ask->count == 0)
-        memcpy(ask->node, node, strlen(node) + 1);
-    if (strcmp(ask->node, node) != 0)
+    if (!is_of(wish, node))
         return 0;
     ask->commits[ask->count] = hark_git_hash(HARK_GIT_COMMIT, object);
     ask->wanted[ask->count++] = (struct hark_receipt_wanted){.id = *id, .position = UINT64_MAX};
     return ask->count == HARK_RECEIPT_MAX ? HARK_STOP : 0;
 }
 
-int hark_receipts_wanted(struct hark_space *space, uint64_t now_ms, struct hark_receipts_ask *out,
-                         struct hark_err *err)
+int hark_receipts_wanted(struct hark_space *space, uint64_t now_ms, hark_can_ask_fn *can_ask,
+                         void *arg, struct hark_receipts_ask *out, struct hark_err *err)
 {
+    struct wish wish = {.can_ask = can_ask, .arg = arg, .ask = out};
     struct hark_outbox *outbox = NULL;
     int rc;
 
@@ -43,7 +66,7 @@ int hark_receipts_wanted(struct hark_space *space, uint64_t now_ms, struct hark_
     if (!hark_space_has_outbox(space))
         return 0;
     rc = hark_space_outbox(space, &outbox, err);
-    return rc < 0 ? rc : hark_outbox_each_unproved(outbox, now_ms, want, out, err);
+    return rc < 0 ? rc : hark_outbox_each_unproved(outbox, now_ms, want, &wish, err);
 }
 
 static int doubt(void *arg, const struct hark_out_receipt *receipt, struct hark_err *err)
@@ -134,19 +157,27 @@ static int hold_against_log(struct hark_space *space, const struct hark_receipt 
     return rc;
 }
 
-/* Is it a fork that can be shown, too? Not where who signed it did not sign what is here. */
+/* What came of making evidence: that none can be made (who signed it did not sign what is
+ * here, say) is no error. */
+static int made(int rc, const struct hark_err *said, bool *convicted, struct hark_err *err)
+{
+    int exit_code = rc < 0 ? hark_err_exit(rc) : 0;
+
+    *convicted = rc == 0;
+    if (rc == 0 || exit_code == 1 || exit_code == 3)
+        return 0;
+    if (err != NULL)
+        *err = *said;
+    return rc;
+}
+
+/* Is it a fork that can be shown, too? */
 static int convict(struct hark_space *space, struct hark_span file, bool *convicted,
                    struct hark_err *err)
 {
     struct hark_err said = {0};
-    int rc = hark_convict_log(space, file, &said);
 
-    *convicted = rc == 0;
-    if (rc == 0 || rc == HARK_E_EVIDENCE || rc == HARK_E_NO)
-        return 0;
-    if (err != NULL)
-        *err = said;
-    return rc;
+    return made(hark_convict_log(space, file, &said), &said, convicted, err);
 }
 
 static bool is_main(const struct hark_receipt *receipt)
@@ -258,6 +289,8 @@ static int hold_against_kept(struct hark_space *space, const struct hark_hash *i
                              struct hark_err *err)
 {
     struct hark_receipt *ours = NULL;
+    struct hark_err said = {0};
+    bool convicted = false;
     struct kept kept;
     int rc = find_kept(space->outbox, id, &kept, err);
 
@@ -270,10 +303,11 @@ static int hold_against_kept(struct hark_space *space, const struct hark_hash *i
         strcmp(ours->checkpoint.origin, receipt->checkpoint.origin) != 0 ||
         same_leaf(&ours->line, &receipt->line))
         goto out;
-    rc = hark_convict_receipts(space, kept.receipt.file, file, err);
-    if (rc == 0)
+    rc = hark_convict_receipts(space, kept.receipt.file, file, &said);
+    rc = made(rc, &said, &convicted, err);
+    if (rc == 0 && convicted)
         rc = hark_outbox_receipt_judged(space->outbox, id, HARK_RECEIPT_FORK, err);
-    if (rc == 0)
+    if (rc == 0 && convicted)
         rc = hark_outbox_again(space->outbox, id, err);
 out:
     hark_buf_free(&kept.bytes);

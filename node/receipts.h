@@ -21,8 +21,10 @@ struct hark_receipts_ask {
 
 /* What is to be asked for now: entries that a node has accepted, and of which there is no
  * receipt here, or none of the main log although that node says that they are logged. All of
- * one node, the one of the oldest. */
+ * one node, the one of the oldest of those that can be asked. */
+typedef bool hark_can_ask_fn(void *arg, const char *node);
 HARK_CHECK int hark_receipts_wanted(struct hark_space *space, uint64_t now_ms,
+                                    hark_can_ask_fn *can_ask, void *arg,
                                     struct hark_receipts_ask *out, struct hark_err *err);
 /* A node has another main log, of that size, than the one here: by what stands there at its
  * end, or at this one's, and where the receipts that are kept say that ours stand. */

@@ -141,10 +141,11 @@ static void test_core_receipt__another_answer_is_malformed(void **state)
     (void)state;
     for (unsigned i = 0; i < 4; i++) {
         struct pair *pair = pair_new();
+        struct hark_submitted entry = {.entry = hark_span_str("an entry")};
         struct hark_buf body = hark_buf_init(HARK_BODY_MAX);
         uint64_t id = asked(pair, 2);
 
-        assert_int_equal(hark_noted_encode(&body, &pair->a->log.ref.space, NULL), 0);
+        assert_int_equal(hark_shown_encode(&body, &pair->a->log.ref.space, &entry, 1, NULL), 0);
         inject_receipts(pair, id + 1, 2, 0); /* to no question */
         assert_answered(pair, 0, 0);
         if (i < 2)

@@ -161,12 +161,22 @@ static bool is_kept(struct stage *s, const struct hark_hash *id, const struct ha
     return seen->found && hark_span_equal(hark_buf_span(&seen->file), hark_buf_span(file));
 }
 
-static struct hark_receipts_ask wanted(struct stage *s, uint64_t now_ms)
+static bool is_not(void *away, const char *node)
+{
+    return away == NULL || strcmp(away, node) != 0;
+}
+
+static struct hark_receipts_ask wanted_without(struct stage *s, uint64_t now_ms, char *away)
 {
     struct hark_receipts_ask ask;
 
-    OK(hark_receipts_wanted(s->space, now_ms, &ask, &err));
+    OK(hark_receipts_wanted(s->space, now_ms, is_not, away, &ask, &err));
     return ask;
+}
+
+static struct hark_receipts_ask wanted(struct stage *s, uint64_t now_ms)
+{
+    return wanted_without(s, now_ms, NULL);
 }
 
 /* The answer to what is wanted now, of which one is wanted; how many are kept. */
@@ -265,6 +275,7 @@ static void grow(struct stage *s, unsigned count)
 
 static void test_receipts__asked_for_of_who_accepted(void **state)
 {
+    char cafe[] = "cafe";
     struct hark_receipts_ask ask;
     struct hark_hash first;
     struct stage s;
@@ -284,6 +295,10 @@ static void test_receipts__asked_for_of_who_accepted(void **state)
     assert_int_equal(ask.count, 2);
     assert_true(hark_hash_equal(&ask.wanted[0].id, &first));
     assert_true(ask.wanted[0].position == UINT64_MAX);
+    /* Who is away keeps nobody from asking another. */
+    ask = wanted_without(&s, NOW, cafe);
+    assert_string_equal(ask.node, "kiosk");
+    assert_int_equal(ask.count, 1);
     for (uint8_t i = 6; i < 200; i++)
         (void)handed_in(&s, i, HARK_OUT_ACCEPTED, "cafe", i);
     assert_int_equal(wanted(&s, NOW).count, HARK_RECEIPT_MAX);
