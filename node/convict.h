@@ -7,12 +7,12 @@
 
 #include "node/space.h"
 
-/* A checkpoint of the space's main log whose root is not that of the log here at its size, or
+/* A checkpoint of a log of the space whose root is not that of the log here at its size, or
  * a receipt of an entry that does not stand here where it says, signed by a node that was ever
  * named: kept as evidence of a fork, with what the log here has of the same origin. Where
  * that does not make one (nothing is here that the same key signed so), a note is kept alone.
  * Durable when it returns 0; nothing is done when there is such a file already. Errors:
- * evidence (no fork can be shown by the receipt, or it is of an intake log), io, disk-full,
+ * evidence (no fork can be shown by the receipt, or it is one of an intake log), io, disk-full,
  * damaged. */
 HARK_CHECK int hark_convict_log(struct hark_space *space, struct hark_span file,
                                 struct hark_err *err);

@@ -38,9 +38,11 @@ void hark_material_free(struct hark_material *m); /* NULL: nothing */
 /* The space's first entry, which makes its id. */
 HARK_CHECK int hark_material_first(struct hark_space *space, struct hark_material *m,
                                    struct hark_err *err);
-/* What the log's first `size` entries begin with, proved. */
-HARK_CHECK int hark_material_path(struct hark_space *space, struct hark_material *m,
-                                  uint64_t old_size, uint64_t size, struct hark_err *err);
+/* What the first `size` entries of a log ("": the main one, else whose intake) begin with,
+ * proved. */
+HARK_CHECK int hark_material_path(struct hark_space *space, const char *log,
+                                  struct hark_material *m, uint64_t old_size, uint64_t size,
+                                  struct hark_err *err);
 /* The receipt of what stands here at that position, appended to `other`. */
 HARK_CHECK int hark_material_receipt(struct hark_space *space, struct hark_material *m,
                                      uint64_t position, struct hark_err *err);

@@ -91,6 +91,8 @@ static int witness_space(struct hark_net *net, const struct hark_node *node,
 
     if (rc == 0 && may_sign(net, node, space, notes))
         rc = hark_witness_cosign(space, node->identity.cosigner, hark_now_ms() / 1000, &done, err);
+    if (rc == 0 && may_sign(net, node, space, notes))
+        rc = hark_witness_cosign_intakes(space, node->identity.cosigner, hark_now_ms() / 1000, err);
     return rc == 0 ? show(net, space, notes, err) : rc;
 }
 

@@ -323,11 +323,16 @@ HARK_CHECK int hark_space_line(struct hark_space *space, const char *node, uint6
 HARK_CHECK int hark_space_root(struct hark_space *space, const char *node, uint64_t size,
                                struct hark_hash *root, struct hark_err *err);
 /* The path of the entry under the checkpoint that most cosigners have signed, of those that
- * cover it, else the newest, which is appended to `note`. Of an intake, all entries are
+ * cover it, else the newest, which is appended to `note`. Of an intake all entries are
  * read. Errors: not-found, proof-form. */
 HARK_CHECK int hark_space_prove(struct hark_space *space, const char *node, uint64_t position,
                                 struct hark_proof *path, struct hark_buf *note,
                                 struct hark_err *err);
+/* The consistency proof of an intake, from its first old_size entries (1 or more) to `size`.
+ * All entries are read. Errors: not-found, behind, proof-form. */
+HARK_CHECK int hark_space_prove_intake(struct hark_space *space, const char *node,
+                                       uint64_t old_size, uint64_t size, struct hark_proof *path,
+                                       struct hark_err *err);
 
 /* Is that the origin of a log of this space, in its form? */
 bool hark_space_is_origin(const struct hark_space *space, const char *origin);
