@@ -29,6 +29,13 @@ HARK_CHECK int hark_convict_cosigner(struct hark_space *space, const char *name,
                                      const struct hark_key *key, const struct hark_convict_note *a,
                                      const struct hark_convict_note *b, struct hark_err *err);
 
+/* Looks whether the home withholds what waits in intakes here, and keeps evidence of it, once
+ * for each home and intake. To be called after the main log has grown, or notes have come:
+ * nothing is done when neither has. now_ms only says what is not worth looking at yet. Errors:
+ * io, disk-full, damaged. */
+HARK_CHECK int hark_convict_withheld(struct hark_space *space, uint64_t now_ms,
+                                     struct hark_err *err);
+
 /* The files about this space, by their paths. Non-zero from `fn` stops. */
 typedef int hark_convict_fn(void *arg, struct hark_space *space, const char *path,
                             struct hark_err *err);

@@ -5,6 +5,8 @@
  *   convict.c           the files, and what goes into one
  *   convict_log.c       a log that has two histories
  *   convict_cosigner.c  a cosigner that went back
+ *   convict_withheld.c  a home that takes nothing over
+ *   convict_pinned.c    what of that has come so far
  */
 #ifndef HARK_NODE_CONVICT_INTERNAL_H
 #define HARK_NODE_CONVICT_INTERNAL_H
@@ -26,6 +28,24 @@ bool hark_convict_has(const char *path);
 /* Durable when it returns 0; where there is one already it stays. */
 HARK_CHECK int hark_convict_write(struct hark_space *space, const char *path,
                                   struct hark_span bytes, struct hark_err *err);
+
+/* While a home is watched: the cosigned checkpoint of an intake, and one of the main log for
+ * each round, as far as they have come. */
+#define HARK_PINNED_NOTES (1u + HARK_WITHHELD_ROUNDS)
+struct hark_pinned {
+    size_t count;
+    struct hark_buf notes[HARK_PINNED_NOTES]; /* owned, as many as `count` */
+};
+/* Only the first `count` are left. */
+void hark_pinned_drop(struct hark_pinned *pinned, size_t count);
+HARK_CHECK int hark_pinned_add(struct hark_pinned *pinned, struct hark_span note,
+                               struct hark_err *err);
+/* By the name of whose intake it is. Where there is none, or none that can be read, it is
+ * empty; an empty one is removed. Durable when it returns 0. Errors: io, disk-full. */
+HARK_CHECK int hark_pinned_read(struct hark_space *space, const char *node, struct hark_pinned *out,
+                                struct hark_err *err);
+HARK_CHECK int hark_pinned_write(struct hark_space *space, const char *node,
+                                 const struct hark_pinned *pinned, struct hark_err *err);
 
 /* What parts borrow from. */
 struct hark_material {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "node/aside.h"
+#include "node/convict.h"
 #include "node/net_internal.h"
 #include "node/witness.h"
 
@@ -93,6 +94,8 @@ static int witness_space(struct hark_net *net, const struct hark_node *node,
         rc = hark_witness_cosign(space, node->identity.cosigner, hark_now_ms() / 1000, &done, err);
     if (rc == 0 && may_sign(net, node, space, notes))
         rc = hark_witness_cosign_intakes(space, node->identity.cosigner, hark_now_ms() / 1000, err);
+    if (rc == 0)
+        rc = hark_convict_withheld(space, hark_now_ms(), err);
     return rc == 0 ? show(net, space, notes, err) : rc;
 }
 

@@ -195,6 +195,9 @@ HARK_CHECK int hark_space_due(struct hark_state *state, const struct hark_store 
  * is room for it beside what is due. */
 HARK_CHECK int hark_space_restate(struct hark_space *space, struct hark_batch *batch,
                                   struct hark_err *err);
+/* When the log last said how far that is, by the Time of that batch (0: it never had to). */
+HARK_CHECK int hark_space_said(const struct hark_store *store, const char *name, uint64_t *time_ms,
+                               struct hark_err *err);
 /* merge_delay_s of the policy in force, and noting it from what a batch has brought. */
 HARK_CHECK int hark_space_delay(const struct hark_store *store, uint64_t *delay_ms,
                                 struct hark_err *err);

@@ -178,6 +178,18 @@ static bool is_other_at(const struct hark_node_object *node, uint64_t size, cons
            (strncmp(home, node->name, length) != 0 || home[length] != '/');
 }
 
+int hark_space_said(const struct hark_store *store, const char *name, uint64_t *time_ms,
+                    struct hark_err *err)
+{
+    struct taken_key key;
+    bool found = false;
+    int rc = store->find(store->arg, HARK_LOOKUP_OTHER, said_key(&key, name), &found, time_ms, err);
+
+    if (!found)
+        *time_ms = 0;
+    return rc;
+}
+
 /* Is it time to say again how far the log has come with that node's intake? From the first
  * batch on that asks, it is noted since when. */
 static int is_due(const struct hark_store *store, const struct hark_log_head *head,

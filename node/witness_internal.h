@@ -27,6 +27,7 @@ struct space_witness {
     uint64_t kept_size;                     /* settled, as it was written down; 0: it was not */
     struct hark_hash kept_root;
     uint64_t published_version;
+    uint64_t watched_batches, watched_version; /* when intakes were last looked through */
     bool has_own; /* the key with which this node has cosigned intakes */
     struct hark_key own;
 };
