@@ -39,7 +39,7 @@ static int find_since(struct hark_cmd *cmd, struct hark_space *space, uint64_t *
 {
     const struct hark_key *self = hark_signer_key(cmd->node->identity.cosigner);
     const struct hark_cosigned *own = NULL, *said = NULL;
-    int rc = hark_witness_cosigned(space, self, &own, err);
+    int rc = hark_witness_cosigned(space, "", self, &own, err);
 
     *since_s = HARK_NONE;
     if (rc == 0)

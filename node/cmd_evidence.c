@@ -74,6 +74,12 @@ void hark_cmd_evidence_line(const struct hark_evidence *e, char *out, size_t siz
                        " in space %.12s",
                        key, e->seq, space);
         return;
+    case HARK_EVIDENCE_WITHHELD:
+        (void)snprintf(out, size,
+                       "evidence of withholding: node %s (log key %.12s), home of space %.12s, did "
+                       "not take over what node %s had accepted",
+                       e->node, key, space, e->intake_node);
+        return;
     case HARK_EVIDENCE_KINDS_:
         break;
     }
@@ -126,14 +132,65 @@ static const char *claim_words(const struct hark_evidence *e)
                "its log was without it.";
     case HARK_CLAIM_TWIN:
         return "A feed has one entry at each place. One key used at two nodes makes twins, too.";
+    case HARK_CLAIM_WITHHELD: /* withheld_words */
+        break;
     }
     return "";
+}
+
+/* By when the cosigners had it, and what the home says much later. */
+static void withheld_words(const struct hark_evidence *e, char *out, size_t size)
+{
+    char by[HARK_TIME_SIZE + 1], heard[HARK_TIME_SIZE + 1], said[HARK_TIME_SIZE + 1];
+
+    hark_time_encode(by, 1000 * e->sides[0].time_s);
+    hark_time_encode(heard, 1000 * e->sides[1].time_s);
+    hark_time_encode(said, e->said_ms);
+    (void)snprintf(out, size,
+                   "The entry at position %" PRIu64 " of the intake was with all who cosigned it "
+                   "by %s.\nThey heard from the home again and again, at last by %s.\nAt %s the "
+                   "home itself says that it has taken %" PRIu64 " of that intake: more than the "
+                   "%" PRIu64 " seconds that it may take have passed.",
+                   e->position, by, heard, said, e->taken, e->delay_s);
+}
+
+/* As many names as there is room for. */
+static void cosigner_words(const struct hark_evidence *e, char *out, size_t size)
+{
+    size_t used = 0;
+
+    out[0] = '\0';
+    for (size_t i = 0; i < e->cosigner_count && used + HARK_NODE_NAME_MAX + 24 < size; i++) {
+        char key[HARK_HEX_SIZE];
+        int n;
+
+        hark_key_hex(key, &e->cosigners[i].key);
+        n = snprintf(out + used, size - used, "%s%s (key %.12s)", i == 0 ? "" : ", ",
+                     e->cosigners[i].name, key);
+        used += n > 0 ? (size_t)n : 0;
+    }
+}
+
+static void withheld_rests(const struct hark_evidence *e, char *out, size_t size)
+{
+    char names[256];
+
+    cosigner_words(e, names, sizeof(names));
+    (void)snprintf(out, size,
+                   "It rests on %zu cosigner%s: %s%s. Where one of them is honest, and gives the "
+                   "home what it has when it hears from it, the home withheld the entry.",
+                   e->cosigner_count, e->cosigner_count == 1 ? "" : "s", names,
+                   e->cosigner_count > 2 ? " …" : "");
 }
 
 static void rests_words(const struct hark_evidence *e, char *out, size_t size)
 {
     char key[HARK_HEX_SIZE];
 
+    if (e->kind == HARK_EVIDENCE_WITHHELD) {
+        withheld_rests(e, out, size);
+        return;
+    }
     if (e->kind != HARK_EVIDENCE_BACKDATED) {
         hark_copy_text(out, size, "It rests on the signatures alone.");
         return;
@@ -157,9 +214,18 @@ static void rests_words(const struct hark_evidence *e, char *out, size_t size)
 
 static const char *whose_words(const struct hark_evidence *e)
 {
+    if (e->kind == HARK_EVIDENCE_WITHHELD && e->is_named)
+        return e->first_delay
+                   ? "The space's first entry names the key, and a delay no longer than that: "
+                     "what a later policy says has to be looked up."
+                   : "The space's first entry names the key; it allows a longer delay, so a later "
+                     "policy has to be looked up.";
     if (!e->is_named)
         return e->claim == HARK_CLAIM_STATEMENT
                    ? "Whose keys they are has to be looked up in the space's log."
+               : e->kind == HARK_EVIDENCE_WITHHELD
+                   ? "Whose key it is, and which delay the policy allows, has to be looked up in "
+                     "the space's log."
                    : "Whose key it is has to be looked up in the space's log.";
     if (e->claim == HARK_CLAIM_STATEMENT)
         return "The space's first entry names both keys: it is the home that the space began with.";
@@ -170,7 +236,7 @@ static const char *whose_words(const struct hark_evidence *e)
 
 static void words_of(const struct hark_evidence *e, char *out, size_t size)
 {
-    char line[512], sides[2][640], key[HARK_HEX_SIZE], rests[512];
+    char line[512], sides[2][640], key[HARK_HEX_SIZE], rests[640], withheld[512];
 
     hark_cmd_evidence_line(e, line, sizeof(line));
     hark_key_hex(key, &e->key);
@@ -185,8 +251,13 @@ static void words_of(const struct hark_evidence *e, char *out, size_t size)
             side_words(&e->sides[i], sides[i], sizeof(sides[i]));
         }
     }
-    (void)snprintf(out, size, "%s.\nSigned with key %s:\n%s\n%s\n%s\n%s\n%s", line, key, sides[0],
-                   sides[1], claim_words(e), rests, whose_words(e));
+    if (e->kind == HARK_EVIDENCE_WITHHELD)
+        withheld_words(e, withheld, sizeof(withheld));
+    (void)snprintf(out, size, "%s.\n%s %s:\n%s\n%s\n%s\n%s\n%s", line,
+                   e->kind == HARK_EVIDENCE_WITHHELD ? "The home's key is" : "Signed with key", key,
+                   sides[0], sides[1],
+                   e->kind == HARK_EVIDENCE_WITHHELD ? withheld : claim_words(e), rests,
+                   whose_words(e));
 }
 
 /* --- as JSON -------------------------------------------------------------------------------- */
@@ -209,8 +280,9 @@ static json_t *side_json(const struct hark_evidence *e, const struct hark_eviden
 
 static json_t *json_of(const struct hark_evidence *e)
 {
-    static const char *const roles[] = {"log", "log", "cosigner", "author"};
-    static const char *const claims[] = {"root", "beginning", "entry", "time", "twin", "statement"};
+    static const char *const roles[] = {"log", "log", "cosigner", "author", "log"};
+    static const char *const claims[] = {"root", "beginning", "entry",   "time",
+                                         "twin", "statement", "withheld"};
 
     return json_pack("{s:s, s:s, s:o, s:s, s:o, s:o, s:b, s:b, s:o, s:[o, o]}", "kind",
                      hark_evidence_kind_name(e->kind), "claim", claims[e->claim], "key",
@@ -225,14 +297,39 @@ static json_t *json_of(const struct hark_evidence *e)
                      "signed", side_json(e, &e->sides[0]), side_json(e, &e->sides[1]));
 }
 
+/* What only evidence of withholding has. */
+static json_t *withheld_json(const struct hark_evidence *e)
+{
+    json_t *cosigners = json_array();
+
+    for (size_t i = 0; cosigners != NULL && i < e->cosigner_count; i++)
+        (void)json_array_append_new(
+            cosigners, json_pack("{s:s, s:o}", "name", e->cosigners[i].name, "key",
+                                 hark_out_hex(e->cosigners[i].key.bytes, HARK_KEY_SIZE)));
+    return json_pack(
+        "{s:o, s:o, s:I, s:I, s:o, s:I, s:b, s:o}", "intake", hark_out_text(e->intake_node),
+        "intake_key", hark_out_hex(e->intake_key.bytes, HARK_KEY_SIZE), "position",
+        (json_int_t)e->position, "taken", (json_int_t)e->taken, "said", hark_out_time(e->said_ms),
+        "delay_s", (json_int_t)e->delay_s, "first_delay", e->first_delay, "cosigners", cosigners);
+}
+
 int hark_cmd_evidence(struct hark_cmd *cmd, struct hark_span file, struct hark_err *err)
 {
     struct hark_evidence found;
-    char words[3072];
+    char words[3584];
+    json_t *json;
     int rc = hark_evidence_read(&found, file, err);
 
     if (rc < 0)
         return rc;
     words_of(&found, words, sizeof(words));
-    return hark_cmd_proved(cmd, "evidence", words, json_of(&found), err);
+    json = json_of(&found);
+    if (json != NULL &&
+        json_object_set_new(json, "withheld",
+                            found.kind == HARK_EVIDENCE_WITHHELD ? withheld_json(&found)
+                                                                 : json_null()) != 0) {
+        json_decref(json);
+        json = NULL;
+    }
+    return hark_cmd_proved(cmd, "evidence", words, json, err);
 }

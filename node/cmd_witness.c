@@ -46,7 +46,7 @@ int hark_cmd_cosigned_json(struct hark_space *space, const struct hark_key *log,
     *out = json_null();
     if (rc < 0)
         return rc == HARK_E_NOT_FOUND ? 0 : rc;
-    rc = hark_witness_cosigned(space, &node.keys.cosigner, &cosigned, err);
+    rc = hark_witness_cosigned(space, "", &node.keys.cosigner, &cosigned, err);
     if (cosigned != NULL && !hark_cosigned_by_home(cosigned))
         *out = json_integer((json_int_t)cosigned->checkpoint.size);
     return rc;

@@ -75,6 +75,7 @@ const char *hark_convict_of(enum hark_evidence_kind kind, const char *origin)
     switch (kind) {
     case HARK_EVIDENCE_FORK:
     case HARK_EVIDENCE_BACKDATED:
+    case HARK_EVIDENCE_WITHHELD:
         return origin;
     case HARK_EVIDENCE_BACKWARDS:
     case HARK_EVIDENCE_TWIN:
@@ -158,12 +159,14 @@ int hark_material_first(struct hark_space *space, struct hark_material *m, struc
 }
 
 /* What the log's first `size` entries begin with, proved. */
-int hark_material_path(struct hark_space *space, struct hark_material *m, uint64_t old_size,
-                       uint64_t size, struct hark_err *err)
+int hark_material_path(struct hark_space *space, const char *log, struct hark_material *m,
+                       uint64_t old_size, uint64_t size, struct hark_err *err)
 {
-    int rc = hark_space_root(space, "", old_size, &m->parts.root, err);
+    int rc = hark_space_root(space, log, old_size, &m->parts.root, err);
 
-    if (rc == 0)
+    if (rc == 0 && log[0] != '\0')
+        rc = hark_space_prove_intake(space, log, old_size, size, &m->parts.path, err);
+    else if (rc == 0)
         rc = hark_merkle_prove_consistency(&m->parts.path, old_size, size, hark_index_merkle_read,
                                            space->index, err);
     m->parts.has_path = rc == 0;

@@ -9,12 +9,12 @@
 #include "node/space.h"
 #include "schemas/config.h"
 
-/* A checkpoint of the space's main log whose root is not that of the log here at its size, or
+/* A checkpoint of a log of the space whose root is not that of the log here at its size, or
  * a receipt of an entry that does not stand here where it says, signed by a node that was ever
  * named: kept as evidence of a fork, with what the log here has of the same origin. Where
  * that does not make one (nothing is here that the same key signed so), a note is kept alone.
  * Durable when it returns 0; nothing is done when there is such a file already. Errors:
- * evidence (no fork can be shown by the receipt, or it is of an intake log, or of a later
+ * evidence (no fork can be shown by the receipt, or it is one of an intake log, or of a later
  * home than the log here has), io, disk-full, damaged. */
 HARK_CHECK int hark_convict_log(struct hark_space *space, struct hark_span file,
                                 struct hark_err *err);
@@ -57,9 +57,9 @@ void hark_convict_suspect_batch(struct hark_space *space, const struct space_ite
 HARK_CHECK int hark_convict_twins(struct hark_space *space, struct hark_err *err);
 /* Takes a file that somebody shows: if it convicts a key that this space ever let in or named, it
  * is kept, as if what it is of had been found here. Nothing is done where such a file is there,
- * where it is one that does not convict by itself, or whom the rules excuse (7.11). Errors:
- * peer-form (it does not hold, or is of another space), behind (whom it convicts is not known
- * here: later), io, disk-full, damaged, no-memory. */
+ * where it rests on another's word than the home's or a quorum's, or whom the rules excuse (7.11).
+ * Errors: peer-form (it does not hold, or is of another space), behind (whom it convicts is not
+ * known here: later), io, disk-full, damaged, no-memory. */
 HARK_CHECK int hark_convict_take(struct hark_space *space, struct hark_span file,
                                  struct hark_err *err);
 /* The files that are shown to others: their names' hashes (hark_convict_file), in an order that
@@ -73,6 +73,12 @@ HARK_CHECK int hark_convict_file(char path[HARK_PATH_MAX], const char *dir,
                                  struct hark_err *err);
 /* Lets go of what was noted, and of the list; hark_space_free does it. */
 void hark_convict_free(struct hark_space *space);
+/* Looks whether the home withholds what waits in intakes here, and keeps evidence of it, once
+ * for each home and intake. To be called after the main log has grown, or notes have come:
+ * nothing is done when neither has. now_ms only says what is not worth looking at yet. Errors:
+ * io, disk-full, damaged. */
+HARK_CHECK int hark_convict_withheld(struct hark_space *space, uint64_t now_ms,
+                                     struct hark_err *err);
 
 /* The files about this space, by their paths. Non-zero from `fn` stops. */
 typedef int hark_convict_fn(void *arg, struct hark_space *space, const char *path,

@@ -52,7 +52,7 @@ int hark_convict_cosigner(struct hark_space *space, const char *name, const stru
     m->parts.parts[1] = large->note;
     rc = hark_material_first(space, m, err);
     if (rc == 0 && parted)
-        rc = hark_material_path(space, m, first->size, second->size, err);
+        rc = hark_material_path(space, "", m, first->size, second->size, err);
     if (rc == 0)
         rc = hark_material_write(space, m, path, err);
     hark_material_free(m);

@@ -9,6 +9,7 @@
 
 /* A note, or a receipt with one, and who signed it. */
 struct offence {
+    char of[HARK_NODE_NAME_MAX + 1]; /* "": the main log; else whose intake */
     struct hark_span file, note;
     bool is_receipt;
     uint64_t position; /* a receipt's */
@@ -43,6 +44,7 @@ static int read_offence(struct hark_space *space, struct hark_span file, struct 
 {
     struct hark_note *note = calloc(1, sizeof(*note));
     struct hark_node_object signer = {0};
+    struct hark_origin_parts origin;
     struct hark_span head = file;
     int rc = 0;
 
@@ -57,18 +59,37 @@ static int read_offence(struct hark_space *space, struct hark_span file, struct 
     if (rc == 0)
         rc = hark_log_signer(hark_space_state(space), note, out->checkpoint.origin, &signer, err);
     out->key = signer.keys.log;
+    if (rc == 0 && hark_origin_read(&origin, hark_span_str(out->checkpoint.origin)) &&
+        origin.incarnation == 0)
+        memcpy(out->of, origin.node, sizeof(out->of));
     free(note);
     return rc;
 }
 
-/* The newest checkpoint here of that incarnation; nothing: there is none. */
-static int find_other(struct hark_space *space, const char *origin, struct hark_buf *out,
+/* The newest checkpoint here of that intake; nothing: there is none. */
+static int find_intake(struct hark_space *space, const char *node, struct hark_buf *out,
+                       struct hark_err *err)
+{
+    struct hark_log_head head;
+    uint64_t batches = 0;
+    int rc = hark_space_log(space, node, &head, &batches, err);
+
+    if (rc == HARK_E_NOT_FOUND)
+        return 0;
+    return rc == 0 ? hark_space_checkpoint_of(space, &head.batch_id, out, err) : rc;
+}
+
+/* The newest checkpoint here of that incarnation, or intake; nothing: there is none. */
+static int find_other(struct hark_space *space, const struct offence *o, struct hark_buf *out,
                       struct hark_err *err)
 {
+    const char *origin = o->checkpoint.origin;
     struct hark_row row = {0};
     uint64_t end = HARK_NONE;
     int rc;
 
+    if (o->of[0] != '\0')
+        return find_intake(space, o->of, out, err);
     if (strcmp(origin, space->head.origin) == 0)
         return hark_space_checkpoint(space, out, err);
     rc = hark_space_incarnation_end(space, origin, &end, err);
@@ -115,13 +136,13 @@ static int fork_by_root(struct hark_space *space, const struct offence *o, struc
     int rc;
 
     hark_buf_clear(&m->other);
-    rc = find_other(space, o->checkpoint.origin, &m->other, err);
+    rc = find_other(space, o, &m->other, err);
     if (rc == 0)
         rc = size_of(&m->other, &here, err);
     if (rc == 0 && (size == 0 || size > here))
         rc = hark_err_set(err, HARK_E_EVIDENCE, "no log of that origin is here so far");
     if (rc == 0 && size < here)
-        rc = hark_material_path(space, m, size, here, err);
+        rc = hark_material_path(space, o->of, m, size, here, err);
     m->parts.parts[1] = hark_buf_span(&m->other);
     return rc == 0 ? hark_material_write(space, m, path, err) : rc;
 }
@@ -201,7 +222,8 @@ int hark_convict_log(struct hark_space *space, struct hark_span file, struct har
     struct offence o;
     int rc = read_offence(space, file, &o, err);
 
-    if (rc == 0 && !is_main(space, o.checkpoint.origin))
+    if (rc == 0 &&
+        (!hark_space_is_origin(space, o.checkpoint.origin) || (o.is_receipt && o.of[0] != '\0')))
         return hark_err_set(err, HARK_E_EVIDENCE, "of another log");
     if (rc == 0 && hark_space_is_later(space, o.checkpoint.origin))
         return hark_err_set(err, HARK_E_EVIDENCE, "of a later home than the log here has");

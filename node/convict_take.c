@@ -49,31 +49,61 @@ static int read_origin(struct taking *t, struct hark_err *err)
     return rc;
 }
 
-/* Was a node ever named by that name that has this log key, or (cosigns) cosigner key? */
-static int find_node(struct hark_space *space, const char *name, const struct hark_key *key,
-                     bool cosigns, bool *known, struct hark_err *err)
+/* Was a node ever named by that name (NULL: by any) that has this log key, and this cosigner
+ * key? NULL: whichever it has. */
+static int find_node(struct hark_space *space, const char *name, const struct hark_key *log,
+                     const struct hark_key *cosigner, bool *known, struct hark_err *err)
 {
     uint64_t counts[HARK_SECTION_HASHED_];
     int rc = hark_state_counts(space->state, counts, err);
 
+    *known = false;
     for (uint32_t i = 0; rc == 0 && !*known && i < counts[HARK_SECTION_NODE]; i++) {
         struct hark_node_object node;
 
         rc = hark_state_node(space->state, i, &node, err);
-        *known = rc == 0 && strcmp(node.name, name) == 0 &&
-                 hark_key_equal(cosigns ? &node.keys.cosigner : &node.keys.log, key);
+        *known = rc == 0 && (name == NULL || strcmp(node.name, name) == 0) &&
+                 (log == NULL || hark_key_equal(&node.keys.log, log)) &&
+                 (cosigner == NULL || hark_key_equal(&node.keys.cosigner, cosigner));
     }
     return rc;
 }
 
-/* A log key signs any number of origins; only those that there were are looked at. */
-static int find_log(struct hark_space *space, struct taking *t, bool *known, struct hark_err *err)
+/* A log key signs any number of origins; only those that there were are looked at. cosigner:
+ * which the same node has to have, NULL: whichever. */
+static int find_log(struct hark_space *space, struct taking *t, const struct hark_key *cosigner,
+                    bool *known, struct hark_err *err)
 {
     int rc = read_origin(t, err);
 
     if (rc < 0 || t->origin.incarnation > hark_state_space_object(space->state)->incarnation)
         return rc;
-    return find_node(space, t->origin.node, &t->parts.key, false, known, err);
+    return find_node(space, t->origin.node, &t->parts.key, cosigner, known, err);
+}
+
+/* As many cosigners as would keep it here (convict_withheld.c), each of whom is known, and a
+ * delay that is not shorter than the policy's. */
+static int find_withholder(struct hark_space *space, struct taking *t, bool *known, bool *aside,
+                           struct hark_err *err)
+{
+    const struct hark_evidence_parts *parts = &t->parts;
+    uint64_t delay_ms = 0;
+    size_t need = 0;
+    int rc = read_origin(t, err);
+
+    if (rc == 0)
+        rc = hark_space_merge_delay(space, &delay_ms, err);
+    if (rc == 0)
+        rc = hark_convict_withheld_need(space, t->origin.node, &need, err);
+    if (rc < 0)
+        return rc;
+    *aside = parts->cosigner_count < need || parts->delay_s < delay_ms / 1000;
+    rc = find_node(space, t->origin.node, &parts->intake_key, NULL, known, err);
+    if (rc == 0 && *known)
+        rc = find_node(space, NULL, &parts->key, NULL, known, err);
+    for (size_t i = 0; rc == 0 && *known && i < parts->cosigner_count; i++)
+        rc = find_node(space, parts->cosigners[i].name, NULL, &parts->cosigners[i].key, known, err);
+    return rc;
 }
 
 /* *excused: nothing comes of it. */
@@ -100,12 +130,15 @@ static int find_culprit(struct hark_space *space, struct taking *t, bool *known,
 {
     switch (t->parts.kind) {
     case HARK_EVIDENCE_FORK:
-        return find_log(space, t, known, err);
+        return find_log(space, t, NULL, known, err);
     case HARK_EVIDENCE_BACKWARDS:
-        return find_node(space, t->parts.cosigner, &t->parts.key, true, known, err);
+        return find_node(space, t->parts.cosigner, NULL, &t->parts.key, known, err);
     case HARK_EVIDENCE_TWIN:
         return find_author(space, t, known, aside, err);
-    case HARK_EVIDENCE_BACKDATED: /* a reason to ask, no more */
+    case HARK_EVIDENCE_WITHHELD:
+        return find_withholder(space, t, known, aside, err);
+    case HARK_EVIDENCE_BACKDATED: /* by the home's own word; another's is a reason to ask */
+        return find_log(space, t, &t->parts.cosigner_key, known, err);
     case HARK_EVIDENCE_KINDS_:
         break;
     }
@@ -129,7 +162,10 @@ static int keep(struct hark_space *space, struct taking *t, struct hark_span fil
     rc = as_peer_form(hark_evidence_read(&t->evidence, file, err), err);
     if (rc == 0 && !hark_hash_equal(&t->evidence.space, &space->id))
         rc = hark_err_set(err, HARK_E_PEER_FORM, "evidence about another space");
-    return rc == 0 ? hark_convict_write(space, path, file, err) : rc;
+    if (rc < 0 ||
+        (t->parts.kind == HARK_EVIDENCE_BACKDATED && t->evidence.claim != HARK_CLAIM_STATEMENT))
+        return rc;
+    return hark_convict_write(space, path, file, err);
 }
 
 int hark_convict_take(struct hark_space *space, struct hark_span file, struct hark_err *err)

@@ -22,7 +22,7 @@
 #include "schemas/payload.h"
 #include "schemas/state.h"
 
-#define HARK_INDEX_VERSION 3
+#define HARK_INDEX_VERSION 4
 
 struct hark_index;
 

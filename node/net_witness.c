@@ -95,7 +95,7 @@ static int sign(const struct hark_node *node, struct hark_space *space, uint64_t
 
     if (rc == 0 && hark_node_is_home(node, space))
         rc = hark_witness_date(space, node->identity.cosigner, every_s, now_s, due_s, &done, err);
-    return rc;
+    return rc == 0 ? hark_witness_cosign_intakes(space, node->identity.cosigner, now_s, err) : rc;
 }
 
 /* By the timer, which no clock sets. */
@@ -124,6 +124,8 @@ static int witness_space(struct hark_net *net, const struct hark_node *node,
     if (rc == 0 && may_sign(net, node, space, notes))
         rc = sign(node, space, now_s, &due_s, err);
     bring_forward(next_ms, now_s, due_s);
+    if (rc == 0)
+        rc = hark_convict_withheld(space, hark_now_ms(), err);
     if (rc == 0)
         rc = show(net, space, notes, err);
     return rc == 0 ? hark_net_show_evidence(net, space, notes, err) : rc;

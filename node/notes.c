@@ -16,6 +16,7 @@ struct hark_notes {
     bool made;
     uint64_t version;
     size_t count, room;
+    size_t of_intakes; /* of count */
     struct hark_cosigned *list;
 };
 
@@ -100,22 +101,30 @@ static int read_note(struct hark_cosigned *out, struct hark_err *err)
 
 /* --- the list --------------------------------------------------------------------------- */
 
-static int make_room(struct hark_notes *notes, struct hark_err *err)
+static int make_room(struct hark_notes *notes, const char *log, struct hark_err *err)
 {
     size_t room = notes->room == 0 ? 8 : 2 * notes->room;
     struct hark_cosigned *grown;
 
+    if (log[0] != '\0' ? notes->of_intakes >= HARK_NOTES_INTAKES_MAX
+                       : notes->count - notes->of_intakes >= HARK_NOTES_MAX)
+        return hark_err_set(err, HARK_E_LIMIT, "more than %u cosigned notes of a space",
+                            log[0] != '\0' ? HARK_NOTES_INTAKES_MAX : HARK_NOTES_MAX);
     if (notes->count < notes->room)
         return 0;
-    if (notes->count >= HARK_NOTES_MAX)
-        return hark_err_set(err, HARK_E_LIMIT, "more than %u cosigned notes of a space",
-                            HARK_NOTES_MAX);
     grown = realloc(notes->list, room * sizeof(*grown));
     if (grown == NULL)
         return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for notes");
     notes->list = grown;
     notes->room = room;
     return 0;
+}
+
+/* There is room. Takes the note over. */
+static void add(struct hark_notes *notes, const struct hark_cosigned *cosigned)
+{
+    notes->of_intakes += cosigned->log[0] != '\0' ? 1 : 0;
+    notes->list[notes->count++] = *cosigned;
 }
 
 size_t hark_notes_count(const struct hark_notes *notes)
@@ -226,12 +235,13 @@ static int read_file(struct hark_notes *notes, const char *name, struct hark_err
                            "is shown again");
     }
     if (rc == 0)
-        rc = make_room(notes, err);
+        rc = make_room(notes, read.log, err);
     if (rc == 0)
-        notes->list[notes->count++] = read;
+        add(notes, &read);
     else
         hark_buf_free(&read.note);
-    return rc;
+    /* Intakes come and go with their nodes: what is too much of them is left out. */
+    return rc == HARK_E_LIMIT && read.log[0] != '\0' ? 0 : rc;
 }
 
 int hark_notes_open(struct hark_notes **out, const char *folder, struct hark_err *err)
@@ -311,7 +321,7 @@ int hark_notes_put(struct hark_notes *notes, const char *log, const struct hark_
 
     (void)snprintf(put.log, sizeof(put.log), "%s", log);
     at = find_place(notes, &put);
-    rc = at < notes->count ? 0 : make_room(notes, err);
+    rc = at < notes->count ? 0 : make_room(notes, put.log, err);
     if (rc == 0)
         rc = shorten(&put.note, note, log_key, cosigner, err);
     if (rc == 0)
@@ -322,11 +332,12 @@ int hark_notes_put(struct hark_notes *notes, const char *log, const struct hark_
         hark_buf_free(&put.note);
         return rc;
     }
-    if (at < notes->count)
+    if (at < notes->count) {
         hark_buf_free(&notes->list[at].note);
-    else
-        notes->count++;
-    notes->list[at] = put;
+        notes->list[at] = put;
+    } else {
+        add(notes, &put);
+    }
     notes->version++;
     return 0;
 }

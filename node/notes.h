@@ -17,7 +17,9 @@
 #include "schemas/config.h"
 #include "schemas/quorum.h"
 
-#define HARK_NOTES_MAX (64u * HARK_COSIGNERS_MAX)
+/* Of the main log; and of intakes, beyond which no more are read or put. */
+#define HARK_NOTES_MAX         (64u * HARK_COSIGNERS_MAX)
+#define HARK_NOTES_INTAKES_MAX (2u * 64u * HARK_COSIGNERS_MAX)
 
 struct hark_cosigned {
     char log[HARK_NODE_NAME_MAX + 1]; /* "": the main log */

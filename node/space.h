@@ -332,6 +332,11 @@ HARK_CHECK int hark_space_root(struct hark_space *space, const char *node, uint6
 HARK_CHECK int hark_space_prove(struct hark_space *space, const char *node, uint64_t position,
                                 struct hark_proof *path, struct hark_buf *note,
                                 struct hark_err *err);
+/* The consistency proof of an intake, from its first old_size entries (1 or more) to `size`.
+ * All entries are read. Errors: not-found, behind, proof-form. */
+HARK_CHECK int hark_space_prove_intake(struct hark_space *space, const char *node,
+                                       uint64_t old_size, uint64_t size, struct hark_proof *path,
+                                       struct hark_err *err);
 
 /* Hashes more of an intake ahead of that, at most *leaves of its entries, which is brought
  * down by as many; *done: what is left is little. What is hashed is kept with the space. */

@@ -298,8 +298,8 @@ int hark_space_check_taken(struct hark_space *space, const struct hark_batch *ba
         rc = hark_space_taken_name(name, taken->origin, err);
         if (rc == 0)
             rc = hark_index_intake(space->index, name, &found, &intake, err);
-        if (rc < 0 || !found || taken->size > intake.head.tree.size)
-            continue; /* not known here that far */
+        if (rc < 0 || !found || taken->size == 0 || taken->size > intake.head.tree.size)
+            continue; /* nothing of it, or not known here that far */
         rc = hark_index_intake_end(space->index, intake.number, taken->size, &end, NULL);
         if (rc == HARK_E_NOT_FOUND || (rc == 0 && !hark_hash_equal(&end.root, &taken->root)))
             rc = hark_err_set(err, HARK_E_BATCH_TAKEN,

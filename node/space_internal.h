@@ -184,10 +184,33 @@ HARK_CHECK int hark_space_taken_find(const struct hark_store *store, const char 
 HARK_CHECK int hark_space_taken_advances(const struct hark_store *store,
                                          const struct hark_taken *taken, bool *advances,
                                          struct hark_err *err);
-/* Rule B13, as far as it hangs on the log before the batch; notes in the store what
- * is taken. */
+/* Rule B13, as far as it hangs on the log before the batch, which head tells of; notes in the
+ * store what is taken. (space_taken.c) */
 HARK_CHECK int hark_space_apply_taken(struct hark_state *state, const struct hark_store *store,
+                                      const struct hark_log_head *head,
                                       const struct hark_batch *batch, struct hark_err *err);
+/* The nodes of whose intakes the batch after head, made at time_ms, has to say how far the
+ * log has come. Notes in the store since when that is so of each. */
+struct space_due {
+    size_t count;
+    hark_node_name names[HARK_BATCH_TAKEN_MAX];
+};
+HARK_CHECK int hark_space_due(struct hark_state *state, const struct hark_store *store,
+                              const struct hark_log_head *head, uint64_t time_ms,
+                              struct space_due *out, struct hark_err *err);
+/* The Taken of the pending batch, whose time is known: what it takes further, as far as there
+ * is room for it beside what is due. */
+HARK_CHECK int hark_space_restate(struct hark_space *space, struct hark_batch *batch,
+                                  struct hark_err *err);
+/* When the log last said how far that is, by the Time of that batch (0: it never had to). */
+HARK_CHECK int hark_space_said(const struct hark_store *store, const char *name, uint64_t *time_ms,
+                               struct hark_err *err);
+/* merge_delay_s of the policy in force, and noting it from what a batch has brought. */
+HARK_CHECK int hark_space_delay(const struct hark_store *store, uint64_t *delay_ms,
+                                struct hark_err *err);
+HARK_CHECK int hark_space_note_delay(struct hark_state *state, const struct hark_store *store,
+                                     const struct space_item *items, size_t count,
+                                     struct hark_err *err);
 
 /* What an entry of an intake brings for those after it, by kind: a key, or (without
  * a field) a kind of the space's own. NULL: nothing. */

@@ -338,11 +338,6 @@ int hark_space_add_from(struct hark_space *space, const struct hark_offer *offer
     return add(space, offer, &source, log_key, out, err);
 }
 
-static int compare_taken(const void *a, const void *b)
-{
-    return strcmp(((const struct hark_taken *)a)->origin, ((const struct hark_taken *)b)->origin);
-}
-
 int hark_space_pending_taken(struct hark_space *space, const struct hark_taken *taken, size_t count,
                              struct hark_err *err)
 {
@@ -362,8 +357,6 @@ int hark_space_pending_taken(struct hark_space *space, const struct hark_taken *
         if (rc == 0 && advances)
             pending->taken[pending->taken_count++] = taken[i];
     }
-    if (rc == 0 && pending->taken_count > 1)
-        qsort(pending->taken, pending->taken_count, sizeof(pending->taken[0]), compare_taken);
     return rc;
 }
 
@@ -431,14 +424,14 @@ static int write_commit(struct hark_space *space, const struct hark_signer *log_
     memcpy(w->batch.origin, w->head.origin, sizeof(w->batch.origin));
     w->batch.first = space->head.tree.size;
     w->batch.count = pending->count;
-    w->batch.taken_count = pending->taken_count;
-    memcpy(w->batch.taken, pending->taken, pending->taken_count * sizeof(pending->taken[0]));
     w->batch.time_ms = w->head.last_time_ms;
     w->batch.has_previous = space->head.has_batch;
     w->batch.previous = space->head.batch;
     w->batch.previous_id = space->head.batch_id;
     w->batch.entries = hark_sha256(hark_buf_span(&w->entries));
-    rc = hark_batch_build(&w->commit, &w->batch, &w->tree_id, w->ids, log_key, err);
+    rc = hark_space_restate(space, &w->batch, err);
+    if (rc == 0)
+        rc = hark_batch_build(&w->commit, &w->batch, &w->tree_id, w->ids, log_key, err);
     if (rc < 0)
         return rc;
     w->head.has_batch = true;
@@ -528,9 +521,12 @@ int hark_space_commit(struct hark_space *space, const struct hark_signer *log_ke
     if (rc == 0)
         rc = write_commit(space, log_key, &w, err);
     if (rc == 0)
-        rc = hark_space_apply_taken(space->state, &space->store, &w.batch, err);
+        rc = hark_space_apply_taken(space->state, &space->store, &space->head, &w.batch, err);
     if (rc == 0)
         rc = hark_space_check_taken(space, &w.batch, err);
+    if (rc == 0)
+        rc =
+            hark_space_note_delay(space->state, &space->store, pending->items, pending->count, err);
     if (rc == 0)
         rc = index_pending(space, &w, err);
     if (rc == 0)

@@ -237,11 +237,12 @@ int hark_space_prove(struct hark_space *space, const char *node, uint64_t positi
 {
     struct of_intake of;
     uint64_t size = 0;
-    int rc;
+    int rc = hark_witness_note(space, node, position, note, &size, err);
 
+    if (rc < 0)
+        return rc;
     if (node[0] == '\0') {
-        rc = hark_witness_note(space, position, note, &size, err);
-        if (rc == 0 && size == 0) {
+        if (size == 0) {
             size = space->head.tree.size;
             rc = hark_space_checkpoint(space, note, err);
         }
@@ -251,9 +252,22 @@ int hark_space_prove(struct hark_space *space, const char *node, uint64_t positi
     }
     rc = find_intake(space, node, &of, err);
     if (rc == 0)
-        rc = hark_merkle_prove_inclusion(path, position, of.intake.head.tree.size, read_hash, &of,
-                                         err);
-    return rc < 0 ? rc : hark_space_checkpoint_of(space, &of.intake.head.batch_id, note, err);
+        rc = hark_merkle_prove_inclusion(path, position, size > 0 ? size : of.intake.head.tree.size,
+                                         read_hash, &of, err);
+    return rc < 0 || size > 0
+               ? rc
+               : hark_space_checkpoint_of(space, &of.intake.head.batch_id, note, err);
+}
+
+int hark_space_prove_intake(struct hark_space *space, const char *node, uint64_t old_size,
+                            uint64_t size, struct hark_proof *path, struct hark_err *err)
+{
+    struct of_intake of;
+    int rc = find_intake(space, node, &of, err);
+
+    if (rc == 0 && size > of.intake.head.tree.size)
+        rc = hark_err_set(err, HARK_E_BEHIND, "the intake of %s has fewer entries here", node);
+    return rc == 0 ? hark_merkle_prove_consistency(path, old_size, size, read_hash, &of, err) : rc;
 }
 
 int hark_space_receipt(struct hark_space *space, const char *node, uint64_t position,

@@ -163,139 +163,6 @@ int hark_space_check_git_ids(const struct hark_raw_batch *raw, const struct spac
     return 0;
 }
 
-/* How much of a node's intake the log has taken is kept beside the state's own
- * look-ups, so that it is rolled back and made anew with them: the size, and the
- * root in four parts. */
-#define TAKEN_LETTER 't'
-#define ROOT_LETTER  'u'
-#define ROOT_PARTS   4u
-
-struct taken_key {
-    char bytes[2 + HARK_NODE_NAME_MAX];
-    size_t size;
-};
-
-static struct hark_span taken_key(struct taken_key *key, const char *name, unsigned part)
-{
-    size_t length = strnlen(name, HARK_NODE_NAME_MAX);
-
-    key->size = 0;
-    key->bytes[key->size++] = part == 0 ? TAKEN_LETTER : ROOT_LETTER;
-    if (part > 0)
-        key->bytes[key->size++] = (char)('0' + part);
-    memcpy(key->bytes + key->size, name, length);
-    key->size += length;
-    return hark_span(key->bytes, key->size);
-}
-
-int hark_space_taken_find(const struct hark_store *store, const char *name, uint64_t *size,
-                          struct hark_hash *root, struct hark_err *err)
-{
-    struct taken_key key;
-    bool found = false;
-    int rc =
-        store->find(store->arg, HARK_LOOKUP_OTHER, taken_key(&key, name, 0), &found, size, err);
-
-    *root = hark_merkle_empty();
-    if (rc < 0 || !found) {
-        *size = 0;
-        return rc;
-    }
-    for (unsigned i = 0; rc == 0 && i < ROOT_PARTS; i++) {
-        uint64_t part = 0;
-
-        rc = store->find(store->arg, HARK_LOOKUP_OTHER, taken_key(&key, name, i + 1), &found, &part,
-                         err);
-        if (rc == 0 && !found)
-            rc = hark_err_set(err, HARK_E_DAMAGED, "half of what was taken from %s is known", name);
-        hark_put_u64(root->bytes + (size_t)8 * i, part);
-    }
-    return rc;
-}
-
-static int taken_put(const struct hark_store *store, const char *name, uint64_t size,
-                     const struct hark_hash *root, struct hark_err *err)
-{
-    struct taken_key key;
-    int rc = store->bind(store->arg, HARK_LOOKUP_OTHER, taken_key(&key, name, 0), size, err);
-
-    for (unsigned i = 0; rc == 0 && i < ROOT_PARTS; i++)
-        rc = store->bind(store->arg, HARK_LOOKUP_OTHER, taken_key(&key, name, i + 1),
-                         hark_get_u64(root->bytes + (size_t)8 * i), err);
-    return rc;
-}
-
-/* Of an origin that hark_batch_check has let through. */
-int hark_space_taken_name(char out[HARK_NODE_NAME_MAX + 1], const char *origin,
-                          struct hark_err *err)
-{
-    size_t length = strcspn(origin, "/");
-
-    if (length > HARK_NODE_NAME_MAX)
-        return hark_err_set(err, HARK_E_INTERNAL, "a Taken of no node was let through");
-    memcpy(out, origin, length);
-    out[length] = '\0';
-    return 0;
-}
-
-int hark_space_taken_advances(const struct hark_store *store, const struct hark_taken *taken,
-                              bool *advances, struct hark_err *err)
-{
-    char name[HARK_NODE_NAME_MAX + 1];
-    struct hark_hash root;
-    uint64_t size = 0;
-    int rc = hark_space_taken_name(name, taken->origin, err);
-
-    if (rc == 0)
-        rc = hark_space_taken_find(store, name, &size, &root, err);
-    *advances = rc == 0 && taken->size > size;
-    return rc;
-}
-
-static int take_one(struct hark_state *state, const struct hark_store *store,
-                    const struct hark_taken *taken, bool *advances, struct hark_err *err)
-{
-    char name[HARK_NODE_NAME_MAX + 1];
-    struct hark_node_object node;
-    struct hark_hash root;
-    uint64_t before = 0;
-    bool found = false;
-    int rc = hark_space_taken_name(name, taken->origin, err);
-
-    if (rc == 0)
-        rc = hark_space_node_called(state, name, &node, &found, err);
-    if (rc == 0 && !found)
-        rc =
-            hark_err_set(err, HARK_E_BATCH_TAKEN, "it takes from %s, which never was a node", name);
-    if (rc == 0)
-        rc = hark_space_taken_find(store, name, &before, &root, err);
-    if (rc < 0)
-        return rc;
-    if (taken->size < before)
-        return hark_err_set(err, HARK_E_BATCH_TAKEN, "what it takes from %s goes back from %llu",
-                            name, (unsigned long long)before);
-    if (taken->size == before && !hark_hash_equal(&taken->root, &root))
-        return hark_err_set(err, HARK_E_BATCH_TAKEN,
-                            "what it takes from %s is as much as before and of another root", name);
-    if (taken->size == before)
-        return 0;
-    *advances = true;
-    return taken_put(store, name, taken->size, &taken->root, err);
-}
-
-int hark_space_apply_taken(struct hark_state *state, const struct hark_store *store,
-                           const struct hark_batch *batch, struct hark_err *err)
-{
-    bool advances = batch->count > 0;
-    int rc = 0;
-
-    for (size_t i = 0; rc == 0 && i < batch->taken_count; i++)
-        rc = take_one(state, store, &batch->taken[i], &advances, err);
-    if (rc == 0 && !advances)
-        rc = hark_err_set(err, HARK_E_BATCH_TAKEN, "it has no entry and takes nothing new");
-    return rc;
-}
-
 /* The `home` entry with which a new home's first batch begins; only `recover`
  * entries may stand before it (PROTOCOL.md 7.6). NULL: there is none. */
 static const struct space_item *beginning_home(const struct space_item *items, size_t count)
@@ -380,7 +247,7 @@ int hark_space_judge_batch(struct hark_state *state, const struct hark_store *st
     if (rc == 0)
         rc = hark_space_check_git_ids(raw, items, &tree, entry_ids, err);
     if (rc == 0)
-        rc = hark_space_apply_taken(state, store, batch, err);
+        rc = hark_space_apply_taken(state, store, head, batch, err);
     if (rc == 0)
         rc = hark_space_check_prepared(items, raw->count, hark_state_size(state), err);
     if (rc == 0)
@@ -389,6 +256,8 @@ int hark_space_judge_batch(struct hark_state *state, const struct hark_store *st
         rc = apply_all(state, items, *lines, raw->count, err);
     if (rc == 0)
         rc = check_origin(state, next, err);
+    if (rc == 0)
+        rc = hark_space_note_delay(state, store, items, raw->count, err);
     free(entry_ids);
     if (rc < 0) {
         free(*lines);

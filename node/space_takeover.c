@@ -13,8 +13,6 @@
 
 #include "node/space_flight.h"
 
-#define DEFAULT_DELAY_S UINT64_C(86400)
-
 struct gathered {
     uint32_t passed; /* whose intake */
     uint64_t position, accepted_ms;
@@ -275,24 +273,9 @@ int hark_space_take_over(struct hark_space *space, const struct hark_signer *log
 
 /* --- what waits too long ---------------------------------------------------------- */
 
-/* The policy in force stands in the entry that set it. */
 int hark_space_merge_delay(struct hark_space *space, uint64_t *delay_ms, struct hark_err *err)
 {
-    struct hark_row row = {.position = 0};
-    json_t *payload = NULL;
-    const json_t *delay;
-    int rc = hark_index_row(space->index, hark_state_space_object(space->state)->policy, &row, err);
-
-    *delay_ms = 1000 * DEFAULT_DELAY_S;
-    if (rc == 0)
-        rc = hark_space_payload_json(space, &row, &payload, err);
-    if (rc < 0)
-        return hark_err_wrap(err, "the policy in force");
-    delay = json_object_get(json_object_get(payload, "policy"), "merge_delay_s");
-    if (json_is_integer(delay)) /* the kind's rules hold it within 60 and 2,592,000 */
-        *delay_ms = 1000 * (uint64_t)json_integer_value(delay);
-    json_decref(payload);
-    return 0;
+    return hark_space_delay(&space->store, delay_ms, err);
 }
 
 int hark_space_overdue(struct hark_space *space, uint64_t now_ms, uint64_t *count,

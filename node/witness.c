@@ -244,23 +244,50 @@ int hark_witness_bring(struct hark_space *space, struct hark_err *err)
 
 /* --- what is settled ------------------------------------------------------------------ */
 
+/* An intake's tree is made of its entries, and of honest checkpoints each is of the end of one
+ * of its batches, which the index knows. */
+static int intake_root(struct hark_space *space, const char *node, uint64_t size, bool *here,
+                       struct hark_hash *root, struct hark_err *err)
+{
+    struct hark_intake_batch end;
+    struct hark_intake intake;
+    bool found = false;
+    int rc = hark_space_find_intake(space, node, &found, &intake, err);
+
+    *here = rc == 0 && found && size <= intake.head.tree.size;
+    if (rc < 0 || !*here)
+        return rc;
+    rc = size == 0 ? HARK_E_NOT_FOUND
+                   : hark_index_intake_end(space->index, intake.number, size, &end, NULL);
+    if (rc == 0) {
+        *root = end.root;
+        return 0;
+    }
+    return hark_space_root(space, node, size, root, err);
+}
+
+int hark_witness_root(struct hark_space *space, const char *log, uint64_t size, bool *here,
+                      struct hark_hash *root, struct hark_err *err)
+{
+    if (log[0] != '\0')
+        return intake_root(space, log, size, here, root, err);
+    *here = size <= space->head.tree.size;
+    return *here ? hark_space_root(space, "", size, root, err) : 0;
+}
+
 int hark_witness_fits(struct hark_space *space, const struct hark_cosigned *cosigned, bool *here,
                       bool *fits, struct hark_err *err)
 {
     struct hark_hash root;
-    int rc;
+    int rc = hark_witness_root(space, cosigned->log, cosigned->checkpoint.size, here, &root, err);
 
-    *fits = false;
-    *here = cosigned->checkpoint.size <= space->head.tree.size;
-    if (!*here)
-        return 0;
-    rc = hark_space_root(space, "", cosigned->checkpoint.size, &root, err);
-    *fits = rc == 0 && hark_hash_equal(&root, &cosigned->checkpoint.root);
+    *fits = rc == 0 && *here && hark_hash_equal(&root, &cosigned->checkpoint.root);
     return rc;
 }
 
-int hark_witness_cosigned(struct hark_space *space, const struct hark_key *cosigner,
-                          const struct hark_cosigned **out, struct hark_err *err)
+int hark_witness_cosigned(struct hark_space *space, const char *log,
+                          const struct hark_key *cosigner, const struct hark_cosigned **out,
+                          struct hark_err *err)
 {
     const struct hark_notes *notes = NULL;
     int rc = hark_witness_notes(space, &notes, err);
@@ -270,7 +297,7 @@ int hark_witness_cosigned(struct hark_space *space, const struct hark_key *cosig
         const struct hark_cosigned *cosigned = hark_notes_at(notes, i);
         bool here = false, fits = false;
 
-        if (cosigned->log[0] != '\0' || !hark_key_equal(&cosigned->cosigner.key, cosigner))
+        if (strcmp(cosigned->log, log) != 0 || !hark_key_equal(&cosigned->cosigner.key, cosigner))
             continue;
         rc = hark_witness_fits(space, cosigned, &here, &fits, err);
         if (fits && (*out == NULL || hark_cosigned_is_later(cosigned, *out)))
@@ -398,7 +425,8 @@ int hark_witness_ahead(struct hark_space *space, uint64_t *size, struct hark_err
     if (rc < 0 || quorum == NULL || !hark_quorum_settles(quorum))
         return rc;
     for (size_t i = 0; i < hark_notes_count(notes); i++) {
-        uint64_t signed_size = hark_notes_at(notes, i)->checkpoint.size;
+        const struct hark_cosigned *cosigned = hark_notes_at(notes, i);
+        uint64_t signed_size = cosigned->log[0] == '\0' ? cosigned->checkpoint.size : 0;
 
         if (signed_size > space->head.tree.size && signed_size > *size &&
             count_ahead(notes, quorum, signed_size) >= quorum->needed)

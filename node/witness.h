@@ -44,10 +44,14 @@ HARK_CHECK int hark_witness_lacks(struct hark_space *space, bool *lacks, struct 
 /* Holds what the home said against the log here, which has grown, or what was said is new:
  * an entry after it that is dated before it is kept as evidence (convict.h). */
 HARK_CHECK int hark_witness_check_dates(struct hark_space *space, struct hark_err *err);
-
-/* Takes what somebody shows: a checkpoint of the space's log with any cosignatures, of which
- * those are kept that say more than what is here. Errors: peer-form (no such thing, or a
- * signature that does not hold), behind (its log's key, or the log so far, is not known
+/* The same of each intake here that is another node's, now named, and not taken over to its
+ * end: of each every ten seconds at most. */
+HARK_CHECK int hark_witness_cosign_intakes(struct hark_space *space,
+                                           const struct hark_signer *signer, uint64_t now_s,
+                                           struct hark_err *err);
+/* Takes what somebody shows: a checkpoint of the space's log, or of an intake, with any
+ * cosignatures, of which those are kept that say more than what is here. Errors: peer-form (no such
+ * thing, or a signature that does not hold), behind (its log's key, or the log so far, is not known
  * here: later), peer-fork (its log signed another history than the one here: evidence of
  * it is kept); those of the store. A cosignature that does not go together with the one of
  * that cosigner that is here is kept as evidence too (convict.h), without error. */
@@ -83,22 +87,23 @@ HARK_CHECK int hark_witness_notes(struct hark_space *space, const struct hark_no
 /* Is the key of a cosigner whose signature what is not settled yet may still need? */
 HARK_CHECK int hark_witness_wants(struct hark_space *space, const struct hark_key *key,
                                   bool *wanted, struct hark_err *err);
-/* How much of the log here that cosigner has signed, by its note of most entries of it.
- * NULL: none is here. Borrowed as the notes. */
-HARK_CHECK int hark_witness_cosigned(struct hark_space *space, const struct hark_key *cosigner,
+/* How much of a log here ("": the main one, else the node whose intake it is) that cosigner
+ * has signed, by its note of most entries of it. NULL: none is here. Borrowed as the notes. */
+HARK_CHECK int hark_witness_cosigned(struct hark_space *space, const char *log,
+                                     const struct hark_key *cosigner,
                                      const struct hark_cosigned **out, struct hark_err *err);
-/* Has the cosigner whose note this is signed just the entries that the log here begins with?
+/* Has the cosigner whose note this is signed just the entries that its log begins with here?
  * *here false: it goes further than the log here. */
 HARK_CHECK int hark_witness_fits(struct hark_space *space, const struct hark_cosigned *cosigned,
                                  bool *here, bool *fits, struct hark_err *err);
 /* Has this cosigner signed what the log here does not have, so that it signs no more? */
 HARK_CHECK int hark_witness_stuck(struct hark_space *space, const struct hark_key *cosigner,
                                   bool *stuck, struct hark_err *err);
-/* The checkpoint of more than `position` entries of the log here that most cosigners have
- * signed, with all of their lines, appended to `out`; *size: its size, 0: there is none, and
+/* The checkpoint of more than `position` entries of that log, as it is here, that most cosigners
+ * have signed, with all of their lines, appended to `out`; *size: its size, 0: there is none, and
  * nothing is appended. */
-HARK_CHECK int hark_witness_note(struct hark_space *space, uint64_t position, struct hark_buf *out,
-                                 uint64_t *size, struct hark_err *err);
+HARK_CHECK int hark_witness_note(struct hark_space *space, const char *log, uint64_t position,
+                                 struct hark_buf *out, uint64_t *size, struct hark_err *err);
 /* Has refs/heads/cosigned say what is here of the log that is here, for whoever clones the
  * repository. Nothing is done for notes that were never asked for. */
 HARK_CHECK int hark_witness_publish(struct hark_space *space, struct hark_err *err);

@@ -65,7 +65,7 @@ static int is_stored_elsewhere(struct hark_space *space, bool *stored, struct ha
     for (size_t i = 0; rc == 0 && quorum != NULL && !*stored && i < quorum->count; i++) {
         const struct hark_cosigned *one = NULL;
 
-        rc = hark_witness_cosigned(space, &quorum->cosigners[i].key, &one, err);
+        rc = hark_witness_cosigned(space, "", &quorum->cosigners[i].key, &one, err);
         *stored = rc == 0 && one != NULL && one->checkpoint.size == space->head.tree.size;
     }
     return rc;

@@ -2,7 +2,8 @@
  * Shared by the files of witness.h:
  *
  *   witness.c       the quorums, and what is settled
- *   witness_sign.c  what this node signs
+ *   witness_sign.c  what this node signs of the main log
+ *   witness_intake.c  what it signs of intakes, and whose they are
  *   witness_take.c  what others show
  *   witness_show.c  what is shown to others
  *   witness_date.c  what the home says of its own log
@@ -30,6 +31,9 @@ struct space_witness {
     bool date_asked; /* of log and notes like these, and it is to be asked again then */
     uint64_t date_size, date_version, date_due_s;
     uint64_t dated_size, dated_version; /* of log and notes, when the home's own were looked at */
+    uint64_t watched_batches, watched_version; /* when intakes were last looked through */
+    bool has_own; /* the key with which this node has cosigned intakes */
+    struct hark_key own;
 };
 
 /* Has all of it there, as of the log's end: space->witness, its notes and quorums. */
@@ -47,6 +51,25 @@ HARK_CHECK int hark_witness_sign(struct hark_space *space, const char *name,
 HARK_CHECK int hark_witness_check_history(struct hark_space *space,
                                           const struct hark_checkpoint *cp, struct hark_span note,
                                           bool *lost, struct hark_err *err);
+/* The root of a log's first `size` entries; *here false: it has fewer here. Of an intake it
+ * costs little at the end of a batch, and all its entries elsewhere. */
+HARK_CHECK int hark_witness_root(struct hark_space *space, const char *log, uint64_t size,
+                                 bool *here, struct hark_hash *root, struct hark_err *err);
+/* Adds the cosigner's line to the log's note and keeps it. log_key: the origin's. */
+HARK_CHECK int hark_witness_sign_note(struct hark_space *space, const char *log,
+                                      const struct hark_note_key *log_key, const char *name,
+                                      const struct hark_signer *signer, uint64_t time_s,
+                                      struct hark_buf *note, struct hark_err *err);
+/* Rules Q3 and Q4 of a log of `size` entries: *time_s is what to sign; *may false: nothing.
+ * cosigned: what was signed last of it; NULL: nothing was. */
+HARK_CHECK int hark_witness_may(struct hark_space *space, const char *log, uint64_t size,
+                                const struct hark_cosigned *cosigned, uint64_t now_s,
+                                uint64_t *time_s, bool *may, struct hark_err *err);
+/* Is the node now named whose intake goes by that name? *is false: none is, or another node
+ * had the name before it. */
+HARK_CHECK int hark_witness_intake_node(struct hark_space *space, const char *name,
+                                        struct hark_node_object *node, bool *is,
+                                        struct hark_err *err);
 /* hark_quorums_wanted; *out NULL: it is not. */
 HARK_CHECK int hark_witness_find_wanted(struct hark_space *space, const struct hark_key *key,
                                         const struct hark_cosigner **out, struct hark_err *err);

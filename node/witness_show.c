@@ -17,18 +17,18 @@ static struct hark_span last_line(struct hark_span note)
     return hark_span(note.data + at, note.size - at);
 }
 
-/* Of the main log, by another than its home: what the home says of its own log vouches for
+/* Of that log, by another than its home: what the home says of its own log vouches for
  * nothing. */
-static bool is_others(const struct hark_cosigned *cosigned)
+static bool is_others(const struct hark_cosigned *cosigned, const char *log)
 {
-    return cosigned->log[0] == '\0' && !hark_cosigned_by_home(cosigned);
+    return strcmp(cosigned->log, log) == 0 && !hark_cosigned_by_home(cosigned);
 }
 
 static bool is_same_checkpoint(const struct hark_cosigned *a, const struct hark_cosigned *b)
 {
     size_t size = a->note.size - last_line(hark_buf_span(&a->note)).size;
 
-    return a->log[0] == '\0' && b->log[0] == '\0' &&
+    return strcmp(a->log, b->log) == 0 &&
            b->note.size - last_line(hark_buf_span(&b->note)).size == size &&
            memcmp(a->note.data, b->note.data, size) == 0;
 }
@@ -40,7 +40,7 @@ static size_t count_same(const struct hark_notes *notes, const struct hark_cosig
     for (size_t i = 0; i < hark_notes_count(notes); i++) {
         const struct hark_cosigned *one = hark_notes_at(notes, i);
 
-        count += is_others(one) && is_same_checkpoint(one, as) ? 1 : 0;
+        count += is_others(one, as->log) && is_same_checkpoint(one, as) ? 1 : 0;
     }
     return count;
 }
@@ -54,14 +54,14 @@ static int put_together(const struct hark_notes *notes, const struct hark_cosign
     for (size_t i = 0; rc == 0 && i < hark_notes_count(notes); i++) {
         const struct hark_cosigned *other = hark_notes_at(notes, i);
 
-        if (other != as && (all || is_others(other)) && is_same_checkpoint(other, as))
+        if (other != as && (all || is_others(other, as->log)) && is_same_checkpoint(other, as))
             rc = hark_buf_append_span(out, last_line(hark_buf_span(&other->note)), err);
     }
     return rc;
 }
 
-int hark_witness_note(struct hark_space *space, uint64_t position, struct hark_buf *out,
-                      uint64_t *size, struct hark_err *err)
+int hark_witness_note(struct hark_space *space, const char *log, uint64_t position,
+                      struct hark_buf *out, uint64_t *size, struct hark_err *err)
 {
     const struct hark_cosigned *best = NULL;
     const struct hark_notes *notes = NULL;
@@ -74,7 +74,7 @@ int hark_witness_note(struct hark_space *space, uint64_t position, struct hark_b
         size_t count = count_same(notes, cosigned);
         bool here = false, fits = false;
 
-        if (!is_others(cosigned) || cosigned->checkpoint.size <= position || count < signers ||
+        if (!is_others(cosigned, log) || cosigned->checkpoint.size <= position || count < signers ||
             (count == signers && best != NULL &&
              cosigned->checkpoint.size <= best->checkpoint.size))
             continue;
@@ -100,7 +100,7 @@ int hark_witness_newest(struct hark_space *space, struct hark_buf *out, struct h
         const struct hark_cosigned *cosigned = hark_notes_at(notes, i);
         bool here = false, fits = false;
 
-        if (!is_others(cosigned) ||
+        if (!is_others(cosigned, "") ||
             (best != NULL && cosigned->checkpoint.size <= best->checkpoint.size))
             continue;
         rc = hark_witness_fits(space, cosigned, &here, &fits, err);
@@ -159,14 +159,18 @@ int hark_witness_publish(struct hark_space *space, struct hark_err *err)
     return rc;
 }
 
-/* Is it shown, in the first or the second round? First are those who are needed: more may
- * have come and gone than one message has room for. */
-static bool is_shown(const struct space_witness *w, const struct hark_cosigned *cosigned, int round)
+#define ROUNDS 4u
+
+/* In which round is it shown? First come those who are needed for the main log, then what this
+ * node signed of intakes, since it is asked for that: more may have come and gone than one
+ * message has room for. */
+static unsigned round_of(const struct space_witness *w, const struct hark_cosigned *cosigned)
 {
     const struct hark_key *key = &cosigned->cosigner.key;
-    bool wanted = hark_quorums_wanted(&w->quorums, w->settled, key) != NULL;
 
-    return wanted == (round == 0) && hark_notes_find(w->notes, cosigned->log, key) == cosigned;
+    if (cosigned->log[0] != '\0')
+        return w->has_own && hark_key_equal(key, &w->own) ? 1 : 3;
+    return hark_quorums_wanted(&w->quorums, w->settled, key) != NULL ? 0 : 2;
 }
 
 int hark_witness_body(struct hark_space *space, struct hark_buf *out, size_t *count,
@@ -181,11 +185,12 @@ int hark_witness_body(struct hark_space *space, struct hark_buf *out, size_t *co
     if (rc < 0)
         return rc;
     kept = space->witness->notes;
-    for (int round = 0; round < 2; round++) {
+    for (unsigned round = 0; round < ROUNDS; round++) {
         for (size_t i = 0; i < hark_notes_count(kept) && *count < HARK_COSIGN_MAX; i++) {
             const struct hark_cosigned *at = hark_notes_at(kept, i);
 
-            if (is_shown(space->witness, at, round))
+            if (round_of(space->witness, at) == round &&
+                hark_notes_find(kept, at->log, &at->cosigner.key) == at)
                 notes[(*count)++] = hark_buf_span(&at->note);
         }
     }

@@ -5,14 +5,13 @@
 
 #include "node/witness_internal.h"
 
-/* Q3 and Q4: *time_s is what to sign; *may false: nothing. cosigned: what was signed last;
- * NULL: nothing was. */
-static int follows(struct hark_space *space, const struct hark_cosigned *cosigned, uint64_t now_s,
-                   uint64_t *time_s, bool *may, struct hark_err *err)
+int hark_witness_may(struct hark_space *space, const char *log, uint64_t size,
+                     const struct hark_cosigned *cosigned, uint64_t now_s, uint64_t *time_s,
+                     bool *may, struct hark_err *err)
 {
-    uint64_t size = space->head.tree.size;
     struct hark_cosigned_last last;
     struct hark_hash root;
+    bool here = false;
     int rc;
 
     *may = cosigned == NULL && hark_cosigner_may(NULL, size, NULL, now_s, time_s);
@@ -22,8 +21,8 @@ static int follows(struct hark_space *space, const struct hark_cosigned *cosigne
     last = (struct hark_cosigned_last){.size = cosigned->checkpoint.size,
                                        .time_s = cosigned->time_s,
                                        .root = cosigned->checkpoint.root};
-    rc = hark_space_root(space, "", last.size, &root, err);
-    *may = rc == 0 && hark_cosigner_may(&last, size, &root, now_s, time_s);
+    rc = hark_witness_root(space, log, last.size, &here, &root, err);
+    *may = rc == 0 && here && hark_cosigner_may(&last, size, &root, now_s, time_s);
     return rc;
 }
 
@@ -61,22 +60,33 @@ static int add_line(struct hark_buf *note, const char *name, const struct hark_s
     return rc;
 }
 
+int hark_witness_sign_note(struct hark_space *space, const char *log,
+                           const struct hark_note_key *log_key, const char *name,
+                           const struct hark_signer *signer, uint64_t time_s, struct hark_buf *note,
+                           struct hark_err *err)
+{
+    struct hark_note_key own;
+    int rc = add_line(note, name, signer, time_s, err);
+
+    if (rc == 0)
+        rc = hark_note_key_init(&own, name, HARK_NOTE_COSIGNATURE_V1, hark_signer_key(signer), err);
+    return rc == 0 ? hark_notes_put(space->witness->notes, log, log_key, &own, hark_buf_span(note),
+                                    NULL, err)
+                   : rc;
+}
+
 int hark_witness_sign(struct hark_space *space, const char *name, const struct hark_signer *signer,
                       uint64_t time_s, struct hark_err *err)
 {
     struct hark_buf note = hark_buf_init(HARK_NOTE_MAX);
-    struct hark_note_key log, own;
+    struct hark_note_key log;
     int rc = hark_space_checkpoint(space, &note, err);
 
-    if (rc == 0)
-        rc = add_line(&note, name, signer, time_s, err);
     if (rc == 0)
         rc = hark_note_key_init(&log, space->head.origin, HARK_NOTE_ED25519, &space->head.log_key,
                                 err);
     if (rc == 0)
-        rc = hark_note_key_init(&own, name, HARK_NOTE_COSIGNATURE_V1, hark_signer_key(signer), err);
-    if (rc == 0)
-        rc = hark_notes_put(space->witness->notes, "", &log, &own, hark_buf_span(&note), NULL, err);
+        rc = hark_witness_sign_note(space, "", &log, name, signer, time_s, &note, err);
     hark_buf_free(&note);
     return rc;
 }
@@ -93,7 +103,9 @@ int hark_witness_cosign(struct hark_space *space, const struct hark_signer *sign
     *done = false;
     if (rc < 0 || space->head.tree.size == 0 || space->witness->damage.code != 0)
         return rc;
-    rc = follows(space, hark_notes_find(space->witness->notes, "", key), now_s, &time_s, &may, err);
+    rc = hark_witness_may(space, "", space->head.tree.size,
+                          hark_notes_find(space->witness->notes, "", key), now_s, &time_s, &may,
+                          err);
     if (rc == 0 && may)
         rc = hark_witness_find_wanted(space, key, &self, err); /* Q2 */
     if (rc < 0 || self == NULL)

@@ -8,14 +8,16 @@
 #include "node/convict.h"
 #include "node/witness_internal.h"
 
-/* A note that somebody shows, of a log that one of its home's keys signed. */
+/* A note that somebody shows, of a log that its node's key signed. */
 struct shown {
+    char of[HARK_NODE_NAME_MAX + 1]; /* "": the main log; else whose intake */
     struct hark_span bytes;
     const struct hark_note *note;
     const struct hark_checkpoint *checkpoint;
-    const struct hark_node_object *home; /* whose key that is */
+    const struct hark_node_object *home; /* of the main log: whose key that is; else zeroed */
     struct hark_note_key log;
-    bool forks; /* from the log here: nothing of it is taken */
+    bool beyond; /* the log has not as much here */
+    bool forks;  /* from the log here: nothing of it is taken */
 };
 
 /* Does it go together with what is here of that cosigner? */
@@ -54,10 +56,10 @@ static int keep_line(struct hark_space *space, const struct shown *shown,
 
     /* What it replaces is not held against the log any more. */
     rc = hark_witness_check_dates(space, err);
-    if (rc == 0 && shown->checkpoint->size > space->head.tree.size)
-        rc = hark_witness_cosigned(space, &node->keys.cosigner, &keep, err);
-    return rc == 0 ? hark_notes_put(space->witness->notes, "", &shown->log, key, shown->bytes, keep,
-                                    err)
+    if (rc == 0 && shown->beyond)
+        rc = hark_witness_cosigned(space, shown->of, &node->keys.cosigner, &keep, err);
+    return rc == 0 ? hark_notes_put(space->witness->notes, shown->of, &shown->log, key,
+                                    shown->bytes, keep, err)
                    : rc;
 }
 
@@ -67,7 +69,7 @@ static int take_line(struct hark_space *space, const struct shown *shown,
                      const struct hark_node_object *node, struct hark_err *err)
 {
     const struct hark_cosigned *was =
-        hark_notes_find(space->witness->notes, "", &node->keys.cosigner);
+        hark_notes_find(space->witness->notes, shown->of, &node->keys.cosigner);
     struct hark_note_key key;
     uint64_t time_s = 0;
     int rc;
@@ -83,11 +85,17 @@ static int take_line(struct hark_space *space, const struct shown *shown,
         return 0;
     if (rc == HARK_E_NOTE_SIGNATURE)
         return hark_err_set(err, HARK_E_PEER_FORM, "a cosignature of %s does not hold", node->name);
-    if (rc == 0 && was != NULL)
+    if (rc == 0 && was != NULL && shown->of[0] == '\0')
         rc = check_cosigner(space, shown, time_s, node, was, err);
     if (rc < 0 || shown->forks || !says_more(shown, node, was, time_s))
         return rc;
     return keep_line(space, shown, node, &key, err);
+}
+
+/* Of intakes only what nodes now named sign of others': the less there is to keep. */
+static bool may_sign(const struct shown *shown, const struct hark_node_object *node)
+{
+    return shown->of[0] == '\0' || (node->until == HARK_NONE && strcmp(node->name, shown->of) != 0);
 }
 
 static int take_lines(struct hark_space *space, const struct shown *shown, struct hark_err *err)
@@ -99,15 +107,15 @@ static int take_lines(struct hark_space *space, const struct shown *shown, struc
         struct hark_node_object node;
 
         rc = hark_state_node(space->state, i, &node, err);
-        if (rc == 0)
+        if (rc == 0 && may_sign(shown, &node))
             rc = take_line(space, shown, &node, err);
     }
-    return rc;
+    return rc == HARK_E_LIMIT && shown->of[0] != '\0' ? 0 : rc;
 }
 
 /* Is what is kept of who made this line, by name and key id, of as many entries or more? */
-static bool covers(const struct hark_cosigned *kept, const struct hark_note_line *line,
-                   uint64_t size)
+static bool covers(const struct hark_cosigned *kept, const char *of,
+                   const struct hark_note_line *line, uint64_t size)
 {
     struct hark_note_key key;
 
@@ -116,7 +124,7 @@ static bool covers(const struct hark_cosigned *kept, const struct hark_note_line
         ((kept->checkpoint.size > size || hark_cosigned_by_home(kept)) &&
          hark_get_u64(line->signature) > kept->time_s))
         return false;
-    return kept->log[0] == '\0' && kept->checkpoint.size >= size &&
+    return strcmp(kept->log, of) == 0 && kept->checkpoint.size >= size &&
            hark_span_equal(line->name, hark_span_str(kept->cosigner.name)) &&
            hark_note_key_init(&key, kept->cosigner.name, HARK_NOTE_COSIGNATURE_V1,
                               &kept->cosigner.key, NULL) == 0 &&
@@ -125,62 +133,129 @@ static bool covers(const struct hark_cosigned *kept, const struct hark_note_line
 
 /* Does nobody who cosigned it, of those whose signatures are kept, say more by it than what
  * is here? Then nothing of it has to be verified. */
-static int is_old(struct hark_space *space, const struct hark_note *note,
-                  const struct hark_checkpoint *cp, bool *old, struct hark_err *err)
+static int is_old(struct hark_space *space, const struct shown *shown, bool *old,
+                  struct hark_err *err)
 {
     const struct hark_notes *kept = space->witness->notes;
+    const struct hark_note *note = shown->note;
+    const struct hark_checkpoint *cp = shown->checkpoint;
     struct hark_hash root;
-    int rc = 0;
+    bool here = false;
+    int rc = hark_witness_root(space, shown->of, cp->size, &here, &root, err);
 
-    *old = false;
-    if (cp->size > space->head.tree.size)
-        return 0;
-    rc = hark_space_root(space, "", cp->size, &root, err);
-    if (rc < 0 || !hark_hash_equal(&root, &cp->root))
+    *old = rc == 0 && here && hark_hash_equal(&root, &cp->root);
+    if (rc < 0 || !*old)
         return rc;
-    *old = true;
     for (size_t i = 0; *old && i < note->count; i++) {
         *old = hark_span_equal(note->lines[i].name, hark_span_str(cp->origin));
         for (size_t j = 0; !*old && j < hark_notes_count(kept); j++)
-            *old = covers(hark_notes_at(kept, j), &note->lines[i], cp->size);
+            *old = covers(hark_notes_at(kept, j), shown->of, &note->lines[i], cp->size);
     }
     return 0;
+}
+
+/* Which log's it is. */
+static int read_shown(struct hark_space *space, struct hark_span bytes, struct hark_note *note,
+                      struct hark_checkpoint *cp, struct shown *out, struct hark_err *err)
+{
+    struct hark_origin_parts origin = {.incarnation = 0};
+    int rc = hark_note_parse(note, bytes, err);
+
+    *out = (struct shown){.bytes = bytes, .note = note, .checkpoint = cp};
+    if (rc == 0)
+        rc = hark_checkpoint_decode(cp, note->text, NULL, err);
+    if (rc == 0 &&
+        (!hark_origin_read(&origin, hark_span_str(cp->origin)) ||
+         !hark_hash_equal(&origin.space, &space->id) || (origin.incarnation == 0 && cp->size == 0)))
+        rc = hark_err_set(err, HARK_E_PEER_FORM, "a checkpoint of another log");
+    if (rc < 0)
+        return hark_err_exit(rc) == 3 ? hark_err_set(err, HARK_E_PEER_FORM, "no checkpoint of ours")
+                                      : rc;
+    if (origin.incarnation == 0)
+        memcpy(out->of, origin.node, sizeof(out->of));
+    return 0;
+}
+
+/* An intake's key is that of the node that first had the name, for as long as it is named.
+ * *ours false: it is nobody's here. */
+static int check_intake_key(struct hark_space *space, struct shown *shown, bool *ours,
+                            struct hark_err *err)
+{
+    struct hark_node_object node;
+    int rc = hark_witness_intake_node(space, shown->of, &node, ours, err);
+
+    if (rc < 0 || !*ours)
+        return rc;
+    rc = hark_note_key_init(&shown->log, shown->checkpoint->origin, HARK_NOTE_ED25519,
+                            &node.keys.log, err);
+    if (rc == 0)
+        rc = hark_note_verify(shown->note, &shown->log, NULL, err);
+    return rc == HARK_E_NOTE_SIGNATURE || rc == HARK_E_NOTE_UNSIGNED
+               ? hark_err_set(err, HARK_E_PEER_FORM, "%s did not sign its intake so", shown->of)
+               : rc;
+}
+
+static int check_intake_history(struct hark_space *space, const struct shown *shown,
+                                struct hark_err *err)
+{
+    const struct hark_checkpoint *cp = shown->checkpoint;
+    struct hark_hash root;
+    bool here = false;
+    int rc = hark_witness_root(space, shown->of, cp->size, &here, &root, err);
+
+    if (rc < 0 || !here || hark_hash_equal(&root, &cp->root))
+        return rc;
+    rc = hark_convict_log(space, shown->bytes, err);
+    return rc < 0 ? rc
+                  : hark_err_set(err, HARK_E_PEER_FORK,
+                                 "%s signed another history of %llu entries than the one here",
+                                 cp->origin, (unsigned long long)cp->size);
+}
+
+static int check_main_key(struct hark_space *space, struct shown *shown,
+                          struct hark_node_object *home, struct hark_err *err)
+{
+    const char *origin = shown->checkpoint->origin;
+    int rc = hark_log_signer(hark_space_state(space), shown->note, origin, home, err);
+
+    if (rc == HARK_E_NO)
+        return hark_err_set(err, HARK_E_BEHIND, "the key of %s is not known here", origin);
+    return rc == 0
+               ? hark_note_key_init(&shown->log, origin, HARK_NOTE_ED25519, &home->keys.log, err)
+               : rc;
 }
 
 static int take_note(struct hark_space *space, struct hark_note *note, struct hark_span bytes,
                      struct hark_err *err)
 {
     struct hark_checkpoint cp = {.size = 0};
-    struct hark_node_object home;
-    struct shown shown = {.bytes = bytes, .note = note, .checkpoint = &cp, .home = &home};
+    struct hark_node_object home = {0};
+    struct shown shown;
     struct hark_err fork = {0};
-    bool lost = false, old = false;
-    int rc = hark_note_parse(note, bytes, err);
+    bool lost = false, old = false, ours = true, here = false;
+    struct hark_hash root;
+    int rc = read_shown(space, bytes, note, &cp, &shown, err);
 
+    shown.home = &home;
     if (rc == 0)
-        rc = hark_checkpoint_decode(&cp, note->text, NULL, err);
-    if (rc == 0 && (!hark_space_is_origin(space, cp.origin) ||
-                    strcmp(strrchr(cp.origin, '/'), "/intake") == 0))
-        rc = hark_err_set(err, HARK_E_PEER_FORM, "a checkpoint of another log");
-    if (rc < 0)
-        return hark_err_exit(rc) == 3 ? hark_err_set(err, HARK_E_PEER_FORM, "no checkpoint of ours")
-                                      : rc;
-    rc = is_old(space, note, &cp, &old, err);
+        rc = is_old(space, &shown, &old, err);
     if (rc < 0 || old)
         return rc;
-    rc = hark_log_signer(hark_space_state(space), note, cp.origin, &home, err);
-    if (rc == HARK_E_NO)
-        return hark_err_set(err, HARK_E_BEHIND, "the key of %s is not known here", cp.origin);
-    if (rc == 0)
-        rc = hark_note_key_init(&shown.log, cp.origin, HARK_NOTE_ED25519, &home.keys.log, err);
-    if (rc == 0)
-        rc = hark_witness_check_history(space, &cp, bytes, &lost, &fork);
+    rc = shown.of[0] == '\0' ? check_main_key(space, &shown, &home, err)
+                             : check_intake_key(space, &shown, &ours, err);
+    if (rc < 0 || !ours)
+        return rc;
+    rc = shown.of[0] == '\0' ? hark_witness_check_history(space, &cp, bytes, &lost, &fork)
+                             : check_intake_history(space, &shown, &fork);
     shown.forks = rc == HARK_E_PEER_FORK;
     if (fork.code != 0 && err != NULL)
         *err = fork;
     if ((rc < 0 && !shown.forks) || lost)
         return rc;
-    rc = take_lines(space, &shown, err);
+    rc = hark_witness_root(space, shown.of, cp.size, &here, &root, err);
+    shown.beyond = !here;
+    if (rc == 0)
+        rc = take_lines(space, &shown, err);
     return rc == 0 && shown.forks ? hark_err_set(err, fork.code, "%s", fork.message) : rc;
 }
 

@@ -9,15 +9,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "schemas/receipt.h"
-#include "schemas/state_internal.h"
+#include "schemas/evidence_internal.h"
 
 static const char *const kind_names[HARK_EVIDENCE_KINDS_] = {"fork", "backdated", "backwards",
-                                                             "twin"};
+                                                             "twin", "withheld"};
 
 const char *hark_evidence_kind_name(enum hark_evidence_kind kind)
 {
     return kind < HARK_EVIDENCE_KINDS_ ? kind_names[kind] : "";
+}
+
+size_t hark_evidence_part_count(enum hark_evidence_kind kind)
+{
+    return kind == HARK_EVIDENCE_WITHHELD ? HARK_EVIDENCE_PARTS_MAX : 2;
 }
 
 bool hark_evidence_is(struct hark_span text)
@@ -37,8 +41,8 @@ static bool may_have_path(enum hark_evidence_kind kind)
     return kind == HARK_EVIDENCE_FORK || kind == HARK_EVIDENCE_BACKWARDS;
 }
 
-static int put_hash(struct hark_buf *out, const char *head, const struct hark_hash *hash,
-                    struct hark_err *err)
+int hark_evidence_put_hash(struct hark_buf *out, const char *head, const struct hark_hash *hash,
+                           struct hark_err *err)
 {
     int rc = hark_buf_append_str(out, head, err);
 
@@ -61,12 +65,14 @@ static int put_fields(struct hark_buf *out, const struct hark_evidence_parts *pa
         rc = hark_buf_printf(out, err, "cosigner %s %s\n", parts->cosigner, hex);
     } else if (rc == 0 && names_cosigner(parts->kind)) {
         rc = hark_buf_printf(out, err, "cosigner %s\n", parts->cosigner);
+    } else if (rc == 0 && parts->kind == HARK_EVIDENCE_WITHHELD) {
+        return hark_withheld_put(out, parts, err);
     }
     if (rc < 0 || !parts->has_path)
         return rc;
-    rc = put_hash(out, "root ", &parts->root, err);
+    rc = hark_evidence_put_hash(out, "root ", &parts->root, err);
     for (size_t i = 0; rc == 0 && i < parts->path.count; i++)
-        rc = put_hash(out, "path ", &parts->path.hashes[i], err);
+        rc = hark_evidence_put_hash(out, "path ", &parts->path.hashes[i], err);
     return rc;
 }
 
@@ -86,10 +92,8 @@ static int put_all(struct hark_buf *out, const struct hark_evidence_parts *parts
 
     if (rc == 0)
         rc = hark_buf_append_byte(out, '\n', err);
-    if (rc == 0)
-        rc = put_part(out, parts->parts[swapped ? 1 : 0], err);
-    if (rc == 0)
-        rc = put_part(out, parts->parts[swapped ? 0 : 1], err);
+    for (size_t i = 0; rc == 0 && i < hark_evidence_part_count(parts->kind); i++)
+        rc = put_part(out, parts->parts[swapped ? 1 - i : i], err);
     if (rc == 0 && parts->has_first)
         rc = put_part(out, parts->first, err);
     if (rc == 0 && parts->has_first)
@@ -130,7 +134,7 @@ int hark_evidence_encode(struct hark_buf *out, const struct hark_evidence_parts 
 
 /* --- reading the form ------------------------------------------------------------------- */
 
-static bool take_headed(struct hark_span *in, const char *head, struct hark_span *rest)
+bool hark_evidence_take_headed(struct hark_span *in, const char *head, struct hark_span *rest)
 {
     struct hark_span after = *in;
 
@@ -155,14 +159,14 @@ static bool take_kind(struct hark_span *in, enum hark_evidence_kind *kind)
     return false;
 }
 
-static bool take_hash(struct hark_span *in, const char *head, struct hark_hash *out)
+bool hark_evidence_take_hash(struct hark_span *in, const char *head, struct hark_hash *out)
 {
     uint8_t room[HARK_HASH_SIZE + 2];
     struct hark_buf bytes = hark_buf_over(room, sizeof(room));
     struct hark_span text;
 
-    if (!take_headed(in, head, &text) || hark_base64_decode(&bytes, text, NULL) != 0 ||
-        bytes.size != HARK_HASH_SIZE)
+    if (!hark_evidence_take_headed(in, head, &text) ||
+        hark_base64_decode(&bytes, text, NULL) != 0 || bytes.size != HARK_HASH_SIZE)
         return false;
     memcpy(out->bytes, bytes.data, HARK_HASH_SIZE);
     return true;
@@ -172,7 +176,7 @@ static bool take_cosigner(struct hark_span *in, struct hark_evidence_parts *out)
 {
     struct hark_span name;
 
-    if (!take_headed(in, "cosigner ", &name))
+    if (!hark_evidence_take_headed(in, "cosigner ", &name))
         return false;
     if (out->kind == HARK_EVIDENCE_BACKDATED) {
         struct hark_span fields[2];
@@ -196,11 +200,11 @@ static bool take_path(struct hark_span *in, struct hark_evidence_parts *out)
     if (!hark_take_literal(&rest, "root "))
         return true;
     out->has_path = true;
-    if (!take_hash(in, "root ", &out->root))
+    if (!hark_evidence_take_hash(in, "root ", &out->root))
         return false;
     while (rest = *in, hark_take_literal(&rest, "path ")) {
         if (out->path.count > HARK_MERKLE_PROOF_MAX ||
-            !take_hash(in, "path ", &out->path.hashes[out->path.count]))
+            !hark_evidence_take_hash(in, "path ", &out->path.hashes[out->path.count]))
             return false;
         out->path.count++;
     }
@@ -212,7 +216,7 @@ static bool take_part(struct hark_span *in, struct hark_span *out)
     struct hark_span size_text;
     uint64_t size = 0;
 
-    return take_headed(in, "part ", &size_text) &&
+    return hark_evidence_take_headed(in, "part ", &size_text) &&
            hark_decimal_decode(&size, size_text, HARK_EVIDENCE_MAX, NULL) == 0 &&
            hark_take(in, (size_t)size, out) && hark_take_literal(in, "\n");
 }
@@ -226,19 +230,24 @@ static const char *read_form(struct hark_evidence_parts *out, struct hark_span i
         return "it does not begin as one";
     if (!take_kind(&in, &out->kind))
         return "of an unknown kind";
-    if (!take_headed(&in, "key ", &line) || hark_key_from_hex(&out->key, line, NULL) != 0)
+    if (!hark_evidence_take_headed(&in, "key ", &line) ||
+        hark_key_from_hex(&out->key, line, NULL) != 0)
         return "it names no key";
     if (names_cosigner(out->kind) && !take_cosigner(&in, out))
         return "it names no cosigner";
     if (may_have_path(out->kind) && !take_path(&in, out))
         return "its root and path are not hashes, or too many";
+    if (out->kind == HARK_EVIDENCE_WITHHELD && !hark_withheld_take(&in, out))
+        return "it does not name an intake, a delay, cosigners and a path";
     if (!hark_take_literal(&in, "\n"))
         return "its fields are not those of its kind";
-    if (!take_part(&in, &out->parts[0]) || !take_part(&in, &out->parts[1]))
-        return "its two parts are not there";
+    for (size_t i = 0; i < hark_evidence_part_count(out->kind); i++) {
+        if (!take_part(&in, &out->parts[i]))
+            return "its parts are not there";
+    }
     out->has_first = in.size > 0;
     if (out->has_first && (!take_part(&in, &out->first) || !take_part(&in, &out->payload)))
-        return "after its two parts comes what is no first entry with its payload";
+        return "after its parts comes what is no first entry with its payload";
     return in.size > 0 ? "it goes on after its end" : NULL;
 }
 
@@ -257,22 +266,13 @@ int hark_evidence_decode(struct hark_evidence_parts *out, struct hark_span text,
 
 /* --- checking: what is common ----------------------------------------------------------- */
 
-/* Room for what is too large for the stack. */
-struct check {
-    const struct hark_evidence_parts *parts;
-    struct hark_evidence *out;
-    struct hark_note note;
-    struct hark_receipt receipt;
-    struct hark_entry entry;
-};
-
-static int proves_nothing(const char *why, struct hark_err *err)
+int hark_evidence_nothing(const char *why, struct hark_err *err)
 {
     return hark_err_set(err, HARK_E_EVIDENCE, "the file proves nothing: %s", why);
 }
 
 /* Of what came from elsewhere any refusal is the same: the file is no evidence. */
-static int refuse(int rc, const char *what, struct hark_err *err)
+int hark_evidence_refuse(int rc, const char *what, struct hark_err *err)
 {
     struct hark_err why = {0};
 
@@ -285,7 +285,8 @@ static int refuse(int rc, const char *what, struct hark_err *err)
 }
 
 /* A part that is a note, or where it may be one a receipt: into c->note and the side. */
-static int read_note(struct check *c, size_t at, bool may_be_receipt, struct hark_err *err)
+static int read_note(struct hark_evidence_check *c, size_t at, bool may_be_receipt,
+                     struct hark_err *err)
 {
     struct hark_evidence_side *side = &c->out->sides[at];
     struct hark_span part = c->parts->parts[at], head = part;
@@ -302,11 +303,11 @@ static int read_note(struct check *c, size_t at, bool may_be_receipt, struct har
         rc = hark_note_parse(&c->note, part, err);
     if (rc == 0)
         rc = hark_checkpoint_decode(&side->checkpoint, c->note.text, NULL, err);
-    return refuse(rc, at == 0 ? "its first part" : "its second part", err);
+    return hark_evidence_refuse(rc, at == 0 ? "its first part" : "its second part", err);
 }
 
 /* Is c->note, read of that side, signed by the log key `key`? */
-static int check_log(struct check *c, size_t at, struct hark_err *err)
+static int check_log(struct hark_evidence_check *c, size_t at, struct hark_err *err)
 {
     struct hark_note_key key;
     int rc = hark_note_key_init(&key, c->out->sides[at].checkpoint.origin, HARK_NOTE_ED25519,
@@ -314,10 +315,10 @@ static int check_log(struct check *c, size_t at, struct hark_err *err)
 
     if (rc == 0)
         rc = hark_note_verify(&c->note, &key, NULL, err);
-    return refuse(rc, at == 0 ? "the first signature" : "the second signature", err);
+    return hark_evidence_refuse(rc, at == 0 ? "the first signature" : "the second signature", err);
 }
 
-static int check_cosigner(struct check *c, size_t at, const struct hark_key *by,
+static int check_cosigner(struct hark_evidence_check *c, size_t at, const struct hark_key *by,
                           struct hark_err *err)
 {
     struct hark_note_key key;
@@ -325,29 +326,30 @@ static int check_cosigner(struct check *c, size_t at, const struct hark_key *by,
 
     if (rc == 0)
         rc = hark_note_verify(&c->note, &key, &c->out->sides[at].time_s, err);
-    return refuse(rc, at == 0 ? "the first cosignature" : "the second cosignature", err);
+    return hark_evidence_refuse(rc, at == 0 ? "the first cosignature" : "the second cosignature",
+                                err);
 }
 
 /* Both are of one space. same: of one origin. */
-static int check_origins(struct check *c, bool same, struct hark_err *err)
+static int check_origins(struct hark_evidence_check *c, bool same, struct hark_err *err)
 {
     struct hark_evidence *out = c->out;
     const char *first = out->sides[0].checkpoint.origin, *second = out->sides[1].checkpoint.origin;
     struct hark_origin_parts a, b;
 
     if (!hark_origin_read(&a, hark_span_str(first)) || !hark_origin_read(&b, hark_span_str(second)))
-        return proves_nothing("a checkpoint is of no log of a space", err);
+        return hark_evidence_nothing("a checkpoint is of no log of a space", err);
     memcpy(out->node, a.node, sizeof(out->node));
     out->space = a.space;
     out->is_intake = a.incarnation == 0;
     if (!hark_hash_equal(&a.space, &b.space) || out->is_intake != (b.incarnation == 0) ||
         (same && strcmp(first, second) != 0))
-        return proves_nothing("its two parts are of different logs", err);
+        return hark_evidence_nothing("its two parts are of different logs", err);
     return 0;
 }
 
 /* Another root of as many entries, or a beginning that is proved to be another. */
-static int check_histories(struct check *c, struct hark_err *err)
+static int check_histories(struct hark_evidence_check *c, struct hark_err *err)
 {
     const struct hark_checkpoint *first = &c->out->sides[0].checkpoint;
     const struct hark_checkpoint *second = &c->out->sides[1].checkpoint;
@@ -357,20 +359,20 @@ static int check_histories(struct check *c, struct hark_err *err)
     if (first->size == second->size && !parts->has_path) {
         c->out->claim = HARK_CLAIM_ROOT;
         return hark_hash_equal(&first->root, &second->root)
-                   ? proves_nothing("both logs are the same", err)
+                   ? hark_evidence_nothing("both logs are the same", err)
                    : 0;
     }
     if (first->size >= second->size)
-        return proves_nothing("the first log is not the smaller one", err);
+        return hark_evidence_nothing("the first log is not the smaller one", err);
     if (!parts->has_path)
-        return proves_nothing("it lacks the proof of what the larger log begins with", err);
+        return hark_evidence_nothing("it lacks the proof of what the larger log begins with", err);
     rc = hark_merkle_verify_consistency(first->size, second->size, parts->path.hashes,
                                         parts->path.count, &parts->root, &second->root, err);
     if (rc < 0)
-        return refuse(rc, "how the larger log begins", err);
+        return hark_evidence_refuse(rc, "how the larger log begins", err);
     c->out->claim = HARK_CLAIM_BEGINNING;
     return hark_hash_equal(&first->root, &parts->root)
-               ? proves_nothing("the larger log begins with just the smaller one", err)
+               ? hark_evidence_nothing("the larger log begins with just the smaller one", err)
                : 0;
 }
 
@@ -385,7 +387,7 @@ static bool other_entries(const struct hark_evidence_side *a, const struct hark_
            !hark_hash_equal(&first, &second);
 }
 
-static int check_fork(struct check *c, struct hark_err *err)
+static int check_fork(struct hark_evidence_check *c, struct hark_err *err)
 {
     const struct hark_evidence_side *sides = c->out->sides;
     int rc = 0;
@@ -403,12 +405,12 @@ static int check_fork(struct check *c, struct hark_err *err)
         c->out->claim = HARK_CLAIM_ENTRY;
         return sides[0].checkpoint.size <= sides[1].checkpoint.size
                    ? 0
-                   : proves_nothing("the first log is not the smaller one", err);
+                   : hark_evidence_nothing("the first log is not the smaller one", err);
     }
     return check_histories(c, err);
 }
 
-static int check_backdated(struct check *c, struct hark_err *err)
+static int check_backdated(struct hark_evidence_check *c, struct hark_err *err)
 {
     const struct hark_evidence_side *cosigned = &c->out->sides[0], *receipt = &c->out->sides[1];
     int rc = read_note(c, 0, false, err);
@@ -428,16 +430,16 @@ static int check_backdated(struct check *c, struct hark_err *err)
     c->out->claim =
         strcmp(c->parts->cosigner, c->out->node) == 0 ? HARK_CLAIM_STATEMENT : HARK_CLAIM_TIME;
     if (!receipt->is_receipt || c->out->is_intake)
-        return proves_nothing("its second part is no receipt of the main log", err);
+        return hark_evidence_nothing("its second part is no receipt of the main log", err);
     if (receipt->line.position < cosigned->checkpoint.size)
-        return proves_nothing("the entry stands in what was cosigned", err);
+        return hark_evidence_nothing("the entry stands in what was cosigned", err);
     if (receipt->line.arrival_ms / 1000 + HARK_BACKDATED_S >= cosigned->time_s)
-        return proves_nothing("the entry arrived at about the time of the cosignature, or later",
-                              err);
+        return hark_evidence_nothing(
+            "the entry arrived at about the time of the cosignature, or later", err);
     return 0;
 }
 
-static int check_backwards(struct check *c, struct hark_err *err)
+static int check_backwards(struct hark_evidence_check *c, struct hark_err *err)
 {
     const struct hark_evidence_side *sides = c->out->sides;
     int rc = 0;
@@ -450,7 +452,7 @@ static int check_backwards(struct check *c, struct hark_err *err)
     if (rc == 0)
         rc = check_origins(c, false, err);
     if (rc == 0 && c->out->is_intake)
-        rc = proves_nothing("nobody cosigns intake logs", err);
+        rc = hark_evidence_nothing("cosigners are held to main logs", err);
     if (rc < 0)
         return rc;
     if (!c->parts->has_path && sides[0].checkpoint.size < sides[1].checkpoint.size &&
@@ -461,7 +463,7 @@ static int check_backwards(struct check *c, struct hark_err *err)
     return check_histories(c, err);
 }
 
-static int check_twin(struct check *c, struct hark_err *err)
+static int check_twin(struct hark_evidence_check *c, struct hark_err *err)
 {
     struct hark_evidence *out = c->out;
 
@@ -472,21 +474,21 @@ static int check_twin(struct check *c, struct hark_err *err)
         if (rc == 0)
             rc = hark_entry_verify(&c->entry, bytes, err);
         if (rc < 0)
-            return refuse(rc, i == 0 ? "the first entry" : "the second entry", err);
+            return hark_evidence_refuse(rc, i == 0 ? "the first entry" : "the second entry", err);
         /* A space's first entry is of the space that it makes. */
         const struct hark_hash *space = c->entry.has_space ? &c->entry.space : &c->entry.id;
 
         if (!hark_key_equal(&c->entry.author, &c->parts->key))
-            return proves_nothing("an entry is by another key", err);
+            return hark_evidence_nothing("an entry is by another key", err);
         if (i == 1 && (!hark_hash_equal(space, &out->space) || c->entry.seq != out->seq))
-            return proves_nothing("its entries are of different places or spaces", err);
+            return hark_evidence_nothing("its entries are of different places or spaces", err);
         out->space = *space;
         out->seq = c->entry.seq;
         out->sides[i].id = c->entry.id;
     }
     out->claim = HARK_CLAIM_TWIN;
     return hark_hash_equal(&out->sides[0].id, &out->sides[1].id)
-               ? proves_nothing("both entries are the same", err)
+               ? hark_evidence_nothing("both entries are the same", err)
                : 0;
 }
 
@@ -500,6 +502,7 @@ static bool names_key(const struct hark_founding *f, const struct hark_key *stew
     switch (out->kind) {
     case HARK_EVIDENCE_FORK:
     case HARK_EVIDENCE_BACKDATED:
+    case HARK_EVIDENCE_WITHHELD:
         return hark_key_equal(&out->key, &home->log) && strcmp(out->node, f->home.name) == 0;
     case HARK_EVIDENCE_BACKWARDS:
         return hark_key_equal(&out->key, &home->cosigner) && strcmp(out->node, f->home.name) == 0;
@@ -511,7 +514,7 @@ static bool names_key(const struct hark_founding *f, const struct hark_key *stew
     return false;
 }
 
-static int check_first(struct check *c, struct hark_err *err)
+static int check_first(struct hark_evidence_check *c, struct hark_err *err)
 {
     struct hark_founding founding;
     struct hark_kinds *kinds = NULL;
@@ -524,7 +527,7 @@ static int check_first(struct check *c, struct hark_err *err)
     if (rc == 0)
         rc = hark_entry_verify(&c->entry, c->parts->first, err);
     if (rc == 0 && !hark_hash_equal(&c->entry.id, &c->out->space))
-        return proves_nothing("the first entry is of another space", err);
+        return hark_evidence_nothing("the first entry is of another space", err);
     if (rc == 0)
         rc = hark_kinds_builtin(&kinds, err);
     if (rc == 0)
@@ -535,11 +538,13 @@ static int check_first(struct check *c, struct hark_err *err)
     if (c->out->is_named && c->out->claim == HARK_CLAIM_STATEMENT &&
         !hark_key_equal(&c->out->cosigner_key, &founding.home.keys.cosigner))
         c->out->claim = HARK_CLAIM_TIME;
+    if (rc == 0 && c->out->kind == HARK_EVIDENCE_WITHHELD)
+        rc = hark_withheld_check_policy(c, kinds, err);
     hark_kinds_free(kinds);
-    return refuse(rc, "the first entry", err);
+    return hark_evidence_refuse(rc, "the first entry", err);
 }
 
-static int check_kind(struct check *c, struct hark_err *err)
+static int check_kind(struct hark_evidence_check *c, struct hark_err *err)
 {
     switch (c->parts->kind) {
     case HARK_EVIDENCE_FORK:
@@ -550,13 +555,15 @@ static int check_kind(struct check *c, struct hark_err *err)
         return check_backwards(c, err);
     case HARK_EVIDENCE_TWIN:
         return check_twin(c, err);
+    case HARK_EVIDENCE_WITHHELD:
+        return hark_withheld_check(c, err);
     case HARK_EVIDENCE_KINDS_:
         break;
     }
     return hark_err_set(err, HARK_E_INTERNAL, "evidence of no kind");
 }
 
-static int check_all(struct check *c, struct hark_err *err)
+static int check_all(struct hark_evidence_check *c, struct hark_err *err)
 {
     struct hark_evidence *out = c->out;
     int rc;
@@ -579,6 +586,8 @@ static int check_all(struct check *c, struct hark_err *err)
 
 bool hark_evidence_convicts(const struct hark_evidence *evidence)
 {
+    if (evidence->kind == HARK_EVIDENCE_WITHHELD)
+        return false;
     return evidence->kind != HARK_EVIDENCE_BACKDATED ||
            (evidence->claim == HARK_CLAIM_STATEMENT && evidence->is_named);
 }
@@ -586,7 +595,7 @@ bool hark_evidence_convicts(const struct hark_evidence *evidence)
 int hark_evidence_read(struct hark_evidence *out, struct hark_span text, struct hark_err *err)
 {
     struct hark_evidence_parts *parts = calloc(1, sizeof(*parts));
-    struct check *c = calloc(1, sizeof(*c));
+    struct hark_evidence_check *c = calloc(1, sizeof(*c));
     struct hark_err own = {0}; /* refusals are told by what they wrap */
     int rc;
 
@@ -596,7 +605,7 @@ int hark_evidence_read(struct hark_evidence *out, struct hark_span text, struct 
         free(c);
         return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for evidence");
     }
-    *c = (struct check){.parts = parts, .out = out};
+    *c = (struct hark_evidence_check){.parts = parts, .out = out};
     rc = hark_evidence_decode(parts, text, &own);
     if (rc == 0)
         rc = check_all(c, &own);

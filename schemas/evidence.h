@@ -7,12 +7,17 @@
 
 #include "crypto/merkle.h"
 #include "schemas/batch.h"
+#include "schemas/quorum.h"
 
 #define HARK_EVIDENCE_HEAD "hark-evidence 1\n"
-#define HARK_EVIDENCE_MAX  (256u * 1024u)
+#define HARK_EVIDENCE_MAX  (512u * 1024u)
 
 /* Arrivals further before a cosignature than this are what `backdated` is about. */
 #define HARK_BACKDATED_S 300u
+/* WITHHELD: how often the cosigners have to have heard of the home, and how much later than
+ * what they signed the home's own clock has to be, which may be ahead (B10). */
+#define HARK_WITHHELD_ROUNDS  2u
+#define HARK_WITHHELD_AHEAD_S 300u
 
 enum hark_evidence_kind {
     HARK_EVIDENCE_FORK,      /* a log key signed two histories under one origin */
@@ -20,10 +25,14 @@ enum hark_evidence_kind {
                               * before the home itself said that its log was without it */
     HARK_EVIDENCE_BACKWARDS, /* a cosigner signed two histories, or went back */
     HARK_EVIDENCE_TWIN,      /* an author signed two entries for one place in a feed */
+    HARK_EVIDENCE_WITHHELD,  /* a home did not take over what others had accepted */
     HARK_EVIDENCE_KINDS_
 };
 /* "fork" and so on; static. */
 const char *hark_evidence_kind_name(enum hark_evidence_kind kind);
+/* Its parts, without the first entry. */
+#define HARK_EVIDENCE_PARTS_MAX (2u + 2u * HARK_WITHHELD_ROUNDS)
+size_t hark_evidence_part_count(enum hark_evidence_kind kind);
 
 /* What a file is made of. All that is borrowed lies in what it was read from. */
 struct hark_evidence_parts {
@@ -37,10 +46,21 @@ struct hark_evidence_parts {
      * has, and the proof of it (a consistency proof); without where none is needed. */
     bool has_path;
     struct hark_hash root;
+    /* WITHHELD: of the first part's log, from what was taken of it; none where that is
+     * nothing. */
     struct hark_proof path;
+    /* WITHHELD: the key of the intake's log; the delay that was overrun; who cosigned, by
+     * ascending keys. */
+    struct hark_key intake_key;
+    uint64_t delay_s;
+    size_t cosigner_count;
+    struct hark_cosigner cosigners[HARK_COSIGNERS_MAX];
     /* FORK: notes or receipts, the smaller log first. BACKDATED: the cosigned note, the
-     * receipt. BACKWARDS: cosigned notes, the smaller log first. TWIN: entries. */
-    struct hark_span parts[2];
+     * receipt. BACKWARDS: cosigned notes, the smaller log first. TWIN: entries. WITHHELD: the
+     * cosigned note of the intake, or a receipt under such; for each round a batch commit and
+     * a cosigned note of the main log that covers it; the batch commit that says how little
+     * is taken. */
+    struct hark_span parts[HARK_EVIDENCE_PARTS_MAX];
     /* The space's first entry and its payload, if it is to say whose key it is. */
     bool has_first;
     struct hark_span first, payload;
@@ -53,6 +73,7 @@ enum hark_evidence_claim {
     HARK_CLAIM_TIME,      /* BACKWARDS: the smaller was signed later; BACKDATED */
     HARK_CLAIM_TWIN,
     HARK_CLAIM_STATEMENT, /* BACKDATED: who said so is the home itself, by its cosigner key */
+    HARK_CLAIM_WITHHELD,
 };
 
 /* One of the two signed things. */
@@ -76,6 +97,15 @@ struct hark_evidence {
     struct hark_key cosigner_key; /* BACKDATED, BACKWARDS */
     struct hark_evidence_side sides[2];
     uint64_t seq; /* TWIN */
+    /* WITHHELD: the sides are the intake (its time: of the last cosignature under it, or of the
+     * receipt's acceptance) and the last of the cosigned checkpoints. Whose intake; the position
+     * in it that was not taken; how many were; when the home said so; how long it may take. */
+    char intake_node[HARK_NODE_NAME_MAX + 1];
+    struct hark_key intake_key;
+    uint64_t position, taken, said_ms, delay_s;
+    size_t cosigner_count;
+    struct hark_cosigner cosigners[HARK_COSIGNERS_MAX];
+    bool first_delay; /* the first entry's policy wants it as soon as that */
     /* The first entry came along and names this very key (and node): as that of the home it
      * founds the space with, or (TWIN) as the steward's or the home's. CLAIM_STATEMENT: and
      * the cosigner key as the same home's. */

@@ -69,7 +69,8 @@ for at in sorted(os.listdir(sys.argv[1])):
             if name.endswith('.new'):
                 continue
             lines = open(os.path.join(folder, name), encoding='utf-8').read().split('\n')
-            size, root, key = int(lines[1]), lines[2], name.split('.')[1]
+            size, root = int(lines[1]), lines[2]
+            key = name[:-2] if name.endswith('.2') else name  # the log, and whose key
             sig = base64.b64decode(lines[5].split(' ')[2])
             time = int.from_bytes(sig[4:12], 'big')
             assert roots.setdefault((key, size), root) == root, f'{at}: {name}: two roots at {size}'

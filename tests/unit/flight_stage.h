@@ -19,7 +19,7 @@ struct party {
     struct world *world;
     size_t base; /* entries that every node begins with */
     uint32_t steward, members[MEMBERS];
-    uint32_t logs[NODES]; /* keys */
+    uint32_t logs[NODES], cosigners[NODES]; /* keys */
     struct hark_space *nodes[NODES];
     uint64_t skew_ms[NODES]; /* how far a node's clock is ahead */
     uint64_t topic;
@@ -35,6 +35,7 @@ static inline void party_write(struct party *p)
     memset(p, 0, sizeof(*p));
     p->world = w;
     p->logs[HOME] = WORLD_LOG;
+    p->cosigners[HOME] = WORLD_COSIGNER;
     for (unsigned i = 0; i < MEMBERS; i++) {
         p->members[i] = world_new_key(w);
         world_say(w, WORLD_STEWARD, "admit",
@@ -43,8 +44,9 @@ static inline void party_write(struct party *p)
     }
     for (unsigned i = P; i < NODES; i++) {
         p->logs[i] = world_new_key(w);
+        p->cosigners[i] = world_new_key(w);
         world_say(w, WORLD_STEWARD, "node",
-                  world_fields_node(party_names[i], p->logs[i], world_new_key(w), world_new_key(w)),
+                  world_fields_node(party_names[i], p->logs[i], p->cosigners[i], world_new_key(w)),
                   HARK_NONE);
     }
     p->topic = world_say(w, p->members[0], "topic", stage_text("title", "The park"), HARK_NONE);

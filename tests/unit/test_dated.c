@@ -593,14 +593,14 @@ static void test_dated__vouches_for_nothing(struct scene *sc)
     assert_said(&reader, size + 1, sc->now_s);
     OK(hark_witness_settled(reader.space, &settled, &err));
     assert_int_equal(settled, size);
-    OK(hark_witness_note(reader.space, 0, &note, &at, &err));
+    OK(hark_witness_note(reader.space, "", 0, &note, &at, &err));
     assert_int_equal(at, size);
     assert_null(memmem(note.data, note.size, HOME_LINE, strlen(HOME_LINE)));
     OK(hark_witness_newest(reader.space, &other, &err));
     assert_true(hark_span_equal(hark_buf_span(&note), hark_buf_span(&other)));
     /* Of one checkpoint, either. */
     hark_buf_clear(&note);
-    OK(hark_witness_note(sc->home.space, 0, &note, &at, &err));
+    OK(hark_witness_note(sc->home.space, "", 0, &note, &at, &err));
     assert_int_equal(at, size + 1);
     assert_null(memmem(note.data, note.size, HOME_LINE, strlen(HOME_LINE)));
     hark_buf_free(&note);

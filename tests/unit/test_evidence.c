@@ -224,6 +224,16 @@ static void same_proved(const struct hark_evidence *a, const struct hark_evidenc
     same_side(&a->sides[0], &b->sides[0]);
     same_side(&a->sides[1], &b->sides[1]);
     assert_int_equal(a->seq, b->seq);
+    assert_string_equal(a->intake_node, b->intake_node);
+    assert_true(hark_key_equal(&a->intake_key, &b->intake_key));
+    assert_int_equal(a->position, b->position);
+    assert_int_equal(a->taken, b->taken);
+    assert_int_equal(a->said_ms, b->said_ms);
+    assert_int_equal(a->cosigner_count, b->cosigner_count);
+    for (size_t i = 0; i < a->cosigner_count; i++) {
+        assert_string_equal(a->cosigners[i].name, b->cosigners[i].name);
+        assert_true(hark_key_equal(&a->cosigners[i].key, &b->cosigners[i].key));
+    }
 }
 
 static bool says_the_same(const struct hark_evidence *a, const struct hark_evidence *b)
@@ -585,6 +595,291 @@ static void test_evidence__a_twin_of_the_first_entry(void **state)
     hark_buf_free(&b);
 }
 
+/* --- withholding ------------------------------------------------------------------------------ */
+
+#define DELAY_S UINT64_C(86400)
+#define AFTER_S (DELAY_S / 2 + HARK_WITHHELD_AHEAD_S)
+
+/* An intake of nine entries of which four are taken; two cosigners. */
+struct withheld {
+    char intake[HARK_ORIGIN_MAX + 1];
+    uint32_t intake_key;
+    uint32_t cosigners[2]; /* by ascending keys */
+    struct hark_buf bufs[HARK_EVIDENCE_PARTS_MAX];
+    struct hark_evidence_parts parts;
+};
+
+static const char *const cosigner_names[] = {"one.example", "two.example"};
+
+/* Cosigned by both, by the second a second before. */
+static struct hark_buf note_by_both(const struct withheld *w, const char *origin, struct log *log,
+                                    uint64_t size, uint32_t key, uint64_t time_s)
+{
+    struct hark_buf note = note_by(origin, log, size, key), line = hark_buf_init(HARK_NOTE_MAX);
+    struct hark_note *parsed = calloc(1, sizeof(*parsed));
+
+    assert_non_null(parsed);
+    assert_int_equal(hark_note_parse(parsed, hark_buf_span(&note), NULL), 0);
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(hark_note_sign(&line, parsed->text, cosigner_names[i],
+                                        HARK_NOTE_COSIGNATURE_V1, world_signer(w->cosigners[i]),
+                                        time_s - i, NULL),
+                         0);
+    assert_int_equal(hark_buf_append_span(&note, hark_buf_span(&line), NULL), 0);
+    free(parsed);
+    hark_buf_free(&line);
+    return note;
+}
+
+/* A batch of the main log: one entry, with which it has `size`. */
+static struct hark_buf batch_of(const char *origin, uint64_t size, uint64_t time_ms,
+                                const struct hark_taken *taken, uint32_t key)
+{
+    static const struct hark_git_id tree = {{4, 5}}, entry = {{6, 7}};
+    struct hark_buf out = hark_buf_init(HARK_BATCH_COMMIT_MAX);
+    struct hark_batch *batch = calloc(1, sizeof(*batch));
+
+    assert_non_null(batch);
+    (void)snprintf(batch->origin, sizeof(batch->origin), "%s", origin);
+    batch->first = size - 1;
+    batch->count = 1;
+    batch->time_ms = time_ms;
+    batch->has_previous = size > 1;
+    if (taken != NULL)
+        batch->taken[batch->taken_count++] = *taken;
+    assert_int_equal(hark_batch_build(&out, batch, &tree, &entry, world_signer(key), NULL), 0);
+    free(batch);
+    return out;
+}
+
+static struct hark_taken taken_of(struct stage *s, const struct withheld *w, uint64_t size)
+{
+    struct hark_taken taken = {.size = size};
+
+    (void)snprintf(taken.origin, sizeof(taken.origin), "%s", w->intake);
+    assert_int_equal(hark_merkle_root_at(&taken.root, size, leaves_read, s->b.leaves, NULL), 0);
+    return taken;
+}
+
+/* In place of what was there. */
+static void put(struct withheld *w, size_t at, struct hark_buf part)
+{
+    hark_buf_free(&w->bufs[at]);
+    w->bufs[at] = part;
+    w->parts.parts[at] = hark_buf_span(&w->bufs[at]);
+}
+
+/* By a second more than has to pass, each time. */
+static void withheld_begin(struct stage *s, struct withheld *w)
+{
+    struct hark_taken taken;
+    uint64_t at_s = TIME_S + 100;
+
+    memset(w, 0, sizeof(*w));
+    hark_origin(w->intake, NODE, &s->world->space, 0);
+    w->intake_key = WORLD_FIRST_NEW;
+    w->cosigners[0] = WORLD_FIRST_NEW + 1;
+    w->cosigners[1] = WORLD_FIRST_NEW + 2;
+    if (memcmp(world_key(w->cosigners[0])->bytes, world_key(w->cosigners[1])->bytes,
+               HARK_KEY_SIZE) > 0) {
+        w->cosigners[0] = WORLD_FIRST_NEW + 2;
+        w->cosigners[1] = WORLD_FIRST_NEW + 1;
+    }
+    w->parts.kind = HARK_EVIDENCE_WITHHELD;
+    w->parts.key = *world_key(WORLD_LOG);
+    w->parts.intake_key = *world_key(w->intake_key);
+    w->parts.delay_s = DELAY_S;
+    w->parts.cosigner_count = 2;
+    for (size_t i = 0; i < 2; i++) {
+        (void)snprintf(w->parts.cosigners[i].name, sizeof(w->parts.cosigners[i].name), "%s",
+                       cosigner_names[i]);
+        w->parts.cosigners[i].key = *world_key(w->cosigners[i]);
+    }
+    put(w, 0, note_by_both(w, w->intake, &s->b, 9, w->intake_key, at_s));
+    at_s += HARK_WITHHELD_AHEAD_S;
+    put(w, 1, batch_of(s->origin, 5, 1000 * at_s + 1, NULL, WORLD_LOG));
+    at_s += 10;
+    put(w, 2, note_by_both(w, s->origin, &s->a, 5, WORLD_LOG, at_s));
+    at_s += AFTER_S;
+    put(w, 3, batch_of(s->origin, 7, 1000 * at_s + 1, NULL, WORLD_LOG));
+    put(w, 4, note_by_both(w, s->origin, &s->a, 8, WORLD_LOG, at_s));
+    at_s += AFTER_S;
+    taken = taken_of(s, w, 4);
+    put(w, 5, batch_of(s->origin, 11, 1000 * at_s + 1, &taken, WORLD_LOG));
+    assert_int_equal(
+        hark_merkle_prove_consistency(&w->parts.path, 4, 9, leaves_read, s->b.leaves, NULL), 0);
+}
+
+static void withheld_end(struct withheld *w)
+{
+    for (size_t i = 0; i < HARK_EVIDENCE_PARTS_MAX; i++)
+        hark_buf_free(&w->bufs[i]);
+}
+
+/* When the last cosignature under the second checkpoint, and the last batch, were made. */
+#define HEARD_S (TIME_S + 100 + HARK_WITHHELD_AHEAD_S + 10 + AFTER_S)
+#define SAID_S  (HEARD_S + AFTER_S)
+
+static void test_evidence__withheld(void **state)
+{
+    struct stage *s = *state;
+    struct withheld w;
+    struct hark_evidence out;
+
+    withheld_begin(s, &w);
+    out = holds(&w.parts);
+    assert_int_equal(out.claim, HARK_CLAIM_WITHHELD);
+    assert_string_equal(out.node, WORLD_HOME);
+    assert_string_equal(out.intake_node, NODE);
+    assert_true(hark_key_equal(&out.intake_key, world_key(w.intake_key)));
+    assert_true(hark_hash_equal(&out.space, &s->world->space));
+    assert_int_equal(out.position, 8);
+    assert_int_equal(out.taken, 4);
+    assert_int_equal(out.delay_s, DELAY_S);
+    assert_int_equal(out.said_ms, 1000 * SAID_S + 1);
+    assert_int_equal(out.sides[0].time_s, TIME_S + 100);
+    assert_int_equal(out.sides[1].time_s, HEARD_S);
+    assert_int_equal(out.cosigner_count, 2);
+    assert_string_equal(out.cosigners[1].name, cosigner_names[1]);
+    assert_false(out.has_first || out.is_named || out.first_delay);
+    every_byte_counts(&w.parts, 251);
+    add_first(s, &w.parts);
+    out = holds(&w.parts);
+    assert_true(out.has_first && out.is_named && out.first_delay);
+    w.parts.delay_s = DELAY_S - 1; /* sooner than the policy wants it */
+    out = holds(&w.parts);
+    assert_true(out.is_named && !out.first_delay);
+    withheld_end(&w);
+}
+
+/* By a receipt an entry further in is named, and when it was accepted. */
+static void test_evidence__withheld_by_a_receipt(void **state)
+{
+    static const struct hark_git_id commit = {{1, 2, 3}};
+    struct stage *s = *state;
+    struct hark_proof path;
+    struct withheld w;
+    struct hark_evidence out;
+
+    withheld_begin(s, &w);
+    for (uint64_t at = 3; at <= 6; at += 3) {
+        struct hark_buf file = hark_buf_init(HARK_TLOG_PROOF_MAX);
+        struct hark_line line = s->b.lines[at];
+
+        assert_int_equal(hark_merkle_prove_inclusion(&path, at, 9, leaves_read, s->b.leaves, NULL),
+                         0);
+        assert_int_equal(
+            hark_receipt_encode(&file, &line, &commit, &path, hark_buf_span(&w.bufs[0]), NULL), 0);
+        w.parts.parts[0] = hark_buf_span(&file);
+        if (at == 3) {
+            refused(&w.parts, "was taken");
+        } else {
+            out = holds(&w.parts);
+            assert_int_equal(out.position, 6);
+            assert_true(out.sides[0].is_receipt);
+            assert_true(hark_hash_equal(&out.sides[0].id, &s->b.lines[6].id));
+        }
+        hark_buf_free(&file);
+    }
+    withheld_end(&w);
+}
+
+/* Nothing was ever taken: nothing has to be proved of it. */
+static void test_evidence__withheld_from_the_beginning(void **state)
+{
+    struct stage *s = *state;
+    struct hark_taken none;
+    struct withheld w;
+
+    withheld_begin(s, &w);
+    none = taken_of(s, &w, 0);
+    put(&w, 5, batch_of(s->origin, 11, 1000 * SAID_S + 1, &none, WORLD_LOG));
+    refused(&w.parts, "nothing is to be proved");
+    w.parts.path.count = 0;
+    assert_int_equal(holds(&w.parts).taken, 0);
+    withheld_end(&w);
+}
+
+/* One thing at a time is not as it has to be. */
+static void test_evidence__withheld_breaks_off(void **state)
+{
+    struct stage *s = *state;
+    uint64_t first_s = TIME_S + 100, early_s = first_s + HARK_WITHHELD_AHEAD_S;
+    struct hark_taken four, nine, other;
+    struct withheld w;
+
+    for (unsigned at = 0; at < 14; at++) {
+        static const char *const why[] = {
+            "of no intake",  "made too soon",       "made too soon", "made too soon",
+            "was taken",     "another history",     "says nothing",  "does not show its batch",
+            "sign later",    "another log",         "another log",   "the signature of a log",
+            "a cosignature", "another log than the"};
+        const struct hark_hash nowhere = {{9}};
+        char origin[HARK_ORIGIN_MAX + 1], elsewhere[HARK_ORIGIN_MAX + 1];
+
+        withheld_begin(s, &w);
+        four = taken_of(s, &w, 4);
+        nine = taken_of(s, &w, 9);
+        other = four;
+        other.root.bytes[0] ^= 1;
+        hark_origin(origin, WORLD_HOME, &s->world->space, 2);
+        hark_origin(elsewhere, WORLD_HOME, &nowhere, 1);
+        if (at == 0)
+            put(&w, 0, note_by_both(&w, s->origin, &s->a, 9, w.intake_key, first_s));
+        else if (at == 1)
+            put(&w, 1, batch_of(s->origin, 5, 1000 * early_s, NULL, WORLD_LOG));
+        else if (at == 2)
+            put(&w, 3, batch_of(s->origin, 7, 1000 * HEARD_S, NULL, WORLD_LOG));
+        else if (at == 3)
+            put(&w, 5, batch_of(s->origin, 11, 1000 * SAID_S, &four, WORLD_LOG));
+        else if (at == 4)
+            put(&w, 5, batch_of(s->origin, 11, 1000 * SAID_S + 1, &nine, WORLD_LOG));
+        else if (at == 5)
+            put(&w, 5, batch_of(s->origin, 11, 1000 * SAID_S + 1, &other, WORLD_LOG));
+        else if (at == 6)
+            put(&w, 5, batch_of(s->origin, 11, 1000 * SAID_S + 1, NULL, WORLD_LOG));
+        else if (at == 7)
+            put(&w, 3, batch_of(s->origin, 9, 1000 * HEARD_S + 1, NULL, WORLD_LOG));
+        else if (at == 8)
+            put(&w, 4, note_by_both(&w, s->origin, &s->a, 8, WORLD_LOG, early_s + 10));
+        else if (at == 9)
+            put(&w, 5, batch_of(origin, 11, 1000 * SAID_S + 1, &four, WORLD_LOG));
+        else if (at == 10)
+            put(&w, 3, batch_of(elsewhere, 7, 1000 * HEARD_S + 1, NULL, WORLD_LOG));
+        else if (at == 11)
+            put(&w, 4, note_by_both(&w, s->origin, &s->a, 8, WORLD_AUTHOR, HEARD_S));
+        else if (at == 12)
+            put(&w, 2, note_of(s, &s->a, 5));
+        else
+            put(&w, 2, note_by_both(&w, origin, &s->a, 5, WORLD_LOG, early_s + 10));
+        refused(&w.parts, why[at]);
+        withheld_end(&w);
+    }
+}
+
+/* Cosigners are many or one, each once, in one order. */
+static void test_evidence__withheld_names_its_cosigners(void **state)
+{
+    struct stage *s = *state;
+    struct hark_buf file = hark_buf_init(HARK_EVIDENCE_MAX);
+    struct hark_cosigner first;
+    struct withheld w;
+
+    withheld_begin(s, &w);
+    first = w.parts.cosigners[0];
+    w.parts.cosigner_count = 1;
+    assert_int_equal(holds(&w.parts).cosigner_count, 1);
+    w.parts.cosigner_count = 0;
+    assert_int_equal(hark_evidence_encode(&file, &w.parts, NULL), HARK_E_EVIDENCE_FORM);
+    w.parts.cosigner_count = 2;
+    w.parts.cosigners[0] = w.parts.cosigners[1];
+    assert_int_equal(hark_evidence_encode(&file, &w.parts, NULL), HARK_E_EVIDENCE_FORM);
+    w.parts.cosigners[1] = first;
+    assert_int_equal(hark_evidence_encode(&file, &w.parts, NULL), HARK_E_EVIDENCE_FORM);
+    hark_buf_free(&file);
+    withheld_end(&w);
+}
+
 /* --- the first entry ------------------------------------------------------------------------ */
 
 static void test_evidence__the_first_entry_is_the_space_s(void **state)
@@ -674,6 +969,11 @@ int main(void)
         cmocka_unit_test(test_evidence__backwards),
         cmocka_unit_test(test_evidence__twins),
         cmocka_unit_test(test_evidence__a_twin_of_the_first_entry),
+        cmocka_unit_test(test_evidence__withheld),
+        cmocka_unit_test(test_evidence__withheld_by_a_receipt),
+        cmocka_unit_test(test_evidence__withheld_from_the_beginning),
+        cmocka_unit_test(test_evidence__withheld_breaks_off),
+        cmocka_unit_test(test_evidence__withheld_names_its_cosigners),
         cmocka_unit_test(test_evidence__the_first_entry_is_the_space_s),
         cmocka_unit_test(test_evidence__form),
     };

@@ -519,8 +519,10 @@ static void test_witness__refuses_what_is_nothing_of_ours(struct scene *sc)
     assert_code(show(sc, &note), HARK_E_PEER_FORM);
     hark_hash_hex(hex, id);
     (void)snprintf(origin, sizeof(origin), "%s/%s/intake", NAME(1), hex);
-    note = signed_by(sc, origin, sc->log[1]);
+    note = signed_by(sc, origin, sc->log[2]); /* not its node's key */
     assert_code(show(sc, &note), HARK_E_PEER_FORM);
+    note = signed_by(sc, origin, sc->log[1]);
+    assert_code(show(sc, &note), 0); /* and nobody has cosigned it */
     /* A home that may be one later, or never. */
     hark_origin(origin, WORLD_HOME, id, 1);
     note = signed_by(sc, origin, sc->log[1]);
@@ -786,7 +788,7 @@ static void test_witness__never_goes_back(struct scene *sc)
     BOTH
     {
         assert_int_equal(settled(sc), before);
-        OK(hark_witness_note(sc->s.space, 0, &note, &size, &err));
+        OK(hark_witness_note(sc->s.space, "", 0, &note, &size, &err));
         assert_int_equal(size, before);
         hark_buf_free(&note);
         note = hark_buf_init(HARK_NOTE_MAX);
