@@ -69,16 +69,27 @@ static int find_node(struct hark_space *space, const char *name, const struct ha
     return rc;
 }
 
-/* A log key signs any number of origins; only those that there were are looked at. cosigner:
- * which the same node has to have, NULL: whichever. */
-static int find_log(struct hark_space *space, struct taking *t, const struct hark_key *cosigner,
-                    bool *known, struct hark_err *err)
+/* A log key signs any number of origins; only those that there were are looked at. */
+static int find_log(struct hark_space *space, struct taking *t, bool *known, struct hark_err *err)
 {
     int rc = read_origin(t, err);
 
     if (rc < 0 || t->origin.incarnation > hark_state_space_object(space->state)->incarnation)
         return rc;
-    return find_node(space, t->origin.node, &t->parts.key, cosigner, known, err);
+    return find_node(space, t->origin.node, &t->parts.key, NULL, known, err);
+}
+
+/* By a home's own word; another's is a reason to ask, no more. */
+static int find_dated(struct hark_space *space, struct taking *t, bool *known, bool *aside,
+                      struct hark_err *err)
+{
+    bool own = false;
+    int rc = find_log(space, t, known, err);
+
+    if (rc == 0 && *known)
+        rc = find_node(space, t->parts.cosigner, &t->parts.key, &t->parts.cosigner_key, &own, err);
+    *aside = *known && !own;
+    return rc;
 }
 
 /* As many cosigners as would keep it here (convict_withheld.c), each of whom is known, and a
@@ -130,15 +141,15 @@ static int find_culprit(struct hark_space *space, struct taking *t, bool *known,
 {
     switch (t->parts.kind) {
     case HARK_EVIDENCE_FORK:
-        return find_log(space, t, NULL, known, err);
+        return find_log(space, t, known, err);
     case HARK_EVIDENCE_BACKWARDS:
         return find_node(space, t->parts.cosigner, NULL, &t->parts.key, known, err);
     case HARK_EVIDENCE_TWIN:
         return find_author(space, t, known, aside, err);
     case HARK_EVIDENCE_WITHHELD:
         return find_withholder(space, t, known, aside, err);
-    case HARK_EVIDENCE_BACKDATED: /* by the home's own word; another's is a reason to ask */
-        return find_log(space, t, &t->parts.cosigner_key, known, err);
+    case HARK_EVIDENCE_BACKDATED:
+        return find_dated(space, t, known, aside, err);
     case HARK_EVIDENCE_KINDS_:
         break;
     }

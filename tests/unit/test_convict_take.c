@@ -322,27 +322,6 @@ static void test_convict_take__a_fork_is_named_alike(void **state)
     party_end(&p);
 }
 
-/* What does not convict by itself is not kept, and its bearer not blamed. */
-static void test_convict_take__backdated_is_not_kept(void **state)
-{
-    struct hark_buf file = hark_buf_init(HARK_EVIDENCE_MAX);
-    char log[2 * HARK_KEY_SIZE + 1], cosigner[2 * HARK_KEY_SIZE + 1];
-    struct party p;
-
-    (void)state;
-    party_begin(&p);
-    hark_key_hex(log, world_key(WORLD_LOG));
-    hark_key_hex(cosigner, world_key(cosigner_of(&p, P)));
-    OK(hark_buf_printf(&file, &err,
-                       HARK_EVIDENCE_HEAD
-                       "backdated\nkey %s\ncosigner %s %s\n\npart 1\nx\npart 1\ny\n",
-                       log, party_names[P], cosigner));
-    OK(take(&p, Q, &file));
-    assert_int_equal(count_kept(p.nodes[Q]), 0);
-    hark_buf_free(&file);
-    party_end(&p);
-}
-
 /* --- the list
  * -------------------------------------------------------------------------------------- */
 
@@ -396,7 +375,6 @@ int main(void)
         cmocka_unit_test(test_convict_take__of_a_stranger),
         cmocka_unit_test(test_convict_take__logs_and_cosigners),
         cmocka_unit_test(test_convict_take__a_fork_is_named_alike),
-        cmocka_unit_test(test_convict_take__backdated_is_not_kept),
         cmocka_unit_test(test_convict_take__the_list),
     };
 

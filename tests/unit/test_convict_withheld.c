@@ -99,6 +99,17 @@ static void reopen(struct party *p, unsigned at)
     OK(hark_space_open(&p->nodes[at], place, &id, false, NULL, &err));
 }
 
+static int hand_over(void *arg, struct hark_space *space, const char *path, struct hark_err *why)
+{
+    struct hark_buf file = hark_buf_init(HARK_EVIDENCE_MAX);
+
+    (void)space;
+    OK(hark_file_read(path, &file, why));
+    OK(hark_convict_take(arg, hark_buf_span(&file), &err));
+    hark_buf_free(&file);
+    return 0;
+}
+
 /* ---- Who is convicted ----------------------------------------------------------------------- */
 
 static void withhold(struct party *p, bool restarts)
@@ -138,8 +149,35 @@ static void test_convict_withheld__who_goes_on_without_it(void **state)
         home_logs(&p, STEP, true);
         home_logs(&p, STEP, true);
         assert_int_equal(found_at(&p, Q), 1);
+        /* P, whose intake it is, takes the file. */
+        assert_true(party_carry(&p, HOME, P, ""));
+        assert_int_equal(found_at(&p, P), 0);
+        OK(hark_convict_each(p.nodes[Q], hand_over, p.nodes[P], &err));
+        assert_int_equal(found_at(&p, P), 1);
         party_end(&p);
     }
+}
+
+/* By fewer than are to settle a file is not taken. */
+static void test_convict_withheld__not_taken_of_too_few(void **state)
+{
+    struct party p;
+
+    (void)state;
+    begin(&p, "too few to take");
+    withhold(&p, false);
+    assert_int_equal(found_at(&p, Q), 1);
+    world_say(p.world, WORLD_STEWARD, "node",
+              world_fields_node("r.example", world_new_key(p.world), world_new_key(p.world),
+                                world_new_key(p.world)),
+              HARK_NONE);
+    world_say(p.world, WORLD_STEWARD, "policy", json_pack("{s:{s:i}}", "policy", "quorum", 2),
+              HARK_NONE);
+    party_log(&p, p.world->count - 2, p.world->count);
+    assert_true(party_carry(&p, HOME, P, ""));
+    OK(hark_convict_each(p.nodes[Q], hand_over, p.nodes[P], &err));
+    assert_int_equal(found_at(&p, P), 0);
+    party_end(&p);
 }
 
 /* Of some it takes the first. */
@@ -305,6 +343,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_convict_withheld__who_goes_on_without_it),
+        cmocka_unit_test(test_convict_withheld__not_taken_of_too_few),
         cmocka_unit_test(test_convict_withheld__who_stops_in_between),
         cmocka_unit_test(test_convict_withheld__not_who_takes_over_at_last),
         cmocka_unit_test(test_convict_withheld__not_who_was_away),

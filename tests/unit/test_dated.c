@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-#include "node/convict.h"
+#include "node/convict_internal.h"
 #include "node/space_internal.h"
 #include "node/witness.h"
 #include "replication/messages.h"
@@ -631,6 +631,62 @@ static void test_dated__back_dating_convicts(struct scene *sc)
     assert_int_equal(found_by(&sc->home).count, 1);
 }
 
+static int hand_over(void *arg, struct hark_space *space, const char *path, struct hark_err *why)
+{
+    struct hark_buf file = hark_buf_init(HARK_EVIDENCE_MAX);
+
+    (void)space;
+    OK(hark_file_read(path, &file, why));
+    OK(hark_convict_take(arg, hark_buf_span(&file), &err));
+    hark_buf_free(&file);
+    return 0;
+}
+
+/* Who has the log and has not heard what the home said takes the file. */
+static void test_dated__evidence_goes_to_others(struct scene *sc)
+{
+    struct side late;
+
+    say(sc);
+    forget(sc);
+    (void)log_one(sc, sc->now_s - HARK_BACKDATED_S - 1);
+    follow(sc);
+    assert_int_equal(found_by(&sc->partner).count, 1);
+    open_side(sc, &late);
+    bring(&late, &sc->partner);
+    assert_int_equal(found_by(&late).count, 0);
+    OK(hark_convict_each(sc->partner.space, hand_over, late.space, &err));
+    assert_int_equal(found_by(&late).count, 1);
+    hark_space_free(late.space);
+}
+
+/* What rests on another cosigner's clock is not kept, and its bearer not blamed. */
+static void test_dated__a_cosigner_s_clock_convicts_nobody(struct scene *sc)
+{
+    struct hark_material *m = hark_material_new();
+    struct hark_buf file = hark_buf_init(HARK_EVIDENCE_MAX);
+    const struct hark_cosigned *cosigned = NULL;
+    uint64_t size = size_of(&sc->home);
+
+    assert_non_null(m);
+    cosign(sc);
+    (void)log_one(sc, sc->now_s - HARK_BACKDATED_S - 1);
+    OK(hark_witness_cosigned(sc->home.space, "", hark_signer_key(sc->partner.cosigner), &cosigned,
+                             &err));
+    m->parts.kind = HARK_EVIDENCE_BACKDATED;
+    m->parts.key = *world_key(WORLD_LOG);
+    (void)snprintf(m->parts.cosigner, sizeof(m->parts.cosigner), "%s", PARTNER);
+    m->parts.cosigner_key = *hark_signer_key(sc->partner.cosigner);
+    OK(hark_material_receipt(sc->home.space, m, size, &err));
+    m->parts.parts[0] = hark_buf_span(&cosigned->note);
+    m->parts.parts[1] = hark_buf_span(&m->other);
+    OK(hark_evidence_encode(&file, &m->parts, &err));
+    OK(hark_convict_take(sc->home.space, hark_buf_span(&file), &err));
+    assert_nobody(sc);
+    hark_buf_free(&file);
+    hark_material_free(m);
+}
+
 /* What the home said comes after what it logged. */
 static void test_dated__whatever_comes_first(struct scene *sc)
 {
@@ -865,6 +921,8 @@ static void in_a_scene(void **state, void (*test)(struct scene *), const char *n
     X(nothing_is_shown_for_ever)                                                                   \
     X(vouches_for_nothing)                                                                         \
     X(back_dating_convicts)                                                                        \
+    X(evidence_goes_to_others)                                                                     \
+    X(a_cosigner_s_clock_convicts_nobody)                                                          \
     X(whatever_comes_first)                                                                        \
     X(the_next_hides_nothing)                                                                      \
     X(what_is_replaced_was_looked_at)                                                              \
