@@ -134,7 +134,7 @@ static int is_old(struct hark_space *space, const struct shown *shown, bool *old
 static int read_shown(struct hark_space *space, struct hark_span bytes, struct hark_note *note,
                       struct hark_checkpoint *cp, struct shown *out, struct hark_err *err)
 {
-    struct hark_origin_parts origin;
+    struct hark_origin_parts origin = {.incarnation = 0};
     int rc = hark_note_parse(note, bytes, err);
 
     *out = (struct shown){.bytes = bytes, .note = note, .checkpoint = cp};

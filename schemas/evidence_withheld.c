@@ -84,7 +84,7 @@ static int check_signed(struct hark_evidence_check *c, const char *origin,
     struct hark_note_key key;
     int rc = hark_note_key_init(&key, origin, HARK_NOTE_ED25519, log_key, err);
 
-    out->last_s = 0;
+    memset(out, 0, sizeof(*out));
     if (rc == 0)
         rc = hark_note_verify(&c->note, &key, NULL, err);
     if (rc < 0)
@@ -220,7 +220,7 @@ static int check_taken(struct hark_evidence_check *c, struct hark_err *err)
 int hark_withheld_check(struct hark_evidence_check *c, struct hark_err *err)
 {
     struct hark_evidence *out = c->out;
-    struct times times;
+    struct times times = {.last_s = 0};
     int rc = check_intake(c, &times, err);
 
     for (size_t i = 0; rc == 0 && i < HARK_WITHHELD_ROUNDS; i++)
