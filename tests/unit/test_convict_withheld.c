@@ -165,6 +165,28 @@ static void test_convict_withheld__who_stops_in_between(void **state)
     party_end(&p);
 }
 
+/* What was watched was taken over; what comes after it is watched anew. */
+static void test_convict_withheld__who_withholds_the_next(void **state)
+{
+    struct party p;
+
+    (void)state;
+    begin(&p, "the next");
+    accept(&p, 1);
+    home_logs(&p, 4 * HOUR, true);
+    assert_true(party_carry(&p, P, HOME, NAME_P));
+    assert_true(party_take_over(&p));
+    assert_true(party_carry(&p, HOME, Q, ""));
+    accept(&p, 2);
+    home_logs(&p, 4 * HOUR, true);
+    home_logs(&p, STEP, true);
+    home_logs(&p, STEP, true);
+    assert_int_equal(found_at(&p, Q), 1);
+    assert_int_equal(last.taken, 1);
+    assert_int_equal(last.position, 1);
+    party_end(&p);
+}
+
 /* ---- Who is not --------------------------------------------------------------------------------
  */
 
@@ -306,6 +328,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_convict_withheld__who_goes_on_without_it),
         cmocka_unit_test(test_convict_withheld__who_stops_in_between),
+        cmocka_unit_test(test_convict_withheld__who_withholds_the_next),
         cmocka_unit_test(test_convict_withheld__not_who_takes_over_at_last),
         cmocka_unit_test(test_convict_withheld__not_who_was_away),
         cmocka_unit_test(test_convict_withheld__not_within_half_a_delay),
