@@ -213,6 +213,31 @@ static void test_convict_withheld__not_who_takes_over_at_last(void **state)
     }
 }
 
+/* One whose line is slow: it takes over what has come, each time a little more. */
+static void test_convict_withheld__not_who_is_slow(void **state)
+{
+    struct party p;
+    uint64_t batches = 0;
+
+    (void)state;
+    begin(&p, "slow");
+    for (unsigned i = 0; i < 6; i++)
+        accept(&p, 1);
+    for (uint64_t i = 0; i < 6; i++) {
+        struct hark_space_batch batch;
+
+        home_logs(&p, STEP, true);
+        OK(hark_space_read_batch(p.nodes[P], NAME_P, i, &batch, &err));
+        OK(hark_space_take(p.nodes[HOME], NAME_P, &batch.raw, party_now(&p, HOME), &err));
+        hark_space_batch_free(&batch);
+        assert_true(party_take_over(&p));
+        home_logs(&p, 1000, true);
+    }
+    assert_int_equal(party_size(&p, HOME, NAME_P, &batches), 6);
+    assert_int_equal(found_at(&p, Q), 0);
+    party_end(&p);
+}
+
 /* It made batches all the time that it was cut off, and one more when it was back; or it was
  * down, and its first batch comes before it has fetched anything. */
 static void test_convict_withheld__not_who_was_away(void **state)
@@ -312,7 +337,7 @@ static void test_convict_withheld__begins_anew_where_a_file_is_spoilt(void **sta
     begin(&p, "spoilt");
     accept(&p, 1);
     home_logs(&p, 4 * HOUR, true);
-    (void)snprintf(command, sizeof(command), "sed -i '2s/./x/' copy-%u/cosigned/*/pinned.p.example",
+    (void)snprintf(command, sizeof(command), "sed -i '3s/./x/' copy-%u/cosigned/*/pinned.p.example",
                    stage_copies);
     assert_int_equal(run_tool(stage_dir, command), 0);
     home_logs(&p, STEP, true);
@@ -330,6 +355,7 @@ int main(void)
         cmocka_unit_test(test_convict_withheld__who_stops_in_between),
         cmocka_unit_test(test_convict_withheld__who_withholds_the_next),
         cmocka_unit_test(test_convict_withheld__not_who_takes_over_at_last),
+        cmocka_unit_test(test_convict_withheld__not_who_is_slow),
         cmocka_unit_test(test_convict_withheld__not_who_was_away),
         cmocka_unit_test(test_convict_withheld__not_within_half_a_delay),
         cmocka_unit_test(test_convict_withheld__not_without_enough_cosigners),
