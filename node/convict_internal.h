@@ -51,6 +51,7 @@ HARK_CHECK int hark_convict_withheld_need(struct hark_space *space, const char *
  * each round, as far as they have come. */
 #define HARK_PINNED_NOTES (1u + HARK_WITHHELD_ROUNDS)
 struct hark_pinned {
+    uint64_t taken; /* of the intake, all the while */
     size_t count;
     struct hark_buf notes[HARK_PINNED_NOTES]; /* owned, as many as `count` */
 };

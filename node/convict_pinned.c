@@ -4,6 +4,7 @@
  * means to begin anew.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -11,7 +12,7 @@
 #include "node/files.h"
 
 #define HEAD       "hark-pinned 1\n"
-#define PINNED_MAX (HARK_PINNED_NOTES * (HARK_NOTE_MAX + 32u) + sizeof(HEAD))
+#define PINNED_MAX (HARK_PINNED_NOTES * (HARK_NOTE_MAX + 32u) + sizeof(HEAD) + 32u)
 
 static int path_of(struct hark_space *space, const char *node, char path[HARK_PATH_MAX],
                    struct hark_err *err)
@@ -47,9 +48,11 @@ int hark_pinned_add(struct hark_pinned *pinned, struct hark_span note, struct ha
 /* Whatever is not as it was written is as good as nothing. */
 static int decode(struct hark_pinned *out, struct hark_span in, struct hark_err *err)
 {
+    struct hark_span taken;
     int rc = 0;
 
-    if (!hark_take_literal(&in, HEAD))
+    if (!hark_take_literal(&in, HEAD "taken ") || !hark_take_line(&in, &taken) ||
+        hark_decimal_decode(&out->taken, taken, HARK_NUMBER_MAX, NULL) != 0)
         return 0;
     while (rc == 0 && in.size > 0) {
         struct hark_span line, note;
@@ -75,6 +78,7 @@ int hark_pinned_read(struct hark_space *space, const char *node, struct hark_pin
     int rc = path_of(space, node, path, err);
 
     out->count = 0;
+    out->taken = 0;
     if (rc == 0)
         rc = hark_file_read(path, &bytes, err);
     if (rc == 0)
@@ -93,7 +97,7 @@ int hark_pinned_write(struct hark_space *space, const char *node, const struct h
     if (rc == 0 && pinned->count == 0)
         return unlink(path) == 0 || errno == ENOENT ? 0 : hark_err_errno(err, errno, "%s", path);
     if (rc == 0)
-        rc = hark_buf_append_str(&bytes, HEAD, err);
+        rc = hark_buf_printf(&bytes, err, HEAD "taken %" PRIu64 "\n", pinned->taken);
     for (size_t i = 0; rc == 0 && i < pinned->count; i++) {
         rc = hark_buf_printf(&bytes, err, "note %zu\n", pinned->notes[i].size);
         if (rc == 0)

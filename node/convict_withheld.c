@@ -102,14 +102,17 @@ static int check_pinned(struct watch *w, size_t at, const struct hark_checkpoint
     return rc;
 }
 
-/* What does not count any more is dropped, with what hangs on it: what was taken over since,
- * what a home before this one signed, whom the space has removed. */
+/* What does not count any more is dropped, with what hangs on it: all of it where the home has
+ * taken anything over since, for it may just be slow; what a home before this one signed; whom
+ * the space has removed. */
 static int look_through(struct watch *w, struct hark_err *err)
 {
     struct hark_note *note = calloc(1, sizeof(*note));
     int rc = note == NULL ? hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a note")
                           : list_cosigners(w, err);
 
+    if (w->pinned.taken != w->taken)
+        hark_pinned_drop(&w->pinned, 0);
     for (size_t i = 0; rc == 0 && i < w->pinned.count; i++) {
         struct hark_span bytes = hark_buf_span(&w->pinned.notes[i]);
         struct hark_checkpoint cp;
@@ -155,6 +158,7 @@ static int try_note(struct watch *w, struct hark_span note, bool *more, struct h
     size_t before = pinned->count;
     int rc = hark_pinned_add(pinned, note, err);
 
+    pinned->taken = w->taken;
     if (rc == 0)
         rc = look_through(w, err);
     *more = rc == 0 && pinned->count > before;
@@ -166,7 +170,7 @@ static int pin_next(struct watch *w, bool *more, struct hark_err *err)
 {
     struct hark_buf note = hark_buf_init(HARK_NOTE_MAX);
     bool first = w->pinned.count == 0, late = true;
-    struct hark_pinned was = {.count = 0};
+    struct hark_pinned was = {.taken = w->taken};
     uint64_t size = 0;
     int rc =
         hark_witness_note(w->space, first ? w->node : "", first ? w->taken : 0, &note, &size, err);

@@ -24,8 +24,8 @@ static void try_form(struct hark_span input, bool holds)
     struct hark_buf again = hark_buf_init(HARK_EVIDENCE_MAX);
 
     if (parts != NULL && hark_evidence_decode(parts, input, NULL) == 0) {
-        require_within(parts->parts[0], input);
-        require_within(parts->parts[1], input);
+        for (size_t i = 0; i < hark_evidence_part_count(parts->kind); i++)
+            require_within(parts->parts[i], input);
         if (parts->has_first) {
             require_within(parts->first, input);
             require_within(parts->payload, input);
@@ -54,7 +54,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         require(hark_evidence_is(input));
         require(found.kind == HARK_EVIDENCE_TWIN ||
                 found.sides[0].checkpoint.size <= found.sides[1].checkpoint.size ||
-                found.kind == HARK_EVIDENCE_BACKDATED);
+                found.kind == HARK_EVIDENCE_BACKDATED || found.kind == HARK_EVIDENCE_WITHHELD);
+        require(found.kind != HARK_EVIDENCE_WITHHELD ||
+                (found.taken <= found.position && found.position < found.sides[0].checkpoint.size &&
+                 found.cosigner_count > 0));
         require(found.kind != HARK_EVIDENCE_TWIN ||
                 !hark_hash_equal(&found.sides[0].id, &found.sides[1].id));
     }

@@ -203,6 +203,28 @@ static void test_convict_withheld__who_stops_in_between(void **state)
     party_end(&p);
 }
 
+/* What was watched was taken over; what comes after it is watched anew. */
+static void test_convict_withheld__who_withholds_the_next(void **state)
+{
+    struct party p;
+
+    (void)state;
+    begin(&p, "the next");
+    accept(&p, 1);
+    home_logs(&p, 4 * HOUR, true);
+    assert_true(party_carry(&p, P, HOME, NAME_P));
+    assert_true(party_take_over(&p));
+    assert_true(party_carry(&p, HOME, Q, ""));
+    accept(&p, 2);
+    home_logs(&p, 4 * HOUR, true);
+    home_logs(&p, STEP, true);
+    home_logs(&p, STEP, true);
+    assert_int_equal(found_at(&p, Q), 1);
+    assert_int_equal(last.taken, 1);
+    assert_int_equal(last.position, 1);
+    party_end(&p);
+}
+
 /* ---- Who is not --------------------------------------------------------------------------------
  */
 
@@ -227,6 +249,31 @@ static void test_convict_withheld__not_who_takes_over_at_last(void **state)
         assert_int_equal(found_at(&p, Q), 0);
         party_end(&p);
     }
+}
+
+/* One whose line is slow: it takes over what has come, each time a little more. */
+static void test_convict_withheld__not_who_is_slow(void **state)
+{
+    struct party p;
+    uint64_t batches = 0;
+
+    (void)state;
+    begin(&p, "slow");
+    for (unsigned i = 0; i < 6; i++)
+        accept(&p, 1);
+    for (uint64_t i = 0; i < 6; i++) {
+        struct hark_space_batch batch;
+
+        home_logs(&p, STEP, true);
+        OK(hark_space_read_batch(p.nodes[P], NAME_P, i, &batch, &err));
+        OK(hark_space_take(p.nodes[HOME], NAME_P, &batch.raw, party_now(&p, HOME), &err));
+        hark_space_batch_free(&batch);
+        assert_true(party_take_over(&p));
+        home_logs(&p, 1000, true);
+    }
+    assert_int_equal(party_size(&p, HOME, NAME_P, &batches), 6);
+    assert_int_equal(found_at(&p, Q), 0);
+    party_end(&p);
 }
 
 /* It made batches all the time that it was cut off, and one more when it was back; or it was
@@ -328,7 +375,7 @@ static void test_convict_withheld__begins_anew_where_a_file_is_spoilt(void **sta
     begin(&p, "spoilt");
     accept(&p, 1);
     home_logs(&p, 4 * HOUR, true);
-    (void)snprintf(command, sizeof(command), "sed -i '2s/./x/' copy-%u/cosigned/*/pinned.p.example",
+    (void)snprintf(command, sizeof(command), "sed -i '3s/./x/' copy-%u/cosigned/*/pinned.p.example",
                    stage_copies);
     assert_int_equal(run_tool(stage_dir, command), 0);
     home_logs(&p, STEP, true);
@@ -345,7 +392,9 @@ int main(void)
         cmocka_unit_test(test_convict_withheld__who_goes_on_without_it),
         cmocka_unit_test(test_convict_withheld__not_taken_of_too_few),
         cmocka_unit_test(test_convict_withheld__who_stops_in_between),
+        cmocka_unit_test(test_convict_withheld__who_withholds_the_next),
         cmocka_unit_test(test_convict_withheld__not_who_takes_over_at_last),
+        cmocka_unit_test(test_convict_withheld__not_who_is_slow),
         cmocka_unit_test(test_convict_withheld__not_who_was_away),
         cmocka_unit_test(test_convict_withheld__not_within_half_a_delay),
         cmocka_unit_test(test_convict_withheld__not_without_enough_cosigners),

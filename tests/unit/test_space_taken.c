@@ -156,6 +156,30 @@ static void test_space_taken__a_node_named_no_more_is_not_asked_for(void **state
     party_end(&p);
 }
 
+/* Named by the batch itself, it is not asked for by it, however long nothing was logged. */
+static void test_space_taken__a_node_is_asked_for_after_it_was_named(void **state)
+{
+    struct party p;
+    uint32_t log;
+
+    (void)state;
+    at_case = "named";
+    party_begin(&p);
+    p.world->now_ms += 2 * HALF_DAY;
+    log = world_new_key(p.world);
+    world_say(p.world, WORLD_STEWARD, "node",
+              world_fields_node("r.example", log, world_new_key(p.world), world_new_key(p.world)),
+              HARK_NONE);
+    party_log(&p, p.world->count - 1, p.world->count);
+    expect_said(&p, 2, 0);
+    log_after(&p, 1000);
+    expect_said(&p, 0, 0);
+    log_after(&p, HALF_DAY);
+    expect_said(&p, 3, 0);
+    party_settle(&p);
+    party_end(&p);
+}
+
 /* The policy counts as of the batch's beginning. */
 static void test_space_taken__the_policy_says_how_long(void **state)
 {
@@ -304,6 +328,7 @@ int main(void)
         cmocka_unit_test(test_space_taken__what_was_taken_is_said_as_it_was),
         cmocka_unit_test(test_space_taken__saying_it_again_alone_makes_no_batch),
         cmocka_unit_test(test_space_taken__a_node_named_no_more_is_not_asked_for),
+        cmocka_unit_test(test_space_taken__a_node_is_asked_for_after_it_was_named),
         cmocka_unit_test(test_space_taken__the_policy_says_how_long),
         cmocka_unit_test(test_space_taken__who_does_not_say_it_is_refused),
         cmocka_unit_test(test_space_taken__an_index_made_anew_says_the_same),
