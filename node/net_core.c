@@ -638,9 +638,21 @@ static void take_plan(struct hark_net *net, struct net_plan *plan)
 
 /* --- the writer's orders ---------------------------------------------------------------- */
 
+/* It was not even put: whoever waits for receipts hears so. */
+static void answer_unasked(struct hark_net *net, const struct net_order *order, int code)
+{
+    struct hark_hash space = {{0}};
+    uint8_t type = order->request;
+
+    if (type == HARK_MESSAGE_RECEIPT && order->body.size >= HARK_HASH_SIZE) {
+        memcpy(space.bytes, order->body.data, HARK_HASH_SIZE);
+        type = HARK_MESSAGE_RECEIPTS;
+    }
+    io_answered(net, &order->peer, type, &space, code, (struct hark_span){0});
+}
+
 static void carry_out(struct hark_net *net, struct net_order *order)
 {
-    struct hark_hash none = {{0}};
     int rc = 0;
 
     switch (order->type) {
@@ -675,7 +687,7 @@ static void carry_out(struct hark_net *net, struct net_order *order)
         rc = hark_core_request(net->core, &order->peer, order->request, hark_buf_span(&order->body),
                                order->patience_ms, NULL);
         if (rc < 0)
-            io_answered(net, &order->peer, order->request, &none, rc, (struct hark_span){0});
+            answer_unasked(net, order, rc);
         break;
     }
     hark_net_order_free(order);

@@ -71,7 +71,7 @@ HARK_CHECK int hark_outbox_counts(struct hark_outbox *outbox, uint64_t counts[4]
                                   struct hark_err *err);
 /* Sets what became of an entry: state, due, node, position, code and message of `row`. What is
  * pending keeps the time when it was written, and what is due that of the last word. Nothing
- * when there is no such entry; LOGGED is never left again. */
+ * when there is no such entry; LOGGED is left by put_back only. */
 HARK_CHECK int hark_outbox_set(struct hark_outbox *outbox, const struct hark_out_row *row,
                                uint64_t now_ms, struct hark_err *err);
 /* A refused entry is handed in again, to be logged as void. Error: not-found. */
