@@ -146,7 +146,7 @@ void honest_keep(struct honest *h, struct honest_kept *kept, struct hark_span by
     HONEST_OK(h, hark_buf_append_span(&kept->at[at], bytes, why));
 }
 
-static void forget_kept(struct honest_kept *kept)
+void honest_forget(struct honest_kept *kept)
 {
     for (size_t i = 0; i < kept->count; i++)
         hark_buf_free(&kept->at[i]);
@@ -301,6 +301,6 @@ void honest_end(struct honest *h)
     }
     if (h->moving != NULL)
         world_entry_free(h->moving);
-    forget_kept(&h->letters);
-    forget_kept(&h->receipts);
+    honest_forget(&h->letters);
+    honest_forget(&h->receipts);
 }

@@ -117,6 +117,7 @@ void honest_end(struct honest *h);
 void honest_copy_tree(struct honest *h, const char *from, const char *to);
 void honest_remove_tree(struct honest *h, const char *path);
 void honest_keep(struct honest *h, struct honest_kept *kept, struct hark_span bytes);
+void honest_forget(struct honest_kept *kept);
 
 /* --- honest_node.c: what a node does ---------------------------------------------------------- */
 

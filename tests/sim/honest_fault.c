@@ -191,7 +191,7 @@ static bool dropped(struct honest *h)
 
     keep_copy(h, home);
     log_one(h, home, 1, NULL);
-    h->receipts.count = 0;
+    honest_forget(&h->receipts);
     honest_make_receipt(h, home, honest_size(home) - 1);
     receipt = hark_buf_span(&h->receipts.at[0]);
     put_back(h, home);

@@ -261,10 +261,20 @@ static bool follow(struct honest *h, struct honest_node *node, struct honest_nod
     return take_batches(h, node, peer, log, most);
 }
 
+/* 0: it is none of them, but the other face of one (honest_fault.c). */
+static uint32_t bit_of(const struct honest *h, const struct honest_node *node)
+{
+    for (size_t i = 0; i < h->count; i++) {
+        if (&h->nodes[i] == node)
+            return 1u << i;
+    }
+    return 0;
+}
+
 void honest_visit(struct honest *h, struct honest_node *node, struct honest_node *peer,
                   uint64_t most)
 {
-    uint32_t with = 1u << (peer - h->nodes);
+    uint32_t with = bit_of(h, peer);
 
     honest_tell(h, "asks", node, peer);
     show_all(h, peer, node);

@@ -211,17 +211,6 @@ static bool all_partners_are_up(const struct honest *h, const struct honest_node
     return true;
 }
 
-/* A partner put back from before a loss may meet the lost home first, and go on with that:
- * which no rule keeps it from for longer than a minute. So no copy is that old. */
-static void forget_copies(struct honest *h)
-{
-    for (size_t i = 0; i < h->count; i++) {
-        if (h->nodes[i].has_copy)
-            honest_remove_tree(h, h->nodes[i].copy);
-        h->nodes[i].has_copy = false;
-    }
-}
-
 /* What the home logs last, and nobody but its author has heard of, who has a receipt. */
 static void log_for_nobody(struct honest *h, struct honest_node *home)
 {
@@ -259,7 +248,6 @@ void honest_lose_home(struct honest *h)
     honest_tell(h, "is lost", home, heir);
     h->lost = (uint32_t)(home - h->nodes);
     become_home(h, heir, build_home(h, heir, heir));
-    forget_copies(h);
     h->losses++;
 }
 
