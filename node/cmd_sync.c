@@ -61,6 +61,12 @@ static bool is_done(const struct hark_net_progress *at, uint64_t since_ms)
            at->level + at->failed + (waited ? at->away : 0) >= at->followed;
 }
 
+/* What was put back signs nothing before it has heard whom it can reach (PROTOCOL.md 7.6). */
+static bool is_compared(struct hark_cmd *cmd, struct hark_net *net)
+{
+    return !cmd->node->moved || hark_net_compared(net, cmd->node) || !hark_net_waits(net);
+}
+
 int hark_cmd_net_wait(struct hark_cmd *cmd, struct hark_net *net, uint64_t patience_ms,
                       struct hark_err *err)
 {
@@ -81,11 +87,11 @@ int hark_cmd_net_wait(struct hark_cmd *cmd, struct hark_net *net, uint64_t patie
             until_ms = hark_timer_ms() + patience_ms;
         came = came || progress;
         hark_net_progress(net, &at);
-        if (is_done(&at, since_ms)) {
+        if (is_done(&at, since_ms) && is_compared(cmd, net)) {
             /* What came may name further logs to ask for. A peer whose batches are
              * refused brings something each time, and nothing comes of it. */
             if (!came || ++rounds > ROUNDS_MAX)
-                return 0;
+                return hark_net_update(net, cmd->node, NULL, err);
             came = false;
             hark_net_ask_now(net);
         }

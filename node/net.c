@@ -17,6 +17,8 @@
 
 /* PROTOCOL.md 7.8, Q5: time to hear what it had cosigned. */
 #define MOVED_COSIGN_MS 60000u
+#define COMPARE_MS      2000u  /* a start waits this long for a node to compare with */
+#define COMPARE_ALL_MS  10000u /* and so long for all of them, where it was put back */
 
 void hark_net_keep(char *out, size_t size, const char *message)
 {
@@ -344,8 +346,8 @@ int hark_net_start(struct hark_net **out, struct hark_node *node, bool listen, c
         return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for the network");
     net->event_fd = -1;
     pthread_mutex_init(&net->lock, NULL);
-    net->started_ms = hark_timer_ms();
-    net->cosign_ms = net->started_ms + (node->moved ? MOVED_COSIGN_MS : 0);
+    net->compare_ms = hark_timer_ms() + (node->moved ? COMPARE_ALL_MS : COMPARE_MS);
+    net->cosign_ms = hark_timer_ms() + (node->moved ? MOVED_COSIGN_MS : 0);
     (void)snprintf(net->dir, sizeof(net->dir), "%s", node->dir);
     rc = make_parts(net, node, err);
     if (rc == 0)

@@ -127,10 +127,11 @@ struct net_space {
     struct hark_hash submit_hash; /* of the last body */
     /* what we may sign, with another named node, since the start */
     bool main_compared, intake_compared;
-    bool level;             /* nothing is to be had of its main log where we asked last */
-    uint64_t shown_version; /* hark_notes_version of what is shown */
-    size_t evidence_count;  /* of hark_convict_kept, when it was handed over */
-    bool unsettling;        /* a later home was shown that goes on from before what is settled */
+    uint64_t main_with, intake_with; /* with which of `nodes`: a bit each */
+    bool level;                      /* nothing is to be had of its main log where we asked last */
+    uint64_t shown_version;          /* hark_notes_version of what is shown */
+    size_t evidence_count;           /* of hark_convict_kept, when it was handed over */
+    bool unsettling; /* a later home was shown that goes on from before what is settled */
     /* joining: one request at a time is handed on to the home */
     bool relay_busy;
     struct hark_hash relaying;
@@ -198,8 +199,8 @@ struct hark_net {
     struct hark_box **ticket_owns;
     bool access_told;
     struct hark_hash peers_told; /* of the operator's peers that `access` holds */
-    uint64_t started_ms;
-    uint64_t cosign_ms; /* nothing is cosigned before */
+    uint64_t compare_ms; /* until then it waits for whom it can compare with */
+    uint64_t cosign_ms;  /* nothing is cosigned before */
 };
 
 /* As much of a message as fits: it is for people to read. */

@@ -14,7 +14,6 @@
 #define LINKS_MAX      1024u
 #define LINK_LOGS_MAX  4096u
 #define ANSWER_WAIT_MS 5000u /* before the same entries are handed in again */
-#define COMPARE_MS     2000u /* a start waits this long for a node to compare with */
 
 void hark_net_plan_free(struct net_plan *plan)
 {
@@ -88,6 +87,7 @@ static int note_nodes(const struct hark_node *node, struct hark_space *space, ui
     free(notes->nodes);
     free(notes->leaving);
     notes->node_count = notes->leaving_count = 0;
+    notes->main_with = notes->intake_with = 0;
     notes->named = false;
     notes->nodes = calloc(count + 1, sizeof(*notes->nodes));
     notes->leaving = calloc(count + 1, sizeof(*notes->leaving));
@@ -526,6 +526,29 @@ static bool to_be_compared(const struct net_space *notes)
            !(notes->main_compared && notes->intake_compared);
 }
 
+/* One node may have heard less of what we signed than another. */
+static bool with_all(const struct net_space *notes)
+{
+    uint64_t both = notes->main_with & notes->intake_with;
+    size_t count = 0;
+
+    for (; both != 0; both &= both - 1)
+        count++;
+    return count + 1 >= notes->node_count;
+}
+
+bool hark_net_waits(const struct hark_net *net)
+{
+    return hark_timer_ms() < net->compare_ms;
+}
+
+static bool is_to_wait(const struct hark_net *net, const struct hark_node *node,
+                       const struct net_space *notes)
+{
+    return to_be_compared(notes) || (notes != NULL && notes->named && node->moved &&
+                                     !with_all(notes) && hark_net_waits(net));
+}
+
 bool hark_net_compared(struct hark_net *net, struct hark_node *node)
 {
     bool all = true;
@@ -533,7 +556,7 @@ bool hark_net_compared(struct hark_net *net, struct hark_node *node)
     for (size_t i = 0; i < node->space_count; i++) {
         const struct net_space *notes = hark_net_notes(net, hark_space_id(node->spaces[i]));
 
-        all = all && !to_be_compared(notes);
+        all = all && !is_to_wait(net, node, notes);
     }
     return all;
 }
@@ -545,20 +568,14 @@ bool hark_net_unsettling(struct hark_net *net, const struct hark_hash *space)
     return notes != NULL && notes->unsettling;
 }
 
-bool hark_net_waits(const struct hark_net *net)
-{
-    return hark_timer_ms() < net->started_ms + COMPARE_MS;
-}
-
 static void hold_spaces(struct hark_net *net, struct hark_node *node, uint64_t *next_ms)
 {
-    uint64_t until_ms = net->started_ms + COMPARE_MS;
-    bool waited = hark_timer_ms() >= until_ms, held = false;
+    bool waited = !hark_net_waits(net), held = false;
     char to[HARK_NODE_NAME_MAX + 1];
 
     for (size_t i = 0; i < node->space_count; i++) {
         const struct net_space *notes = hark_net_notes(net, hark_space_id(node->spaces[i]));
-        bool hold = to_be_compared(notes) && (node->moved || !waited);
+        bool hold = is_to_wait(net, node, notes) && (node->moved || !waited);
 
         /* Moving away: it has signed its last. */
         if (hark_space_moving(node->spaces[i], to, NULL) < 0)
@@ -567,8 +584,8 @@ static void hold_spaces(struct hark_net *net, struct hark_node *node, uint64_t *
         hark_space_hold(node->spaces[i], hold);
         held = held || hold;
     }
-    if (held && !waited && (*next_ms == 0 || until_ms < *next_ms))
-        *next_ms = until_ms;
+    if (held && !waited && (*next_ms == 0 || net->compare_ms < *next_ms))
+        *next_ms = net->compare_ms;
     if (!held && node->moved && hark_net_compared(net, node))
         hark_node_settle(node);
 }

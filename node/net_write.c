@@ -200,16 +200,23 @@ static bool is_another(struct hark_net *net, const struct hark_node *node,
     return name[0] != '\0' && strcmp(name, self) != 0;
 }
 
-/* PROTOCOL.md 7.6, before the first signature: of this log a named node has no more. */
-static void note_compared(const struct hark_node *node, struct net_space *notes,
-                          const struct hark_log_ref *log)
+/* PROTOCOL.md 7.6, before the first signature: of this log the named node at the other end has
+ * no more. */
+static void note_compared(struct hark_net *net, const struct hark_node *node,
+                          struct net_space *notes, const struct hark_net_event *event)
 {
-    const char *self = NULL;
+    const char *self = NULL, *name = name_of(net, notes, &event->peer);
+    bool main = event->log.node[0] == '\0',
+         own = own_name(node, notes, &self) && strcmp(event->log.node, self) == 0;
 
-    if (log->node[0] == '\0')
-        notes->main_compared = true;
-    else if (!notes->intake_compared && own_name(node, notes, &self))
-        notes->intake_compared = strcmp(log->node, self) == 0;
+    notes->main_compared = notes->main_compared || main;
+    notes->intake_compared = notes->intake_compared || own;
+    for (size_t i = 0; i < notes->node_count && i < 64; i++) {
+        uint64_t bit = strcmp(notes->nodes[i].name, name) == 0 ? UINT64_C(1) << i : 0;
+
+        notes->main_with |= main ? bit : 0;
+        notes->intake_with |= own ? bit : 0;
+    }
 }
 
 static int handle_synced(struct hark_net *net, struct hark_node *node,
@@ -224,7 +231,7 @@ static int handle_synced(struct hark_net *net, struct hark_node *node,
         return 0;
     named = is_another(net, node, notes, &event->peer);
     if (level && named)
-        note_compared(node, notes, &event->log);
+        note_compared(net, node, notes, event);
     if (event->log.node[0] != '\0')
         return 0;
     if (named && said->code == HARK_E_PEER_CURSOR &&

@@ -14,8 +14,8 @@
 #include "honest.h"
 #include "tests/support/number.h"
 
-#define SEEDS        30u
-#define FAULTY_SEEDS 8u
+#define SEEDS        16u
+#define FAULTY_SEEDS 4u
 
 static void test_honest__nothing_is_held_against_anybody(void **state)
 {
