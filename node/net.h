@@ -119,7 +119,8 @@ HARK_CHECK int hark_net_connect(struct hark_net *net, const struct hark_key *cur
 void hark_net_disconnect(struct hark_net *net, const struct hark_key *peer);
 
 /* Has each space in which this node and others are named been compared with one of them
- * since start, and at first, where the node was put back, with all (PROTOCOL.md 7.6)? Until then hark_space_hold keeps it from signing. */
+ * since start, and at first, where the node was put back, with all (PROTOCOL.md 7.6)? Until
+ * then hark_space_hold keeps it from signing. */
 bool hark_net_compared(struct hark_net *net, struct hark_node *node);
 /* Is it early enough after the start to wait for that? */
 bool hark_net_waits(const struct hark_net *net);

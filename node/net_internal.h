@@ -199,8 +199,8 @@ struct hark_net {
     struct hark_box **ticket_owns;
     bool access_told;
     struct hark_hash peers_told; /* of the operator's peers that `access` holds */
-    uint64_t compare_ms; /* until then it waits for whom it can compare with */
-    uint64_t cosign_ms;  /* nothing is cosigned before */
+    uint64_t compare_ms;         /* until then it waits for whom it can compare with */
+    uint64_t cosign_ms;          /* nothing is cosigned before */
 };
 
 /* As much of a message as fits: it is for people to read. */
