@@ -194,8 +194,10 @@ static void read_request(struct daemon *d, struct caller *caller)
     caller->exit_code = hark_err_exit(HARK_E_NO_MEMORY);
     caller->out = hark_local_stream(caller->fd, 'O');
     caller->err = hark_local_stream(caller->fd, 'E');
-    if (caller->out == NULL || caller->err == NULL)
+    if (caller->out == NULL || caller->err == NULL) {
+        hark_local_say(caller->fd, 'E', "hark: no memory for an answer (no-memory)\n");
         return;
+    }
     *cmd = (struct hark_cmd){.argv = caller->rest,
                              .out = caller->out,
                              .err = caller->err,

@@ -327,6 +327,11 @@ FILE *hark_local_stream(int fd, char type)
     return file;
 }
 
+void hark_local_say(int fd, char type, const char *line)
+{
+    (void)send_frame(fd, type, line, strlen(line));
+}
+
 void hark_local_exit(int fd, int exit_code)
 {
     uint8_t code = (uint8_t)exit_code;

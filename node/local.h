@@ -48,6 +48,8 @@ void hark_local_request_free(struct hark_local_request *request);
 /* Streams whose bytes go out as frames of that type ('O' or 'E'). NULL when
  * there is no memory. */
 FILE *hark_local_stream(int fd, char type);
+/* The same for a line when there is no memory for a stream; a frame of at most 1 KiB. */
+void hark_local_say(int fd, char type, const char *line);
 /* The exit frame; closes nothing. */
 void hark_local_exit(int fd, int exit_code);
 
