@@ -49,6 +49,7 @@
     X(CHECKPOINT_FORM,     "checkpoint-form",        3) \
     X(EVIDENCE_FORM,       "evidence-form",          3) \
     X(EVIDENCE,            "evidence",               1) \
+    X(TLOG_POLICY,         "tlog-policy",            2) \
     /* PROTOCOL.md 3: the form of an entry */ \
     X(ENTRY_SIZE,          "entry-size",             3) \
     X(ENTRY_BYTES,         "entry-bytes",            3) \

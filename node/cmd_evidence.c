@@ -27,10 +27,22 @@ static bool file_is(const char *path)
     return hark_evidence_is(hark_span(head, size));
 }
 
+/* A policy comes with a file that is judged by it alone. */
+static bool asks_by_policy(const struct hark_cmd *cmd)
+{
+    for (int i = 1; i < cmd->argc && strcmp(cmd->argv[i], "--") != 0; i++) {
+        if (strcmp(cmd->argv[i], "--policy") == 0 || strncmp(cmd->argv[i], "--policy=", 9) == 0)
+            return true;
+    }
+    return false;
+}
+
 bool hark_cmd_no_node(const struct hark_cmd *cmd, const struct hark_verb *verb)
 {
     char path[HARK_PATH_MAX];
 
+    if (verb->needs == HARK_VERB_FILE && asks_by_policy(cmd))
+        return true;
     if (verb->needs != HARK_VERB_FILE || cmd->argc != 2)
         return verb->needs == HARK_VERB_NO_NODE;
     if (strcmp(cmd->argv[1], "-") == 0)

@@ -1,12 +1,13 @@
 /*
  * hark export: what stock git needs to check a clone's signatures (allowed
  * signers) and to show names beside keys (mailmap); the log as files for a web
- * server (tiles).
+ * server (tiles); who has to have signed it (policy).
  */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "crypto/tlog_policy.h"
 #include "node/cmd_internal.h"
 #include "node/tiles.h"
 
@@ -109,6 +110,24 @@ static int each_key(struct hark_space *space, struct hark_buf *out, export_fn *f
     return rc;
 }
 
+/* As it is, or in JSON. */
+static int print_text(struct hark_cmd *cmd, const char *what, struct hark_buf *text,
+                      struct hark_err *err)
+{
+    int rc = hark_buf_terminate(text, err);
+
+    if (rc < 0)
+        return rc;
+    if (cmd->globals.json)
+        return hark_print_json(cmd->out,
+                               json_pack("{s:s, s:s, s:o}", "format", "hark/export/1", "what", what,
+                                         "text", hark_out_text((const char *)text->data)),
+                               err);
+    if (fwrite(text->data, 1, text->size, cmd->out) != text->size)
+        return hark_err_set(err, HARK_E_IO, "the answer could not be written");
+    return 0;
+}
+
 static int export_keys(struct hark_cmd *cmd, export_fn *fn, struct hark_err *err)
 {
     struct hark_buf text = hark_buf_init(EXPORT_MAX);
@@ -121,14 +140,7 @@ static int export_keys(struct hark_cmd *cmd, export_fn *fn, struct hark_err *err
     if (rc == 0)
         rc = each_key(space, &text, fn, err);
     if (rc == 0)
-        rc = hark_buf_terminate(&text, err);
-    if (rc == 0 && cmd->globals.json)
-        rc = hark_print_json(cmd->out,
-                             json_pack("{s:s, s:s, s:o}", "format", "hark/export/1", "what", what,
-                                       "text", hark_out_text((const char *)text.data)),
-                             err);
-    else if (rc == 0 && fwrite(text.data, 1, text.size, cmd->out) != text.size)
-        rc = hark_err_set(err, HARK_E_IO, "the answer could not be written");
+        rc = print_text(cmd, what, &text, err);
     hark_buf_free(&text);
     return rc;
 }
@@ -141,6 +153,22 @@ static int export_allowed_signers(struct hark_cmd *cmd, struct hark_err *err)
 static int export_mailmap(struct hark_cmd *cmd, struct hark_err *err)
 {
     return export_keys(cmd, mailmap_line, err);
+}
+
+static int export_policy(struct hark_cmd *cmd, struct hark_err *err)
+{
+    struct hark_buf text = hark_buf_init(HARK_TLOG_POLICY_MAX);
+    struct hark_space *space = NULL;
+    int rc = hark_cmd_options(cmd, NULL, 0, 0, 0, err);
+
+    if (rc == 0)
+        rc = hark_cmd_space(cmd, &space, err);
+    if (rc == 0)
+        rc = hark_cmd_policy_text(cmd, space, &text, err);
+    if (rc == 0)
+        rc = print_text(cmd, "policy", &text, err);
+    hark_buf_free(&text);
+    return rc;
 }
 
 /* --- tiles ------------------------------------------------------------------------- */
@@ -206,7 +234,8 @@ int hark_cmd_export(struct hark_cmd *cmd, struct hark_err *err)
                                                    {"mailmap", export_mailmap},
                                                    {"me", hark_cmd_unsupported},
                                                    {"bundle", hark_cmd_unsupported},
-                                                   {"tiles", export_tiles}};
+                                                   {"tiles", export_tiles},
+                                                   {"policy", export_policy}};
 
     return hark_cmd_dispatch(cmd, subverbs, sizeof(subverbs) / sizeof(subverbs[0]), NULL, err);
 }

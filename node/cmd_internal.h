@@ -113,14 +113,27 @@ HARK_CHECK int hark_cmd_print_logged(struct hark_cmd *cmd, struct hark_space *sp
 
 /* --- cmd_verify.c, cmd_evidence.c: what a file proves ------------------------- */
 
-/* Says that it holds, in words or as JSON with what `more` has (owned; NULL: no-memory). */
+/* Says that it holds, in words or as JSON with what `more` has (owned; NULL: no-memory), which
+ * may have another `holds`. */
 HARK_CHECK int hark_cmd_proved(struct hark_cmd *cmd, const char *what, const char *words,
                                json_t *more, struct hark_err *err);
+/* Judges a checkpoint or receipt by the policy in a file (PROTOCOL.md 7.12), without a node.
+ * Errors: no (it does not hold; with nothing to say when only cosignatures are missing), those
+ * of hark_tlog_policy_read and _judge, of hark_note_parse and hark_receipt_decode. */
+HARK_CHECK int hark_cmd_verify_policy(struct hark_cmd *cmd, const char *policy,
+                                      struct hark_span file, struct hark_err *err);
 /* Checks an evidence file, and says what it proves. Errors: evidence-form, evidence. */
 struct hark_evidence;
 HARK_CHECK int hark_cmd_evidence(struct hark_cmd *cmd, struct hark_span file, struct hark_err *err);
 /* Whom it is about and of what kind, on one line. */
 void hark_cmd_evidence_line(const struct hark_evidence *evidence, char *out, size_t size);
+
+/* --- cmd_export_policy.c ------------------------------------------------------ */
+
+/* Appends the space's log, cosigners, quorum and HTTP witnesses as a C2SP tlog-policy. Errors:
+ * no (nothing is logged, the quorum has too few cosigners), limit. */
+HARK_CHECK int hark_cmd_policy_text(struct hark_cmd *cmd, struct hark_space *space,
+                                    struct hark_buf *out, struct hark_err *err);
 
 /* --- cmd_row.c: entries ------------------------------------------------------ */
 

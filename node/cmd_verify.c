@@ -521,8 +521,12 @@ int hark_cmd_verify(struct hark_cmd *cmd, struct hark_err *err)
 {
     struct hark_buf file = hark_buf_init_secret(FILE_MAX);
     struct hark_space *space = NULL;
-    int rc = hark_cmd_options(cmd, NULL, 0, 0, 1, err);
+    const char *policy = NULL;
+    const struct hark_option options[] = {{.name = "policy", .value = &policy}};
+    int rc = hark_cmd_options(cmd, options, 1, 0, 1, err);
 
+    if (rc == 0 && cmd->argc == 1 && policy != NULL)
+        return hark_err_set(err, HARK_E_USAGE, "--policy is for a file: which?");
     if (rc == 0 && cmd->argc == 1) {
         rc = hark_cmd_space(cmd, &space, err);
         return rc < 0 ? rc : verify_space(cmd, space, err);
@@ -530,7 +534,8 @@ int hark_cmd_verify(struct hark_cmd *cmd, struct hark_err *err)
     if (rc == 0)
         rc = read_file(cmd, &file, err);
     if (rc == 0)
-        rc = verify_file(cmd, hark_buf_span(&file), err);
+        rc = policy != NULL ? hark_cmd_verify_policy(cmd, policy, hark_buf_span(&file), err)
+                            : verify_file(cmd, hark_buf_span(&file), err);
     hark_buf_free(&file);
     return rc;
 }
