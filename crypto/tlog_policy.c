@@ -85,23 +85,27 @@ static size_t find(const struct hark_tlog_policy *policy, struct hark_span name)
     return at < policy->voice_count ? at : NONE;
 }
 
-/* The next voice, by that name; not counted before its line has been read to its end. */
-static int new_voice(struct reading *r, struct hark_span name, struct hark_tlog_voice **out,
-                     struct hark_err *err)
+static int check_name(struct reading *r, struct hark_span name, struct hark_err *err)
 {
-    struct hark_tlog_policy *policy = r->policy;
-
     if (name.size > HARK_TLOG_POLICY_NAME_MAX)
         return refuse(r, err, "a name is too long");
-    if (is_word(name, NO_VOICE) || find(policy, name) != NONE)
+    if (is_word(name, NO_VOICE) || find(r->policy, name) != NONE)
         return refuse_word(r, err, name, "is defined already");
-    if (policy->voice_count == HARK_TLOG_POLICY_VOICES_MAX)
+    if (r->policy->voice_count == HARK_TLOG_POLICY_VOICES_MAX)
         return refuse(r, err, "too many witnesses and groups");
-    *out = &policy->voices[policy->voice_count];
-    memset(*out, 0, sizeof(**out));
-    memcpy((*out)->name, name.data, name.size);
-    (*out)->group = NONE;
     return 0;
+}
+
+/* The next voice, by a name that was checked; not counted before its line has been read to
+ * its end. */
+static struct hark_tlog_voice *new_voice(struct reading *r, struct hark_span name)
+{
+    struct hark_tlog_voice *voice = &r->policy->voices[r->policy->voice_count];
+
+    memset(voice, 0, sizeof(*voice));
+    memcpy(voice->name, name.data, name.size);
+    voice->group = NONE;
+    return voice;
 }
 
 static int read_key(struct reading *r, struct hark_span vkey, uint8_t algorithm,
@@ -152,14 +156,16 @@ static int read_log(struct reading *r, struct hark_err *err)
 static int read_witness(struct reading *r, struct hark_err *err)
 {
     struct hark_tlog_policy *policy = r->policy;
-    struct hark_tlog_voice *voice = NULL;
+    struct hark_tlog_voice *voice;
     int rc;
 
     if (r->line.count != 3 && r->line.count != 4)
         return refuse(r, err, "expected: witness <name> <vkey> [<url>]");
-    rc = new_voice(r, r->line.words[1], &voice, err);
-    if (rc == 0)
-        rc = read_key(r, r->line.words[2], HARK_NOTE_COSIGNATURE_V1, &voice->key, err);
+    rc = check_name(r, r->line.words[1], err);
+    if (rc < 0)
+        return rc;
+    voice = new_voice(r, r->line.words[1]);
+    rc = read_key(r, r->line.words[2], HARK_NOTE_COSIGNATURE_V1, &voice->key, err);
     for (size_t i = 0; rc == 0 && i < policy->voice_count; i++) {
         if (!policy->voices[i].is_group &&
             hark_key_equal(&policy->voices[i].key.key, &voice->key.key))
@@ -203,14 +209,15 @@ static int add_member(struct reading *r, struct hark_span name, struct hark_err 
 /* group <name> all|any|<k> <name>... */
 static int read_group(struct reading *r, struct hark_err *err)
 {
-    struct hark_tlog_voice *group = NULL;
+    struct hark_tlog_voice *group;
     int rc;
 
     if (r->line.count < 4)
         return refuse(r, err, "expected: group <name> all|any|<number> <name>...");
-    rc = new_voice(r, r->line.words[1], &group, err);
+    rc = check_name(r, r->line.words[1], err);
     if (rc < 0)
         return rc;
+    group = new_voice(r, r->line.words[1]);
     group->is_group = true;
     group->members = (uint32_t)(r->line.count - 3);
     rc = read_needed(r, group, err);

@@ -130,6 +130,19 @@ hark b verify "$work/receipt" --json | holds "a receipt's cosigners" "d['holds']
     len({c['node'] for c in d['cosigners']} & {'a', 'b', 'c'}) >= 2"
 contains "in words" "$(hark brand verify "$work/receipt")" "Cosigned by"
 
+# The same for a reader who has no node, by a policy that the space's own quorum makes.
+hark brand export policy >"$work/policy"
+contains "a policy asks for the quorum" "$(cat "$work/policy")" \
+    "group cosigners 2 cosigner/a cosigner/b cosigner/c"
+"$HARK" -C "$work/nowhere" verify "$work/receipt" --policy "$work/policy" --json |
+    holds "which the receipt has" "d['holds'] and d['policy']['quorum'] == 'cosigners' and
+        len({w['key_name'] for w in d['policy']['witnesses']} & {'a', 'b', 'c'}) >= 2"
+hark brand export tiles "$work/tiles" -q
+code=0
+said=$("$HARK" -C "$work/nowhere" verify "$work/tiles/checkpoint" --policy "$work/policy") || code=$?
+same "and the home's word alone has not" "$code" 1
+contains "which is said" "$said" "The quorum cosigners is not satisfied. Not by cosigner/a,"
+
 # --- one is away, two are away ---------------------------------------------------------------------
 stop c
 post "without c"

@@ -248,6 +248,54 @@ await 20 cosigned "$(size_here)"
 contains "and so is a receipt" "$(hark brand receipt "$said")" "— club "
 hark brand receipt "$said" >"$work/said.tlog-proof"
 contains "which is one" "$(hark brand verify "$work/said.tlog-proof")" "receipt for entry"
+
+# --- readers count them by a policy of their own -------------------------------------------
+# by POLICY FILE: what `verify` says of it, in $said_by, without a node; its exit code in $code
+by() {
+    code=0
+    said_by=$("$HARK" -C "$work/nowhere" verify "$work/$2" --policy "$work/$1" 2>&1) || code=$?
+}
+hark brand export policy >"$work/exported"
+by exported said.tlog-proof
+same "the space asks for nobody" "$code" 0
+contains "and says so" "$said_by" "asks for no cosignature"
+contains "whoever else has signed" "$said_by" "Cosigned by witness/club ("
+sed 's|^quorum none$|quorum witness/club|' "$work/exported" >"$work/club.policy"
+sed 's|^quorum none$|quorum witness/liar|' "$work/exported" >"$work/liar.policy"
+sed 's|^quorum none$|quorum witnesses|' "$work/exported" >"$work/any.policy"
+ask "/$space/checkpoint"
+cp "$work/body" "$work/said.checkpoint"
+for file in said.tlog-proof said.checkpoint; do
+    by club.policy "$file"
+    same "$file: who asks for the club" "$code" 0
+    contains "has it" "$said_by" "The quorum witness/club is satisfied. Cosigned by witness/club ("
+    by any.policy "$file"
+    same "as who asks for any" "$code" 0
+    by liar.policy "$file"
+    same "who asks for the liar has nothing" "$code" 1
+    contains "and is told why" "$said_by" "not satisfied. Cosigned by witness/club ("
+    contains "and by whom not" "$said_by" "Not by witness/liar."
+done
+said_by=$("$HARK" -C "$work/nowhere" verify "$work/said.checkpoint" --json \
+    --policy "$work/liar.policy" || true)
+same "in JSON, too" "$(field 'd["holds"], d["policy"]["satisfied"]' <<<"$said_by")" "(False, False)"
+same "by whom" "$(field '[w["name"] for w in d["policy"]["witnesses"]]' <<<"$said_by")" \
+    "['witness/club']"
+same "by whom not" "$(field 'd["policy"]["missing"]' <<<"$said_by")" "['witness/liar']"
+grep -v '^log ' "$work/club.policy" >"$work/unknown.policy"
+by unknown.policy said.tlog-proof
+same "another log than the policy's" "$code" 1
+contains "is none" "$said_by" "no log of the policy has signed"
+# One letter of the club's signature.
+sed '/^— club /s/.\{8\}\(....\)$/AAAAAAAA\1/' "$work/said.checkpoint" >"$work/forged"
+by exported forged
+same "a signature that does not hold" "$code" 3
+contains "is worth nothing" "$said_by" "(note-signature)"
+sed 's/^quorum .*/quorum club/' "$work/club.policy" >"$work/bad.policy"
+by bad.policy said.tlog-proof
+same "a policy that is none" "$code" 2
+contains "names its line" "$said_by" "bad.policy: line "
+
 contains "one that lies is named" "$(cat "$work/brand.log")" "the witness liar"
 same "once" "$(grep -c 'the witness liar' "$work/brand.log")" 1
 
