@@ -451,6 +451,28 @@ static void test_verbs__all_of_the_contract_are_known(void **state)
     }
 }
 
+/* Who judges by a policy asks no node, nor the daemon of one that is there. */
+static void test_verbs__a_policy_needs_no_node(void **state)
+{
+    const char *apart[] = {"verify", "file", "--policy", "policy", NULL};
+    const char *together[] = {"verify", "--policy=policy", "file", NULL};
+    const char *name[] = {"verify", "--", "--policy", NULL};
+    const char *other[] = {"verify", "--policies", "file", NULL};
+    const char *export[] = {"export", "policy", "--policy", NULL};
+    struct hark_cmd cmd = command(apart);
+
+    (void)state;
+    assert_true(hark_cmd_no_node(&cmd, hark_verb_find("verify")));
+    cmd = command(together);
+    assert_true(hark_cmd_no_node(&cmd, hark_verb_find("verify")));
+    cmd = command(name);
+    assert_false(hark_cmd_no_node(&cmd, hark_verb_find("verify")));
+    cmd = command(other);
+    assert_false(hark_cmd_no_node(&cmd, hark_verb_find("verify")));
+    cmd = command(export);
+    assert_false(hark_cmd_no_node(&cmd, hark_verb_find("export")));
+}
+
 static void test_run__usage_errors_come_with_the_usage(void **state)
 {
     const char *argv[] = {"version", "--loud", NULL};
@@ -507,6 +529,7 @@ int main(void)
         cmocka_unit_test(test_values__ids_are_eight_digits_or_more),
         cmocka_unit_test(test_text__a_dash_is_standard_input),
         cmocka_unit_test(test_verbs__all_of_the_contract_are_known),
+        cmocka_unit_test(test_verbs__a_policy_needs_no_node),
         cmocka_unit_test(test_run__usage_errors_come_with_the_usage),
         cmocka_unit_test(test_run__what_is_not_here_yet_says_so),
     };
