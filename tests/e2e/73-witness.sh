@@ -321,4 +321,8 @@ echo "ok: from where the witness is"
 hark brand verify -q >/dev/null
 ls "$work"/brand/evidence/* >/dev/null 2>&1 && fail "there is nothing to convict anybody of"
 
+# A quorum that nobody can make up is no policy, least of all one that asks for nobody.
+echo '{"quorum":1}' | hark brand policy set - -q >/dev/null
+refused "nothing settles" 1 hark brand export policy
+
 stop_daemons
