@@ -36,8 +36,8 @@ struct hark_tlog_policy {
 
 /* Reads a text strictly, each line ended by LF. URLs are passed over. Keys are of Ed25519:
  * logs' of type 0x01, witnesses' of 0x04; whoever signs in another way cannot be counted
- * here. On failure *out has no voice and no log. Error: tlog-policy, with the number of the
- * line, from 1. */
+ * here. On failure *out has no voice and no log. Errors: tlog-policy, with the number of the
+ * line, from 1; no-memory. */
 HARK_CHECK int hark_tlog_policy_read(struct hark_tlog_policy *out, struct hark_span text,
                                      struct hark_err *err);
 
