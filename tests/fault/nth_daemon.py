@@ -36,7 +36,7 @@ SHARES = {'home': {'sync': 2, 'write': 2, 'short': 1, 'rename': 1, 'open': 2, 's
                    'recv': 3},
           'partner': {'sync': 1, 'write': 2, 'rename': 1, 'open': 1, 'step': 2, 'malloc': 2, 'send': 2, 'recv': 2},
           'client': {'send': 1, 'recv': 1, 'malloc': 1}}
-COUNT = 5000 if nth.LONG else 12
+COUNT = 5000 if nth.LONG else 8
 SECONDS = 80 if nth.LONG else 120
 PATIENCE = 30 * int(os.environ.get('HARK_PATIENCE', 1))
 
