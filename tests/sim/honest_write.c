@@ -151,7 +151,7 @@ static void become_home(struct honest *h, struct honest_node *heir, struct world
     const struct hark_offer offer = {
         .bytes = e->object, .payload = e->payload, .accept = true, .now_ms = honest_clock(h, heir)};
 
-    HONEST_OK(h, hark_space_begin(heir->space, why));
+    HONEST_OK(h, hark_space_begin_anew(heir->space, why));
     HONEST_OK(h, hark_space_add(heir->space, &offer, log_key, NULL, why));
     HONEST_OK(h, hark_space_commit(heir->space, log_key, honest_clock(h, heir), why));
     honest_tell(h, "is the home", heir, NULL);
