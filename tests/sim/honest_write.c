@@ -4,6 +4,7 @@
  */
 #include "honest.h"
 
+#include "node/space_internal.h"
 #include "schemas/receipt.h"
 
 /* --- entries -------------------------------------------------------------------------------------
