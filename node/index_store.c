@@ -16,16 +16,17 @@
 
 #include "node/index_internal.h"
 
-#define SLOTS        16384u /* objects */
-#define SLOT_BITS    14
-#define INLINE_MAX   160u /* bytes of an object in a slot of the small kind */
-#define LARGE        64u  /* slots for larger ones, a power of two */
-#define PENDING_MAX  32768u
-#define BUCKETS      65536u
-#define BUCKET_BITS  16
-#define RECENT       8192u /* look-ups found or set of late, direct-mapped */
-#define RECENT_BITS  13
-#define NUMBER_LIMIT (UINT64_C(1) << 40)
+#define SLOTS         16384u /* objects */
+#define SLOT_BITS     14
+#define INLINE_MAX    160u /* bytes of an object in a slot of the small kind */
+#define LARGE         64u  /* slots for larger ones, a power of two */
+#define PENDING_MAX   32768u
+#define BUCKETS       65536u
+#define BUCKET_BITS   16
+#define RECENT        8192u /* look-ups found of late, direct-mapped */
+#define RECENT_BITS   13
+#define SECTION_SHIFT 40 /* an object's id: its section, and its number in that */
+#define NUMBER_LIMIT  (UINT64_C(1) << SECTION_SHIFT)
 
 struct slot {
     int64_t id; /* -1: empty */
@@ -121,9 +122,16 @@ void hark_index_store_drop(struct hark_index *index)
 
 /* ---- objects ---- */
 
+/* Entries are put one after the other, most of them once: they have half of the slots to
+ * themselves, so that a long transaction does not push out what each entry asks for. */
 static struct slot *slot_of(struct hark_index *index, int64_t id)
 {
-    return &index->objects->slots[(uint64_t)id * UINT64_C(0x9e3779b97f4a7c15) >> (64 - SLOT_BITS)];
+    const uint64_t half = SLOTS / 2;
+
+    if (id >> SECTION_SHIFT == HARK_SECTION_ENTRY)
+        return &index->objects->slots[(uint64_t)id % half];
+    return &index->objects
+                ->slots[half + ((uint64_t)id * UINT64_C(0x9e3779b97f4a7c15) >> (65 - SLOT_BITS))];
 }
 
 /* An object is in a slot of one kind at most. The state's larger objects are few
@@ -202,7 +210,7 @@ static int flush_objects(struct hark_index *index, struct hark_err *err)
 static int store_count(void *arg, enum hark_section section, uint64_t *count, struct hark_err *err)
 {
     struct hark_index *index = arg;
-    int64_t base = (int64_t)section << 40;
+    int64_t base = (int64_t)section << SECTION_SHIFT;
     int64_t last = 0;
     bool found = false;
     int rc;
@@ -278,7 +286,7 @@ static int store_get(void *arg, enum hark_section section, uint64_t number, uint
                      size_t *size, struct hark_err *err)
 {
     struct hark_index *index = arg;
-    int64_t id = (int64_t)section << 40 | (int64_t)number;
+    int64_t id = (int64_t)section << SECTION_SHIFT | (int64_t)number;
     bool found = false;
     int rc;
 
@@ -342,7 +350,7 @@ static int store_put(void *arg, enum hark_section section, uint64_t number, cons
                      size_t size, struct hark_err *err)
 {
     struct hark_index *index = arg;
-    int64_t id = (int64_t)section << 40 | (int64_t)number;
+    int64_t id = (int64_t)section << SECTION_SHIFT | (int64_t)number;
     bool hashed = section < HARK_SECTION_HASHED_;
     int rc = hark_index_writing(index, err);
 
@@ -483,12 +491,9 @@ static int set_pending(struct hark_index *index, const struct key *key, uint64_t
     }
     lookups->pending[lookups->buckets[bucket] - 1].number = number;
     lookups->pending[lookups->buckets[bucket] - 1].gone = gone;
-    if (!gone) {
-        recent->key = *key;
-        recent->number = number;
-    } else if (same_key(&recent->key, key)) {
+    /* What is set is asked for less often than what was found before, an author's key. */
+    if (same_key(&recent->key, key))
         recent->key.size = 0;
-    }
     return 0;
 }
 

@@ -325,11 +325,10 @@ static int check_space(const struct hark_state *state, const struct hark_entry *
     return hark_err_set(err, HARK_E_ENTRY_SPACE, "it is of another space");
 }
 
-/* L5 to L9 */
-static int check_feed(struct hark_judging *j, struct hark_err *err)
+/* L5, L6: its feed is as long already. */
+static int check_again(struct hark_judging *j, struct hark_err *err)
 {
     const struct hark_entry *entry = j->entry;
-    const struct hark_feed_object *feed = &j->feed;
     bool found = false;
     uint64_t position = 0;
     int rc = hark_state_find_entry(j->state, &entry->id, &found, &position, err);
@@ -339,9 +338,18 @@ static int check_feed(struct hark_judging *j, struct hark_err *err)
     if (found)
         return hark_err_set(err, HARK_E_ENTRY_DUPLICATE, "it is in the log at position %llu",
                             (unsigned long long)position);
+    return hark_err_set(err, HARK_E_ENTRY_TWIN, "the log has another entry %llu of this feed",
+                        (unsigned long long)entry->seq);
+}
+
+/* L5 to L9 */
+static int check_feed(struct hark_judging *j, struct hark_err *err)
+{
+    const struct hark_entry *entry = j->entry;
+    const struct hark_feed_object *feed = &j->feed;
+
     if (entry->seq <= feed->seq)
-        return hark_err_set(err, HARK_E_ENTRY_TWIN, "the log has another entry %llu of this feed",
-                            (unsigned long long)entry->seq);
+        return check_again(j, err);
     if (entry->seq != feed->seq + 1)
         return hark_err_set(err, HARK_E_ENTRY_GAP, "its feed goes on with %llu, not with %llu",
                             (unsigned long long)feed->seq + 1, (unsigned long long)entry->seq);
@@ -611,6 +619,8 @@ int hark_state_first_is_erased(struct hark_state *state, uint64_t first, bool *e
         *erased = object.verdict >= 1 && object.verdict <= HARK_AUTHOR_RULES;
         return HARK_OK;
     }
+    if (first + 1 == state->log.size) /* what is newest nobody has erased yet */
+        return HARK_OK;
     key = hark_lookup_u64(0, first);
     rc = hark_objects_find(state, HARK_LOOKUP_ERASED, &key, erased, &by, err);
     if (rc != HARK_OK || *erased)
