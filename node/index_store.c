@@ -17,9 +17,9 @@
 #include "node/index_internal.h"
 
 #define SLOTS         16384u /* objects */
-#define SLOT_BITS     14
-#define INLINE_MAX    160u /* bytes of an object in a slot of the small kind */
-#define LARGE         64u  /* slots for larger ones, a power of two */
+#define ENTRY_SLOTS   4096u  /* of them, for entries */
+#define INLINE_MAX    160u   /* bytes of an object in a slot of the small kind */
+#define LARGE         64u    /* slots for larger ones, a power of two */
 #define PENDING_MAX   32768u
 #define BUCKETS       65536u
 #define BUCKET_BITS   16
@@ -122,16 +122,15 @@ void hark_index_store_drop(struct hark_index *index)
 
 /* ---- objects ---- */
 
-/* Entries are put one after the other, most of them once: they have half of the slots to
- * themselves, so that a long transaction does not push out what each entry asks for. */
+/* Entries are put one after the other, most of them once: they have slots to themselves, so
+ * that a long transaction does not push out what every entry asks for. */
 static struct slot *slot_of(struct hark_index *index, int64_t id)
 {
-    const uint64_t half = SLOTS / 2;
+    uint64_t hash = (uint64_t)id * UINT64_C(0x9e3779b97f4a7c15);
 
     if (id >> SECTION_SHIFT == HARK_SECTION_ENTRY)
-        return &index->objects->slots[(uint64_t)id % half];
-    return &index->objects
-                ->slots[half + ((uint64_t)id * UINT64_C(0x9e3779b97f4a7c15) >> (65 - SLOT_BITS))];
+        return &index->objects->slots[(uint64_t)id % ENTRY_SLOTS];
+    return &index->objects->slots[ENTRY_SLOTS + (hash >> 32) % (SLOTS - ENTRY_SLOTS)];
 }
 
 /* An object is in a slot of one kind at most. The state's larger objects are few
