@@ -90,6 +90,17 @@ static int write_goal(struct hark_node *node, const struct hark_hash *space, con
     return hark_file_write(path, hark_span_str(text), 0600, err);
 }
 
+/* What this node has accepted was signed, and is not signed another way. */
+static int keep_intake_end(struct hark_node *node, const struct hark_hash *space,
+                           struct hark_err *err)
+{
+    struct hark_space *open = NULL;
+
+    if (hark_node_space(node, space, &open, NULL) < 0)
+        return 0; /* it cannot be read: nobody knows */
+    return hark_space_intake_keep_end(open, hark_signer_key(node->identity.log), err);
+}
+
 int hark_aside_put(struct hark_node *node, const struct hark_hash *space, bool whole,
                    struct hark_err *err)
 {
@@ -105,6 +116,8 @@ int hark_aside_put(struct hark_node *node, const struct hark_hash *space, bool w
         rc = hark_err_errno(err, errno, "%s", p->goal);
     if (rc == 0 && whole)
         rc = write_goal(node, space, p->goal, err);
+    if (rc == 0)
+        rc = keep_intake_end(node, space, err);
     hark_node_close_space(node, space);
     /* The index first: without it the repository is whole, without its repository
      * an index is nothing. */
@@ -251,11 +264,14 @@ static int salvage(struct hark_node *node, const struct places *p, const struct 
     int rc = hark_space_open(&old, p->aside, id, false, node->pool, err);
 
     if (rc == 0)
-        rc = salvage_log(old, now, "", handed, err);
-    if (rc == 0)
         rc = hark_space_intakes(old, &names, &count, err);
-    for (size_t i = 0; rc == 0 && i < count; i++)
-        rc = salvage_log(old, now, names[i], handed, err);
+    for (size_t i = 0; rc == 0 && i < count; i++) {
+        rc = hark_space_intake_bring(now, old, names[i], err);
+        if (rc == 0)
+            rc = salvage_log(old, now, names[i], handed, err);
+    }
+    if (rc == 0)
+        rc = salvage_log(old, now, "", handed, err);
     free(names);
     hark_space_free(old);
     hark_space_outbox_changed(now);

@@ -211,6 +211,24 @@ static int add_evidence(void *arg, struct hark_space *space, const char *path, s
     return alert(arg, space, name, path, message, err);
 }
 
+/* Of a node whose own intake cannot go on. */
+static int add_intake_end(struct hark_cmd *cmd, struct hark_space *space, json_t *alerts,
+                          struct hark_err *err)
+{
+    struct hark_node_object self;
+    struct hark_err why = {0};
+    int rc = 0;
+
+    if (hark_node_is_home(cmd->node, space) || hark_node_named(cmd->node, space, &self, NULL) < 0)
+        return 0;
+    rc = hark_space_intake_goes_on(space, self.name, &why);
+    if (rc == HARK_E_BEHIND)
+        return alert(alerts, space, "intake-ended", NULL, why.message, err);
+    if (rc < 0 && err != NULL)
+        *err = why;
+    return rc;
+}
+
 int hark_cmd_witness_alerts(struct hark_cmd *cmd, struct hark_space *space, json_t *alerts,
                             struct hark_err *err)
 {
@@ -232,6 +250,8 @@ int hark_cmd_witness_alerts(struct hark_cmd *cmd, struct hark_space *space, json
     if (rc == 0 && cmd->net != NULL && hark_net_unsettling(cmd->net, hark_space_id(space)))
         rc = alert(alerts, space, "unsettling", NULL,
                    "a later home goes on from before what is settled: it is not followed", err);
+    if (rc == 0)
+        rc = add_intake_end(cmd, space, alerts, err);
     if (rc == 0)
         rc = hark_cmd_dates(cmd, space, &name, dates, sizeof(dates), err);
     if (rc == 0 && dates[0] != '\0')

@@ -106,6 +106,24 @@ int hark_dir_make(const char *path, struct hark_err *err)
     return 0;
 }
 
+int hark_dir_make_below(const char *path, struct hark_err *err)
+{
+    char parent[HARK_PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    int n = slash == NULL ? 0 : snprintf(parent, sizeof(parent), "%.*s", (int)(slash - path), path);
+    int rc = 0;
+
+    if (n < 0 || (size_t)n >= sizeof(parent))
+        return hark_err_set(err, HARK_E_USAGE, "the path %s is too long", path);
+    if (n > 0)
+        rc = hark_dir_make(parent, err);
+    if (rc == 0 && n > 0)
+        rc = hark_parent_sync(parent, err);
+    if (rc == 0)
+        rc = hark_dir_make(path, err);
+    return rc == 0 ? hark_parent_sync(path, err) : rc;
+}
+
 static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
 {
     (void)st;

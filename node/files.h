@@ -23,6 +23,8 @@ HARK_CHECK int hark_file_place(const char *path, struct hark_span bytes, mode_t 
                                struct hark_err *err);
 /* Makes a directory with mode 0700; one that is there is fine. */
 HARK_CHECK int hark_dir_make(const char *path, struct hark_err *err);
+/* The same, durably, with the one that it stands in. Errors: io, usage (too long). */
+HARK_CHECK int hark_dir_make_below(const char *path, struct hark_err *err);
 /* Removes a file or a directory with all that is in it, following no link; nothing when
  * there is none. Error: io. */
 HARK_CHECK int hark_tree_remove(const char *path, struct hark_err *err);

@@ -265,6 +265,21 @@ static int finish_asides(struct hark_net *net, struct hark_node *node, struct ha
     return rc;
 }
 
+/* What of the outbox was refused for a while (its key's rate, say) is tried again. Where this
+ * node's intake is at an end, other nodes take it. */
+static int outbox_take_in(struct hark_node *node, struct hark_space *space,
+                          const struct net_space *notes, struct hark_err *err)
+{
+    const char *self = NULL;
+    int rc;
+
+    if (hark_node_is_home(node, space) || hark_space_held(space) || !own_name(node, notes, &self))
+        return 0;
+    rc = hark_space_outbox_take_in(space, self, node->identity.log, node->config->accept_per_minute,
+                                   hark_now_ms(), err);
+    return rc == HARK_E_BEHIND ? 0 : rc;
+}
+
 int hark_net_take_over(struct hark_net *net, struct hark_node *node, struct hark_err *err)
 {
     int rc = finish_asides(net, node, err);
@@ -272,7 +287,6 @@ int hark_net_take_over(struct hark_net *net, struct hark_node *node, struct hark
     for (size_t i = 0; rc == 0 && i < node->space_count; i++) {
         struct hark_space *space = node->spaces[i];
         const struct net_space *notes = hark_net_notes(net, hark_space_id(space));
-        const char *self = NULL;
         bool changed = false, lacks = false;
 
         if (hark_node_is_home(node, space))
@@ -281,11 +295,8 @@ int hark_net_take_over(struct hark_net *net, struct hark_node *node, struct hark
             rc = hark_space_take_over(space, node->identity.log, hark_now_ms(), &changed, err);
         if (rc == 0)
             rc = hark_space_outbox_tend(space, hark_now_ms(), &changed, err);
-        /* What was refused for a while (its key's rate, say) is tried again. */
-        if (rc == 0 && !hark_node_is_home(node, space) && !hark_space_held(space) &&
-            own_name(node, notes, &self))
-            rc = hark_space_outbox_take_in(space, self, node->identity.log,
-                                           node->config->accept_per_minute, hark_now_ms(), err);
+        if (rc == 0)
+            rc = outbox_take_in(node, space, notes, err);
     }
     return rc;
 }

@@ -273,36 +273,13 @@ int hark_notes_open(struct hark_notes **out, const char *folder, struct hark_err
     return 0;
 }
 
-static int make_folder(struct hark_notes *notes, struct hark_err *err)
-{
-    char parent[HARK_PATH_MAX];
-    char *slash;
-    int rc = 0;
-
-    if (notes->made)
-        return 0;
-    memcpy(parent, notes->folder, sizeof(parent));
-    slash = strrchr(parent, '/');
-    if (slash != NULL && slash != parent) {
-        *slash = '\0';
-        rc = hark_dir_make(parent, err);
-        if (rc == 0)
-            rc = hark_parent_sync(parent, err);
-    }
-    if (rc == 0)
-        rc = hark_dir_make(notes->folder, err);
-    if (rc == 0)
-        rc = hark_parent_sync(notes->folder, err);
-    notes->made = rc == 0;
-    return rc;
-}
-
 static int write_file(struct hark_notes *notes, const struct hark_cosigned *cosigned,
                       struct hark_err *err)
 {
     char name[FILE_NAME_MAX + 1], path[HARK_PATH_MAX];
-    int rc = make_folder(notes, err);
+    int rc = notes->made ? 0 : hark_dir_make_below(notes->folder, err);
 
+    notes->made = rc == 0;
     file_name(name, cosigned);
     if (rc == 0)
         rc = hark_path_join(path, notes->folder, name, err);

@@ -129,6 +129,22 @@ typedef char hark_node_name[HARK_NODE_NAME_MAX + 1];
 HARK_CHECK int hark_space_intakes(struct hark_space *space, hark_node_name **names, size_t *count,
                                   struct hark_err *err);
 
+/* --- a space that comes anew (space_intake_end.c, PROTOCOL.md 7.6) ----------- */
+
+/* Before this copy is set aside: notes, durably, how far the intake of the node with that
+ * log key has come, if there is one. Nothing is appended to it by hark_space_accept before
+ * the copy that takes this one's place has it as far. Errors: io, disk-full, damaged. */
+HARK_CHECK int hark_space_intake_keep_end(struct hark_space *space, const struct hark_key *log_key,
+                                          struct hark_err *err);
+/* May this node, named `self`, go on with its intake? Errors: behind (it has signed more of
+ * it than is here), io, no-memory. */
+HARK_CHECK int hark_space_intake_goes_on(struct hark_space *space, const char *self,
+                                         struct hark_err *err);
+/* Takes what `old` has of that node's intake and `space` has not, as from a peer, up to the
+ * first batch that has no place in the log of `space`. Errors: io, damaged, no-memory. */
+HARK_CHECK int hark_space_intake_bring(struct hark_space *space, struct hark_space *old,
+                                       const char *node, struct hark_err *err);
+
 /* --- intake: what is not in the main log yet -------------------------------- */
 
 /* An entry of an intake log that is here and that the main log has neither taken over

@@ -326,7 +326,7 @@ static int own_head(struct hark_space *space, const char *self, const struct har
     if (head->main_size > space->head.tree.size)
         return hark_err_set(err, HARK_E_BEHIND,
                             "the intake was judged against more of the main log than is here");
-    return 0;
+    return hark_space_intake_goes_on(space, self, err);
 }
 
 int hark_space_intake_append(struct hark_space *space, const char *self,
