@@ -180,8 +180,10 @@ static int read_payload(struct audit *audit, const struct space_item *item, json
     return hark_payload_check(hark_kinds_get(kinds, (size_t)number), item->payload, json, err);
 }
 
-/* space, policy, node, home: who cosigns, how many, and whose log it is. */
-static int take_rule(struct audit *audit, const struct space_item *item, struct hark_err *err)
+/* space, policy, node, home: who cosigns, how many, and whose log it is. first: where its batch
+ * begins. */
+static int take_rule(struct audit *audit, const struct space_item *item, uint64_t first,
+                     struct hark_err *err)
 {
     const char *kind = item->entry.kind;
     uint64_t position = item->effect.position;
@@ -191,7 +193,7 @@ static int take_rule(struct audit *audit, const struct space_item *item, struct 
     if (rc == 0)
         rc = hark_quorums_add(&audit->quorums, position, kind, json, err);
     if (rc == 0 && strcmp(kind, "home") == 0)
-        rc = hark_audit_push(&audit->homes, &position, sizeof(position), err);
+        rc = hark_audit_push(&audit->homes, &first, sizeof(first), err);
     if (rc == 0 && (strcmp(kind, "space") == 0 || strcmp(kind, "policy") == 0))
         audit->merge_delay_s =
             policy_number(json_object_get(json, "policy"), "merge_delay_s", MERGE_DELAY_S);
@@ -206,14 +208,15 @@ static bool is_rule(const char *kind)
 }
 
 /* An entry that stands, and that the audit wants to remember. */
-static int remember(struct audit *audit, const struct space_item *item, struct hark_err *err)
+static int remember(struct audit *audit, const struct space_item *item, uint64_t first,
+                    struct hark_err *err)
 {
     const struct hark_effect *effect = &item->effect;
     const char *kind = item->entry.kind;
     int rc = 0;
 
     if (is_rule(kind)) {
-        rc = take_rule(audit, item, err);
+        rc = take_rule(audit, item, first, err);
     } else if (strcmp(kind, "kind") == 0) {
         rc = hark_audit_push(&audit->own_kinds, &effect->position, sizeof(effect->position), err);
     } else if (strcmp(kind, "erase") == 0) {
@@ -307,7 +310,7 @@ static int take_sound(struct judging *j, struct audit_batch *b, const struct har
         rc = hark_audit_push(&audit->ends, &end, sizeof(end), err);
     for (size_t i = 0; rc == 0 && i < b->raw.count; i++) {
         if (b->items[i].effect.verdict == 0)
-            rc = remember(audit, &b->items[i], err);
+            rc = remember(audit, &b->items[i], b->first, err);
     }
     if (rc == 0)
         rc = remember_taken(audit, batch, b->number, err);
@@ -359,7 +362,7 @@ static int apply_rest(struct judging *j, struct audit_batch *b, const struct har
     }
     for (size_t i = 0; i < (size_t)(size - b->first) && rc == 0; i++) {
         if (b->items[i].effect.verdict == 0)
-            rc = remember(j->audit, &b->items[i], err);
+            rc = remember(j->audit, &b->items[i], b->first, err);
     }
     for (size_t i = (size_t)(size - b->first); i < b->raw.count && rc == 0 && !j->lost; i++) {
         struct space_item *item = &b->items[i];
@@ -372,7 +375,7 @@ static int apply_rest(struct judging *j, struct audit_batch *b, const struct har
         if (code == 0)
             code = hark_space_item_apply(state, item, &why);
         if (code == 0) {
-            rc = item->effect.verdict == 0 ? remember(j->audit, item, err) : 0;
+            rc = item->effect.verdict == 0 ? remember(j->audit, item, b->first, err) : 0;
             continue;
         }
         if (hark_audit_is_trouble(code)) {

@@ -371,9 +371,10 @@ struct hark_note;
 HARK_CHECK int hark_log_signer(struct hark_state *state, const struct hark_note *note,
                                const char *origin, struct hark_node_object *node,
                                struct hark_err *err);
-/* Up to how many entries what a main log's incarnation signed binds it here: where the
- * `home` entry of the next stands, HARK_NONE for the one in force and later ones. What was
- * signed beyond may be lost by a move or a recovery, which is no fork (PROTOCOL.md 7.6). */
+/* Up to how many entries what a main log's incarnation signed binds it here: where the batch
+ * begins that the next one's `home` entry is in, HARK_NONE for the one in force and later ones.
+ * What was signed beyond may be lost by a move or a recovery, which is no fork (PROTOCOL.md 7.6).
+ */
 HARK_CHECK int hark_space_incarnation_end(struct hark_space *space, const char *origin,
                                           uint64_t *end, struct hark_err *err);
 /* Is that the origin of an incarnation later than the one in force here? It may go on from

@@ -348,11 +348,15 @@ int hark_space_incarnation_end(struct hark_space *space, const char *origin, uin
 {
     const struct hark_log_query query = {.kind = "home", .after = HARK_NONE, .re = HARK_NONE};
     struct homes homes = {.end = HARK_NONE};
+    struct hark_index_batch batch = {.first = 0};
     int rc =
         hark_decimal_decode(&homes.left, hark_span_str(strrchr(origin, '/') + 1), UINT64_MAX, err);
 
     if (rc == 0)
         rc = hark_index_log(space->index, &query, pass_home, &homes, err);
-    *end = homes.end;
+    /* Of words for a new steward that stand before it the one before knew nothing. */
+    if (rc == 0 && homes.end != HARK_NONE)
+        rc = hark_index_batch(space->index, homes.end, &batch, err);
+    *end = homes.end != HARK_NONE ? batch.first : HARK_NONE;
     return rc;
 }

@@ -78,7 +78,9 @@ struct hark_terms {
     struct hark_key steward, steward_box; /* in office */
     uint32_t incarnation;                 /* of the last `home` shown; 1: none was */
     uint64_t home_size;                   /* where that stands; 0: none was */
-    size_t node_count;                    /* now named, in order */
+    size_t recover_count;                 /* `recover` entries shown right before it: */
+    struct hark_hash recovers[HARK_RECOVERY_MAX];
+    size_t node_count; /* now named, in order */
     struct hark_terms_node nodes[HARK_TERMS_NODES_MAX];
 };
 

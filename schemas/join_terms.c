@@ -22,6 +22,9 @@ struct reading {
     struct {
         struct hark_key by, key, box;
     } words[HARK_RECOVERY_MAX];
+    /* `recover` entries, one right after the other; more were no harm. */
+    size_t run_count;
+    struct hark_hash run[HARK_RECOVERY_MAX];
     size_t author_count;
     struct {
         struct hark_key key;
@@ -182,6 +185,8 @@ static int read_home(struct reading *r, const json_t *json, struct hark_err *err
         !hark_json_u64(json, "size", HARK_NUMBER_MAX, &r->terms->home_size))
         return hark_err_set(err, HARK_E_INTERNAL, "kind home and the program disagree");
     r->terms->incarnation = (uint32_t)incarnation;
+    r->terms->recover_count = r->run_count;
+    memcpy(r->terms->recovers, r->run, sizeof(r->run));
     return 0;
 }
 
@@ -249,6 +254,14 @@ static int may_write(const struct reading *r, const struct hark_entry *entry, bo
                         entry->kind);
 }
 
+static void note_run(struct reading *r, const struct hark_entry *entry, bool recover)
+{
+    if (!recover)
+        r->run_count = 0;
+    else if (r->run_count < HARK_RECOVERY_MAX)
+        r->run[r->run_count++] = entry->id;
+}
+
 static int read_later(struct reading *r, const struct hark_terms_entry *shown, struct hark_err *err)
 {
     static const char *const KINDS[] = {"policy", "node", "home", "handover", "recover"};
@@ -285,6 +298,8 @@ static int read_later(struct reading *r, const struct hark_terms_entry *shown, s
     } else if (rc == 0) {
         rc = read_steward(r, &entry, json, which == 4, err);
     }
+    if (rc == 0)
+        note_run(r, &entry, which == 4);
     json_decref(json);
     return rc;
 }

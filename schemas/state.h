@@ -28,6 +28,8 @@ enum hark_key_of {
     HARK_KEY_OF_RECOVERY = 3,
 };
 
+#define HARK_RECOVERY_MAX 16u /* recovery keys of a space */
+
 /* The objects of PROTOCOL.md 6.5 as structs, with their one encoding. */
 struct hark_space_object {
     uint32_t rules;
@@ -40,7 +42,7 @@ struct hark_space_object {
     uint64_t closed;
     uint8_t recovery_threshold;
     uint8_t recovery_count;
-    struct hark_key recovery[16];
+    struct hark_key recovery[HARK_RECOVERY_MAX];
 };
 struct hark_member_object {
     uint8_t role, status;

@@ -18,7 +18,6 @@
 #define HARK_DEVICES_MAX     32u
 #define HARK_NODES_NAMED_MAX 64u
 #define HARK_TICKETS_MAX     UINT64_C(65536)
-#define HARK_RECOVERY_MAX    16u
 
 /* Between calls everything here is also in the store. */
 struct hark_state {

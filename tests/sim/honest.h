@@ -90,7 +90,8 @@ struct honest {
     uint32_t lost; /* a home that was lost, and may come back; HONEST_NOBODY */
     struct honest_kept letters, receipts;
     /* what happened */
-    size_t entries, cosigned, moves, losses, returns, restarts, restores, jumps, shown, verified;
+    size_t entries, cosigned, moves, losses, returns, intake_ends, restarts, restores, jumps, shown,
+        verified;
 };
 
 /* --- honest.c: chance, files, beginning and end ------------------------------------------- */

@@ -218,11 +218,31 @@ static uint64_t home_size(struct honest *h, struct honest_node *peer)
     return end;
 }
 
-/* PROTOCOL.md 7.6, rewinding: what was only here its authors hand in again. */
-static void go_back(struct honest *h, struct honest_node *node, struct honest_node *peer)
+/* As node/aside.c: away with the folders of the space, and what a new copy begins with. */
+static void set_aside(struct honest *h, struct honest_node *node, char aside[HONEST_PATH_MAX + 16])
 {
     static const char *const FOLDERS[] = {"spaces", "index"};
-    char path[HONEST_PATH_MAX + 16];
+
+    (void)snprintf(aside, HONEST_PATH_MAX + 16, "%s/aside", node->dir);
+    HONEST_OK(h, hark_dir_make(aside, why));
+    for (size_t i = 0; i < sizeof(FOLDERS) / sizeof(FOLDERS[0]); i++) {
+        char from[HONEST_PATH_MAX + 32], to[HONEST_PATH_MAX + 32];
+
+        (void)snprintf(from, sizeof(from), "%s/%s", node->dir, FOLDERS[i]);
+        (void)snprintf(to, sizeof(to), "%s/%s", aside, FOLDERS[i]);
+        if (rename(from, to) != 0)
+            honest_broken(h, "a copy is not set aside", NULL);
+        HONEST_OK(h, hark_dir_make(from, why));
+    }
+    HONEST_OK(h, hark_space_create(&node->space, node->dir, &h->world->space, NULL, why));
+}
+
+/* PROTOCOL.md 7.6, rewinding: what was only here its authors hand in again, and a node its
+ * own intake takes back. */
+static void go_back(struct honest *h, struct honest_node *node, struct honest_node *peer)
+{
+    struct hark_space *old = NULL;
+    char aside[HONEST_PATH_MAX + 16];
     uint64_t settled = 0;
 
     honest_tell(h, "goes back", node, peer);
@@ -230,15 +250,17 @@ static void go_back(struct honest *h, struct honest_node *node, struct honest_no
     if (settled > home_size(h, peer))
         honest_broken(h, "what is settled would be taken back", NULL);
     HONEST_OK(h, hark_witness_keep_settled(node->space, why));
+    HONEST_OK(
+        h, hark_space_intake_keep_end(node->space, hark_signer_key(world_signer(node->log)), why));
     honest_close(node);
-    for (size_t i = 0; i < sizeof(FOLDERS) / sizeof(FOLDERS[0]); i++) {
-        (void)snprintf(path, sizeof(path), "%s/%s", node->dir, FOLDERS[i]);
-        honest_remove_tree(h, path);
-        HONEST_OK(h, hark_dir_make(path, why));
-    }
-    HONEST_OK(h, hark_space_create(&node->space, node->dir, &h->world->space, NULL, why));
+    set_aside(h, node, aside);
     if (!take_batches(h, node, peer, "", UINT64_MAX))
         honest_broken(h, "a log that is not taken whole", NULL);
+    HONEST_OK(h, hark_space_open(&old, aside, &h->world->space, false, NULL, why));
+    for (size_t i = 0; i < h->count; i++)
+        HONEST_OK(h, hark_space_intake_bring(node->space, old, h->nodes[i].name, why));
+    hark_space_free(old);
+    honest_remove_tree(h, aside);
     h->returns++;
 }
 
@@ -345,7 +367,14 @@ void honest_hand_in(struct honest *h, struct honest_node *node, struct honest_au
         log_here(h, node, offers, count);
     else if (count > 0)
         honest_tell(h, "takes in", node, NULL);
-    if (count > 0 && !honest_is_home(node))
-        HONEST_OK(h, hark_space_accept(node->space, node->name, world_signer(node->log), offers,
-                                       count, 0, outcomes, why));
+    if (count > 0 && !honest_is_home(node)) {
+        struct hark_err said = {0};
+        int rc = hark_space_accept(node->space, node->name, world_signer(node->log), offers, count,
+                                   0, outcomes, &said);
+
+        if (rc == HARK_E_BEHIND) /* what it had accepted before it went back has no place */
+            h->intake_ends++;
+        else if (rc < 0)
+            honest_broken(h, "entries are not taken in", &said);
+    }
 }
