@@ -260,6 +260,12 @@ static void test_join__terms_follow_policies_nodes_and_stewards(void **state)
     assert_string_equal(terms->nodes[1].name, "a.example");
     assert_memory_equal(&terms->steward, world_key(third), HARK_KEY_SIZE);
     assert_memory_equal(&terms->steward_box, world_box(third), HARK_KEY_SIZE);
+    assert_int_equal(terms->recover_count, 0);
+    /* Without the policy between, the words may be of the home's own batch. */
+    at[6] = at[7];
+    assert_int_equal(read_terms(world, at, 7, terms), 0);
+    assert_int_equal(terms->recover_count, 2);
+    assert_true(hark_hash_equal(&terms->recovers[1], &world->log[at[5]]->entry.id));
     free(terms);
     world_free(world);
 }
