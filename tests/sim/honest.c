@@ -18,7 +18,7 @@ static const char *const NAMES[HONEST_NODES_MAX] = {
 struct beginning {
     struct world *world;
     uint32_t logs[HONEST_NODES_MAX], cosigners[HONEST_NODES_MAX];
-    uint32_t authors[HONEST_AUTHORS];
+    uint32_t authors[HONEST_AUTHORS], stewards[HONEST_STEWARDS];
     uint64_t topic;
     char dir[HONEST_PATH_MAX];
 };
@@ -177,6 +177,8 @@ static void write_beginning(struct beginning *b, size_t partners)
         b->cosigners[i] = world_new_key(w);
         say(b, "node", world_fields_node(NAMES[i], b->logs[i], b->cosigners[i], world_new_key(w)));
     }
+    for (size_t i = 0; i < HONEST_STEWARDS; i++)
+        b->stewards[i] = world_new_key(w);
     b->topic =
         world_say(w, b->authors[1], "topic", json_pack("{s:s}", "title", "The park"), HARK_NONE);
 }
@@ -269,6 +271,9 @@ void honest_begin(struct honest *h, uint64_t seed)
     h->lost = h->moving_from = h->heir = HONEST_NOBODY;
     for (size_t i = 0; i < HONEST_AUTHORS; i++)
         begin_author(h, &h->authors[i], b->authors[i]);
+    for (size_t i = 0; i < HONEST_WORDS; i++)
+        begin_author(h, &h->recovery[i], WORLD_RECOVERY + (uint32_t)i);
+    memcpy(h->stewards, b->stewards, sizeof(h->stewards));
     for (size_t i = 0; i < h->count; i++) {
         struct honest_node *node = &h->nodes[i];
 
@@ -298,6 +303,10 @@ void honest_end(struct honest *h)
     for (size_t i = 0; i < HONEST_AUTHORS; i++) {
         for (size_t j = 0; j < h->authors[i].count; j++)
             world_entry_free(h->authors[i].said[j]);
+    }
+    for (size_t i = 0; i < HONEST_WORDS; i++) {
+        for (size_t j = 0; j < h->recovery[i].count; j++)
+            world_entry_free(h->recovery[i].said[j]);
     }
     if (h->moving != NULL)
         world_entry_free(h->moving);

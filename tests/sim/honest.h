@@ -30,6 +30,8 @@
 #define HONEST_PARTNERS_MAX 5u
 #define HONEST_NODES_MAX    (HONEST_PARTNERS_MAX + 1u)
 #define HONEST_AUTHORS      4u /* the first is the steward */
+#define HONEST_STEWARDS     4u /* after the first */
+#define HONEST_WORDS        2u /* of recovery keys that make a steward */
 #define HONEST_SAID_MAX     160u
 #define HONEST_KEPT_MAX     48u
 #define HONEST_PATH_MAX     128u
@@ -82,6 +84,8 @@ struct honest {
     struct honest_node nodes[HONEST_NODES_MAX];
     bool cut[HONEST_NODES_MAX][HONEST_NODES_MAX];
     struct honest_author authors[HONEST_AUTHORS];
+    struct honest_author recovery[HONEST_WORDS];
+    uint32_t stewards[HONEST_STEWARDS]; /* keys of those to come */
     uint32_t quorum;
     /* A move under way: from a home that signs nothing more, by an entry that only its
      * heir can log. */
@@ -90,8 +94,8 @@ struct honest {
     uint32_t lost; /* a home that was lost, and may come back; HONEST_NOBODY */
     struct honest_kept letters, receipts;
     /* what happened */
-    size_t entries, cosigned, moves, losses, returns, intake_ends, restarts, restores, jumps, shown,
-        verified;
+    size_t entries, cosigned, moves, losses, recoveries, returns, intake_ends, restarts, restores,
+        jumps, shown, verified;
 };
 
 /* --- honest.c: chance, files, beginning and end ------------------------------------------- */

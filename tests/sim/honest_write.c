@@ -146,15 +146,42 @@ static struct world_entry *build_home(struct honest *h, struct honest_node *at,
                  NULL);
 }
 
-static void become_home(struct honest *h, struct honest_node *heir, struct world_entry *e)
+static void add_own(struct honest *h, struct honest_node *heir, const struct world_entry *e)
 {
-    const struct hark_signer *log_key = world_signer(heir->log);
     const struct hark_offer offer = {
         .bytes = e->object, .payload = e->payload, .accept = true, .now_ms = honest_clock(h, heir)};
 
+    HONEST_OK(h, hark_space_add(heir->space, &offer, world_signer(heir->log), NULL, why));
+}
+
+/* The words of recovery keys for another steward, in the batch that the heir has begun. */
+static void recover_steward(struct honest *h, struct honest_node *heir)
+{
+    uint32_t key = h->stewards[h->recoveries++];
+
+    for (size_t i = 0; i < HONEST_WORDS; i++) {
+        struct honest_author *by = &h->recovery[i];
+        struct world_entry *e =
+            build(h, by, "recover", world_fields_new_key(h->world, key, WORLD_NO_KEY), NULL);
+
+        add_own(h, heir, e);
+        keep_said(h, by, e);
+    }
+    h->authors[0].key = key;
+    h->authors[0].seq = 0;
+}
+
+/* e: NULL, it was lost, and the word that it goes on here is yet to be given. */
+static void become_home(struct honest *h, struct honest_node *heir, struct world_entry *e)
+{
     HONEST_OK(h, hark_space_begin_anew(heir->space, why));
-    HONEST_OK(h, hark_space_add(heir->space, &offer, log_key, NULL, why));
-    HONEST_OK(h, hark_space_commit(heir->space, log_key, honest_clock(h, heir), why));
+    if (e == NULL && h->recoveries < HONEST_STEWARDS && honest_chance(h, 300))
+        recover_steward(h, heir);
+    if (e == NULL)
+        e = build_home(h, heir, heir);
+    add_own(h, heir, e);
+    HONEST_OK(h,
+              hark_space_commit(heir->space, world_signer(heir->log), honest_clock(h, heir), why));
     honest_tell(h, "is the home", heir, NULL);
     keep_said(h, &h->authors[0], e);
 }
@@ -248,7 +275,7 @@ void honest_lose_home(struct honest *h)
     honest_close(home);
     honest_tell(h, "is lost", home, heir);
     h->lost = (uint32_t)(home - h->nodes);
-    become_home(h, heir, build_home(h, heir, heir));
+    become_home(h, heir, NULL);
     h->losses++;
 }
 

@@ -38,6 +38,7 @@ static void test_honest__nothing_is_held_against_anybody(void **state)
         sum.cosigned += h->cosigned;
         sum.moves += h->moves;
         sum.losses += h->losses;
+        sum.recoveries += h->recoveries;
         sum.returns += h->returns;
         sum.intake_ends += h->intake_ends;
         sum.restarts += h->restarts;
@@ -47,10 +48,12 @@ static void test_honest__nothing_is_held_against_anybody(void **state)
         honest_end(h);
     }
     print_message("%llu seeds: %zu entries, %zu cosignatures, %zu notes shown, %zu receipts held "
-                  "against logs; homes moved %zu, lost %zu, logs gone back %zu, intakes ended "
+                  "against logs; homes moved %zu, lost %zu (%zu with their steward), logs gone "
+                  "back %zu, intakes ended "
                   "by it %zu, restarts %zu, copies put back %zu\n",
                   (unsigned long long)count, sum.entries, sum.cosigned, sum.shown, sum.verified,
-                  sum.moves, sum.losses, sum.returns, sum.intake_ends, sum.restarts, sum.restores);
+                  sum.moves, sum.losses, sum.recoveries, sum.returns, sum.intake_ends, sum.restarts,
+                  sum.restores);
     free(h);
 }
 
