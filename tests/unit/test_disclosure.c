@@ -271,6 +271,26 @@ static void test_disclosure__of_this_payload(void **state)
     drop(&other);
 }
 
+/* What its author signed about the payload is wrong. */
+static void test_disclosure__another_size_or_no_payload(void **state)
+{
+    struct made m = make("sealed", WORDS);
+    struct hark_signer *signer = signer_of(MEMBER_SEED);
+
+    (void)state;
+    for (int with = 0; with < 2; with++) {
+        m.entry.has_payload = with != 0;
+        m.entry.payload_size = m.envelope.size + 64;
+        hark_buf_clear(&m.object);
+        OK(hark_entry_build(&m.object, &m.entry, signer, &err));
+        m.parts.entry = hark_buf_span(&m.object);
+        assert_int_equal(encode_code(&m), HARK_E_DISCLOSURE);
+        assert_non_null(strstr(err.message, "another payload"));
+    }
+    hark_signer_free(signer);
+    drop(&m);
+}
+
 /* Signed by its author, and yet of another entry: the headers are under the envelope. */
 static void test_disclosure__an_envelope_put_under_another_entry(void **state)
 {
@@ -345,6 +365,7 @@ int main(void)
         cmocka_unit_test(test_disclosure__no_byte_may_change),
         cmocka_unit_test(test_disclosure__only_what_is_sealed),
         cmocka_unit_test(test_disclosure__of_this_payload),
+        cmocka_unit_test(test_disclosure__another_size_or_no_payload),
         cmocka_unit_test(test_disclosure__an_envelope_put_under_another_entry),
         cmocka_unit_test(test_disclosure__a_receipt_of_this_entry),
         cmocka_unit_test(test_disclosure__form),

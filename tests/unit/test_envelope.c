@@ -95,6 +95,9 @@ static void test_envelope__every_length_comes_back(void **state)
         assert_int_equal(out.size, 6 + sizes[i]);
         assert_memory_equal(out.data, "before", 6);
         assert_memory_equal(out.data + 6, bytes, sizes[i]);
+        /* Nothing of it beyond its end. */
+        for (size_t at = out.size; at < 6 + envelope.size - HARK_ENVELOPE_HEAD_SIZE - 16; at++)
+            assert_int_equal(out.data[at], 0);
         hark_buf_free(&out);
         hark_buf_free(&envelope);
     }

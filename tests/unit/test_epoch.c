@@ -166,7 +166,7 @@ enum { MEMBERS = 5 };
 
 static void seal_to_members(const struct hark_epoch *epoch, struct hark_epoch_box *boxes)
 {
-    for (uint8_t i = 0; i < MEMBERS; i++) {
+    for (unsigned i = 0; i < MEMBERS; i++) {
         struct hark_box *box = box_of((uint8_t)(i + 1));
 
         boxes[i].number = 100u + i;
@@ -184,7 +184,7 @@ static void test_epoch__boxes_are_libsodiums(void **state)
 
     (void)state;
     seal_to_members(epoch, boxes);
-    for (uint8_t i = 0; i < MEMBERS; i++) {
+    for (unsigned i = 0; i < MEMBERS; i++) {
         struct hark_box *box = box_of((uint8_t)(i + 1));
 
         assert_true(opens(box, boxes[i].sealed, plain));
