@@ -39,6 +39,15 @@
     X(SIGNATURE_FORM,      "signature-form",         3) \
     X(SIGNATURE,           "signature",              3) \
     X(SEAL,                "seal",                   3) \
+    /* PROTOCOL.md 10: epoch keys, envelopes, disclosures */ \
+    X(EPOCH_KEY,           "epoch-key",              3) \
+    X(ENVELOPE_VERSION,    "envelope-version",       3) \
+    X(ENVELOPE_FORM,       "envelope-form",          3) \
+    X(ENVELOPE_KEY,        "envelope-key",           3) \
+    X(ENVELOPE_SEAL,       "envelope-seal",          3) \
+    X(ENVELOPE_PADDING,    "envelope-padding",       3) \
+    X(DISCLOSURE_FORM,     "disclosure-form",        3) \
+    X(DISCLOSURE,          "disclosure",             1) \
     /* Merkle proofs, notes, checkpoints */ \
     X(PROOF_FORM,          "proof-form",             3) \
     X(PROOF,               "proof",                  3) \

@@ -13,7 +13,7 @@ build='gcc libc6-dev cmake ninja-build pkgconf git openssh-client
     libsodium-dev nettle-dev libyaml-dev libjansson-dev libzmq3-dev zlib1g-dev libdeflate-dev
     libisal-dev libgit2-dev libsqlite3-dev libroaring-dev libcsv-dev
     libmicrohttpd-dev libcurl4-openssl-dev'
-test='libcmocka-dev binutils python3 openssl iproute2 util-linux
+test='libcmocka-dev binutils python3 python3-nacl openssl iproute2 util-linux
     clang libclang-rt-dev golang-go golang-golang-x-mod-dev shellcheck curl'
 ci='clang-format clang-tidy cppcheck npm'
 

@@ -435,15 +435,20 @@ static int put_seen(struct hark_buf *out, const struct hark_seen *seen, struct h
     return rc != 0 ? rc : hark_buf_append_byte(out, '\n', err);
 }
 
-/* What the entry is about and says: from `Seen` to the end. */
-static int put_last_headers(struct hark_buf *out, const struct hark_entry *entry,
-                            struct hark_err *err)
+/* What the entry is about: from `Seen` to before `Payload`. */
+static int put_about(struct hark_buf *out, const struct hark_entry *entry, struct hark_err *err)
 {
     int rc = entry->has_seen ? put_seen(out, &entry->seen, err) : 0;
     for (size_t i = 0; rc == 0 && i < entry->re_count; i++) {
         rc = put_hex(out, "Re: ", entry->re[i].bytes, HARK_HASH_SIZE, err);
     }
-    if (rc == 0 && entry->has_payload) {
+    return rc;
+}
+
+static int put_payload(struct hark_buf *out, const struct hark_entry *entry, struct hark_err *err)
+{
+    int rc = 0;
+    if (entry->has_payload) {
         char hash[2 * HARK_HASH_SIZE + 1];
         char room[DIGITS_SIZE];
         hark_hash_hex(hash, &entry->payload_hash);
@@ -453,14 +458,12 @@ static int put_last_headers(struct hark_buf *out, const struct hark_entry *entry
     return rc;
 }
 
-static int put_entry_message(struct hark_buf *out, const struct hark_entry *entry,
-                             struct hark_err *err)
+int hark_entry_headers(struct hark_buf *out, const struct hark_entry *entry, struct hark_err *err)
 {
     char time[HARK_TIME_SIZE + 1];
     char room[DIGITS_SIZE];
-    const char *seq = digits_of(room, entry->seq);
     hark_time_encode(time, entry->time_ms);
-    int rc = put_texts(out, TEXTS(entry->kind, " ", seq, "\n\nHark: 1\n"), err);
+    int rc = hark_buf_append_str(out, "Hark: 1\n", err);
     if (rc == 0 && entry->has_space) {
         rc = put_hex(out, "Space: ", entry->space.bytes, HARK_HASH_SIZE, err);
     }
@@ -468,7 +471,7 @@ static int put_entry_message(struct hark_buf *out, const struct hark_entry *entr
         rc = put_hex(out, "Author: ", entry->author.bytes, HARK_KEY_SIZE, err);
     }
     if (rc == 0) {
-        rc = put_texts(out, TEXTS("Seq: ", seq, "\n"), err);
+        rc = put_texts(out, TEXTS("Seq: ", digits_of(room, entry->seq), "\n"), err);
     }
     if (rc == 0 && entry->seq > 1) {
         rc = put_hex(out, "Previous: ", entry->previous.bytes, HARK_HASH_SIZE, err);
@@ -476,7 +479,18 @@ static int put_entry_message(struct hark_buf *out, const struct hark_entry *entr
     if (rc == 0) {
         rc = put_texts(out, TEXTS("Time: ", time, "\nKind: ", entry->kind, "\n"), err);
     }
-    return rc != 0 ? rc : put_last_headers(out, entry, err);
+    return rc != 0 ? rc : put_about(out, entry, err);
+}
+
+static int put_entry_message(struct hark_buf *out, const struct hark_entry *entry,
+                             struct hark_err *err)
+{
+    char room[DIGITS_SIZE];
+    int rc = put_texts(out, TEXTS(entry->kind, " ", digits_of(room, entry->seq), "\n\n"), err);
+    if (rc == 0) {
+        rc = hark_entry_headers(out, entry, err);
+    }
+    return rc != 0 ? rc : put_payload(out, entry, err);
 }
 
 /* What of the commit is outside the message, but for the signature. */

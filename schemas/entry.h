@@ -59,6 +59,10 @@ HARK_CHECK int hark_entry_build(struct hark_buf *out, struct hark_entry *entry,
 /* Parses strictly (E1 to E14), does not verify the signature. */
 HARK_CHECK int hark_entry_parse(struct hark_entry *out, struct hark_span bytes,
                                 struct hark_err *err);
+/* Appends the headers of an entry, parsed or to be built, from `Hark:` to before `Payload`: the
+ * additional data of its envelope (10.3). At most HARK_ENTRY_MAX bytes. Error: limit. */
+HARK_CHECK int hark_entry_headers(struct hark_buf *out, const struct hark_entry *entry,
+                                  struct hark_err *err);
 /* Which payload does an entry name that was parsed before it was stored? False: none. Of
  * other bytes it says anything. */
 bool hark_entry_names_payload(struct hark_span stored, struct hark_hash *hash);

@@ -76,7 +76,7 @@ static int put_fields(struct hark_buf *out, const struct hark_evidence_parts *pa
     return rc;
 }
 
-static int put_part(struct hark_buf *out, struct hark_span part, struct hark_err *err)
+int hark_evidence_put_part(struct hark_buf *out, struct hark_span part, struct hark_err *err)
 {
     int rc = hark_buf_printf(out, err, "part %zu\n", part.size);
 
@@ -93,11 +93,11 @@ static int put_all(struct hark_buf *out, const struct hark_evidence_parts *parts
     if (rc == 0)
         rc = hark_buf_append_byte(out, '\n', err);
     for (size_t i = 0; rc == 0 && i < hark_evidence_part_count(parts->kind); i++)
-        rc = put_part(out, parts->parts[swapped ? 1 - i : i], err);
+        rc = hark_evidence_put_part(out, parts->parts[swapped ? 1 - i : i], err);
     if (rc == 0 && parts->has_first)
-        rc = put_part(out, parts->first, err);
+        rc = hark_evidence_put_part(out, parts->first, err);
     if (rc == 0 && parts->has_first)
-        rc = put_part(out, parts->payload, err);
+        rc = hark_evidence_put_part(out, parts->payload, err);
     return rc;
 }
 
@@ -211,7 +211,7 @@ static bool take_path(struct hark_span *in, struct hark_evidence_parts *out)
     return out->path.count > 0;
 }
 
-static bool take_part(struct hark_span *in, struct hark_span *out)
+bool hark_evidence_take_part(struct hark_span *in, struct hark_span *out)
 {
     struct hark_span size_text;
     uint64_t size = 0;
@@ -242,11 +242,12 @@ static const char *read_form(struct hark_evidence_parts *out, struct hark_span i
     if (!hark_take_literal(&in, "\n"))
         return "its fields are not those of its kind";
     for (size_t i = 0; i < hark_evidence_part_count(out->kind); i++) {
-        if (!take_part(&in, &out->parts[i]))
+        if (!hark_evidence_take_part(&in, &out->parts[i]))
             return "its parts are not there";
     }
     out->has_first = in.size > 0;
-    if (out->has_first && (!take_part(&in, &out->first) || !take_part(&in, &out->payload)))
+    if (out->has_first && (!hark_evidence_take_part(&in, &out->first) ||
+                           !hark_evidence_take_part(&in, &out->payload)))
         return "after its parts comes what is no first entry with its payload";
     return in.size > 0 ? "it goes on after its end" : NULL;
 }

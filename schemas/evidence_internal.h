@@ -1,6 +1,6 @@
 /*
  * Shared by evidence.c, which reads and writes files of all kinds and checks most, and
- * evidence_withheld.c.
+ * evidence_withheld.c; their parts are also those of disclosures (disclosure.c).
  */
 #ifndef HARK_SCHEMAS_EVIDENCE_INTERNAL_H
 #define HARK_SCHEMAS_EVIDENCE_INTERNAL_H
@@ -29,6 +29,11 @@ HARK_CHECK int hark_evidence_put_hash(struct hark_buf *out, const char *head,
                                       const struct hark_hash *hash, struct hark_err *err);
 bool hark_evidence_take_hash(struct hark_span *in, const char *head, struct hark_hash *out);
 bool hark_evidence_take_headed(struct hark_span *in, const char *head, struct hark_span *rest);
+
+/* `part <bytes>`, so many bytes, and an LF. */
+HARK_CHECK int hark_evidence_put_part(struct hark_buf *out, struct hark_span part,
+                                      struct hark_err *err);
+bool hark_evidence_take_part(struct hark_span *in, struct hark_span *out);
 
 /* WITHHELD: its fields, and what it says. */
 HARK_CHECK int hark_withheld_put(struct hark_buf *out, const struct hark_evidence_parts *parts,

@@ -519,6 +519,23 @@ def share_of_batch(got):
         f"{got['cosign'] / (got['cosign'] + got['take']):.1%} of both", 'say', None)
 
 
+def row_sealed():
+    """entries sealed and opened; a fresh key for every member"""
+    for content, count, members in ((300, 20_000, 10), (4_000, 20_000, 200), (65_404, 1_000, 5_000)):
+        got = values(bench('sealed'), content, count, members)
+        for what, bare in (('seal', 'encrypt'), ('open', 'decrypt')):
+            row(f"{what} an entry of {content:,} bytes ({got['envelope_bytes']:,.0f} sealed)",
+                f'{got[what]:.2f} us', f'XChaCha20-Poly1305 of the same: {got[bare]:.2f} us',
+                f'{got[what] / got[bare]:.2f} x', 'say', None)
+        row(f"a fresh key for {members:,} members ({got['box_bytes']:,.0f} bytes of boxes, "
+            f"{-(-members // 448)} entries)", f"{got['boxes']:.1f} ms",
+            f"crypto_box_seal as often: {got['bare']:.1f} ms", f"{got['boxes'] / got['bare']:.2f} x",
+            'say', None)
+        row('the same compared by a member', f"{got['check']:.1f} ms",
+            f"crypto_box_seal as often: {got['bare']:.1f} ms", f"{got['check'] / got['bare']:.2f} x",
+            'say', None)
+
+
 COSIGNERS = 5
 
 
