@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import sqlite3
@@ -279,22 +280,33 @@ def row_ack():
                 '<= 15 x' if part == 'p50' else '-', ratio <= 15 if part == 'p50' else None)
 
 
-def row_ingest():
-    """entries taken in from a peer: verified, durable, indexed; and made anew"""
-    stream, git = f'{WORK}/stream', f'{WORK}/import.git'
-    os.mkdir(f'{WORK}/ingest')
-    said = run(bench('ingest'), f'{WORK}/ingest', MIDDLE,
-               env={**os.environ, 'BENCH_STREAM': stream})
+RUNS = 3  # where a machine's own noise is larger than what is left to an aim
+
+
+def middle(runs):
+    """Of several runs that begin with their ratio: the middle one; and how they spread."""
+    runs = sorted(runs)
+    return runs[len(runs) // 2], f'{runs[0][0]:.2f} to {runs[-1][0]:.2f} in {len(runs)} runs'
+
+
+def ingest(stream):
+    directory = tempfile.mkdtemp(prefix='ingest.', dir=WORK)
+    said = run(bench('ingest'), directory, MIDDLE, env={**os.environ, 'BENCH_STREAM': stream})
     say(said.rstrip())
-    found = {what: (int(count), float(wall), float(ratio), float(cpu))
-             for what, count, wall, ratio, cpu in
-             re.findall(r'^(\w[\w ]*): (\d+) entries in ([\d.]+) s.*\n'
-                        r'  of the speed of verifying alone: ([\d.]+) \(by CPU ([\d.]+)\)',
-                        said, re.M)}
-    (count, wall, ratio, cpu), = (of for what, of in found.items() if what != 'reindex')
+    shutil.rmtree(directory)
+    count, wall, ratio, cpu = re.search(
+        r'^ingest: (\d+) entries in ([\d.]+) s.*\n'
+        r'  of the speed of verifying alone: ([\d.]+) \(by CPU ([\d.]+)\)', said, re.M).groups()
+    return float(ratio), float(wall), float(cpu), int(count)
+
+
+def row_ingest():
+    """entries taken in from a peer: verified, durable, indexed"""
+    stream, git = f'{WORK}/stream', f'{WORK}/import.git'
+    (ratio, wall, cpu, count), spread = middle([ingest(stream) for _ in range(RUNS)])
     row(f'{count:,} entries taken in: verified, durable, indexed',
         f'{wall:.1f} s, {per_second(count, wall)}', f'verify alone: {wall * ratio:.1f} s',
-        f'{ratio:.2f} (CPU {cpu:.2f})', '>= 0.45', ratio >= 0.45)
+        f'{ratio:.2f} ({spread}; CPU {cpu:.2f})', '>= 0.45', ratio >= 0.45)
     run('git', 'init', '-q', '--bare', git)
     with open(stream, 'rb') as f:
         began = time.monotonic()
@@ -304,9 +316,9 @@ def row_ingest():
         f'{imported / wall:.2f}', '>= 0.75', imported >= 0.75 * wall)
 
 
-def row_catchup():
-    """an empty partner catches up; bytes on the wire"""
-    node = home(MIDDLE)
+def catch_up(node):
+    """A new partner: ratio, seconds, seconds and CPU of the yardstick, CPU of both ends,
+    bytes, entries."""
     partner = named_partner(node)
     entries = node.json('status')['spaces'][0]['size']
     yard = [yard_verify(entries // 2)]
@@ -320,11 +332,18 @@ def row_catchup():
             moved = wire(node, partner).bytes - before.bytes
     yard.append(yard_verify(entries - entries // 2))
     wall, cpu = (sum(part) for part in zip(*yard))
-    ratio = wall / took
+    return wall / took, took, wall, cpu, used, moved, entries
+
+
+def row_catchup():
+    """an empty partner catches up; bytes on the wire"""
+    node = home(MIDDLE)
+    (ratio, took, wall, cpu, used, moved, entries), spread = middle(
+        [catch_up(node) for _ in range(RUNS)])
     row(f'an empty partner catches up {entries:,} entries over CURVE, {CORES} cores for both',
         f'{took:.1f} s, {per_second(entries, took)} (CPU {used[0]:.1f} s and {used[1]:.1f} s)',
         f'verify alone: {wall:.1f} s, {per_second(entries, wall)} (CPU {cpu:.1f} s)',
-        f'{ratio:.2f} (CPU {cpu / sum(used):.2f})', '>= 0.35', ratio >= 0.35)
+        f'{ratio:.2f} ({spread}; CPU {cpu / sum(used):.2f})', '>= 0.35', ratio >= 0.35)
     on_disk, _ = stored(node)
     row('bytes on the wire for that', f'{moved:,}', f'entries and payloads as stored: {on_disk:,}',
         f'{moved / on_disk:.2f} x', '<= 0.7 x', moved <= 0.7 * on_disk)
