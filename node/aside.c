@@ -95,10 +95,18 @@ static int keep_intake_end(struct hark_node *node, const struct hark_hash *space
                            struct hark_err *err)
 {
     struct hark_space *open = NULL;
+    struct hark_err why = {0};
+    int rc;
 
     if (hark_node_space(node, space, &open, NULL) < 0)
         return 0; /* it cannot be read: nobody knows */
-    return hark_space_intake_keep_end(open, hark_signer_key(node->identity.log), err);
+    rc = hark_space_intake_keep_end(open, hark_signer_key(node->identity.log), &why);
+    /* Likewise; or what was noted before cannot be, and nothing is accepted as it is. */
+    if (hark_err_exit(rc) == 5 || rc == HARK_E_BEHIND)
+        return 0;
+    if (rc < 0 && err != NULL)
+        *err = why;
+    return rc;
 }
 
 int hark_aside_put(struct hark_node *node, const struct hark_hash *space, bool whole,

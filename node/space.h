@@ -133,7 +133,8 @@ HARK_CHECK int hark_space_intakes(struct hark_space *space, hark_node_name **nam
 
 /* Before this copy is set aside: notes, durably, how far the intake of the node with that
  * log key has come, if there is one. Nothing is appended to it by hark_space_accept before
- * the copy that takes this one's place has it as far. Errors: io, disk-full, damaged. */
+ * the copy that takes this one's place has it as far. Errors: io, disk-full, damaged,
+ * behind (what was noted before cannot be read). */
 HARK_CHECK int hark_space_intake_keep_end(struct hark_space *space, const struct hark_key *log_key,
                                           struct hark_err *err);
 /* May this node, named `self`, go on with its intake? Errors: behind (it has signed more of
