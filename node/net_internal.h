@@ -82,20 +82,17 @@ struct net_order {
     struct hark_buf body;   /* REQUEST: owned */
 };
 
-/* What is shown of a space's cosigned checkpoints, made by the writer. */
+/* What others are shown of a space, made by the writer. Fresh: the core has not been told yet. */
 struct net_shown {
     struct hark_hash space;
-    uint64_t version;
-    struct hark_buf body; /* of a `cosign` */
-    bool fresh;           /* the core has not been told yet */
-};
-
-/* Which files of evidence about a space are shown, made by the writer. */
-struct net_evidence {
-    struct hark_hash space;
-    size_t count;
+    /* its cosigned checkpoints */
+    uint64_t version;     /* hark_notes_version */
+    struct hark_buf body; /* of a `cosign`; empty: nothing is shown */
+    bool notes_fresh;
+    /* files of evidence about it */
+    size_t name_count;
     struct hark_hash *names; /* hark_convict_kept; owned */
-    bool fresh;              /* the core has not been told yet */
+    bool names_fresh;
 };
 
 /* A log at a peer, as last reported. */
@@ -181,8 +178,6 @@ struct hark_net {
     struct net_row *rows;
     size_t shown_count;
     struct net_shown *shown;
-    size_t evidence_count;
-    struct net_evidence *evidence;
 
     /* the network thread's */
     struct net_plan *now;
@@ -215,6 +210,11 @@ void hark_net_order_free(struct net_order *order);
 /* The row of a peer; NULL when there are too many. Under the lock. */
 struct net_row *hark_net_row(struct hark_net *net, const struct hark_key *id,
                              const struct hark_key *curve);
+
+/* What is shown of a space; NULL: nothing. Under the lock. */
+struct net_shown *hark_net_find_shown(const struct hark_net *net, const struct hark_hash *space);
+/* The same, made when there is none; NULL: no memory. Valid until the next is made. */
+struct net_shown *hark_net_find_or_add_shown(struct hark_net *net, const struct hark_hash *space);
 
 /* What comes next of the space's main log, as far as it is known, is moved to *out. */
 bool hark_net_coming(struct hark_net *net, const struct hark_hash *space, struct hark_coming *out);
@@ -260,7 +260,6 @@ HARK_CHECK int hark_net_show_evidence(struct hark_net *net, struct hark_space *s
                                       struct net_space *notes, struct hark_err *err);
 HARK_CHECK int hark_net_take_evidence(struct hark_net *net, struct hark_node *node,
                                       const struct hark_net_event *event, struct hark_err *err);
-void hark_net_evidence_free(struct hark_net *net);
 /* hark_core_io.evidence. */
 int hark_net_io_evidence(void *arg, const struct hark_hash *space, uint64_t after,
                          uint64_t *version, struct hark_buf *out, struct hark_err *err);
