@@ -202,6 +202,30 @@ static void test_convict_withheld__who_withholds_the_next(void **state)
     party_end(&p);
 }
 
+/* The steward gives it twice the time when two rounds are pinned, which are too near to each
+ * other then: the second comes anew. */
+static void test_convict_withheld__who_was_given_more_time(void **state)
+{
+    struct party p;
+
+    (void)state;
+    begin(&p, "more time");
+    accept(&p, 1);
+    home_logs(&p, 4 * HOUR, true);
+    home_logs(&p, STEP, true);
+    world_say(p.world, WORLD_STEWARD, "policy",
+              json_pack("{s:{s:i}}", "policy", "merge_delay_s", 2 * 86400), HARK_NONE);
+    party_log(&p, p.world->count - 1, p.world->count);
+    for (unsigned k = 0; k < 3; k++)
+        home_logs(&p, STEP, true);
+    assert_int_equal(found_at(&p, Q), 0);
+    for (unsigned k = 0; k < 2; k++)
+        home_logs(&p, STEP, true);
+    assert_int_equal(found_at(&p, Q), 1);
+    assert_int_equal(last.delay_s, 2 * 86400);
+    party_end(&p);
+}
+
 /* ---- Who is not --------------------------------------------------------------------------------
  */
 
@@ -370,6 +394,7 @@ int main(void)
         cmocka_unit_test(test_convict_withheld__not_taken_of_too_few),
         cmocka_unit_test(test_convict_withheld__who_stops_in_between),
         cmocka_unit_test(test_convict_withheld__who_withholds_the_next),
+        cmocka_unit_test(test_convict_withheld__who_was_given_more_time),
         cmocka_unit_test(test_convict_withheld__not_who_takes_over_at_last),
         cmocka_unit_test(test_convict_withheld__not_who_is_slow),
         cmocka_unit_test(test_convict_withheld__not_who_was_away),
