@@ -124,8 +124,6 @@ static int check_intake(struct hark_evidence_check *c, struct times *times, stru
     out->space = origin.space;
     out->position = side->is_receipt ? side->line.position : side->checkpoint.size - 1;
     rc = check_signed(c, side->checkpoint.origin, &c->parts->intake_key, NULL, times, err);
-    if (rc == 0 && side->is_receipt && side->line.accepted_ms > HARK_TIME_MAX_MS)
-        return hark_evidence_nothing("the entry was accepted at no time", err);
     if (rc == 0 && side->is_receipt && side->line.accepted_ms / 1000 > times->last_s)
         times->last_s = side->line.accepted_ms / 1000;
     side->time_s = times->last_s;
