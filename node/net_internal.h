@@ -86,7 +86,7 @@ struct net_order {
 struct net_shown {
     struct hark_hash space;
     /* its cosigned checkpoints */
-    uint64_t version;     /* hark_notes_version */
+    uint64_t version;     /* only ever grows */
     struct hark_buf body; /* of a `cosign`; empty: nothing is shown */
     bool notes_fresh;
     /* files of evidence about it */
@@ -126,9 +126,11 @@ struct net_space {
     bool main_compared, intake_compared;
     uint64_t main_with, intake_with; /* with which of `nodes`: a bit each */
     bool level;                      /* nothing is to be had of its main log where we asked last */
-    uint64_t shown_version;          /* hark_notes_version of what is shown */
-    size_t evidence_count;           /* of hark_convict_kept, when it was handed over */
-    bool unsettling; /* a later home was shown that goes on from before what is settled */
+    uint64_t kept_version;           /* hark_notes_version, when last asked */
+    uint64_t version_base;  /* what it was before, where the space has been opened anew since */
+    uint64_t shown_version; /* of what is shown: both together */
+    size_t evidence_count;  /* of hark_convict_kept, when it was handed over */
+    bool unsettling;        /* a later home was shown that goes on from before what is settled */
     /* joining: one request at a time is handed on to the home */
     bool relay_busy;
     struct hark_hash relaying;

@@ -34,6 +34,20 @@ static int hand_over(struct hark_net *net, const struct hark_hash *space, struct
     return rc;
 }
 
+/* How far what is kept has come, as peers note it when they are shown it: it does not go back
+ * where the space has been opened anew, which counts from the files on. notes: NULL: none. */
+static uint64_t version_of(struct net_space *notes, const struct hark_notes *kept)
+{
+    uint64_t version = hark_notes_version(kept);
+
+    if (notes == NULL)
+        return version;
+    if (version < notes->kept_version)
+        notes->version_base += notes->kept_version;
+    notes->kept_version = version;
+    return notes->version_base + version;
+}
+
 /* Hands the network's thread what it shows of the space from now on, if that changed. */
 static int show(struct hark_net *net, struct hark_space *space, struct net_space *notes,
                 struct hark_err *err)
@@ -44,7 +58,7 @@ static int show(struct hark_net *net, struct hark_space *space, struct net_space
     uint64_t version;
     int rc = hark_witness_notes(space, &kept, err);
 
-    if (rc < 0 || (version = hark_notes_version(kept)) == notes->shown_version)
+    if (rc < 0 || (version = version_of(notes, kept)) == notes->shown_version)
         return rc;
     rc = hark_witness_body(space, &body, &count, err);
     if (rc == 0 && count > 0)
@@ -172,9 +186,9 @@ static int take(struct hark_net *net, struct hark_node *node, const struct hark_
         rc = hark_witness_notes(space, &kept, err);
     if (rc < 0)
         return rc;
-    order->before = hark_notes_version(kept);
+    order->before = version_of(notes, kept);
     outcome = take_notes(space, list, count, err);
-    order->after = hark_notes_version(kept);
+    order->after = version_of(notes, kept);
     /* Before the core hears of it, which else would show the peer what it has brought. */
     if (notes != NULL)
         rc = show(net, space, notes, NULL);
