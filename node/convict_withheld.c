@@ -88,7 +88,25 @@ static int filter_cosigners(struct watch *w, const struct hark_note *note, struc
     return 0;
 }
 
-/* Is it of the log that it is for, as that is here? */
+/* What the home says next, as note `at` or after all of them, counts when its clock is beyond
+ * this. */
+static uint64_t wait_until(const struct watch *w, size_t at)
+{
+    return 1000 * (w->last_s + HARK_WITHHELD_AHEAD_S) + (at > 1 ? w->delay_ms / 2 : 0);
+}
+
+/* Does the main log's checkpoint of so many entries, as note `at`, end with a batch made late
+ * enough? */
+static int ends_late(struct watch *w, size_t at, uint64_t size, bool *late, struct hark_err *err)
+{
+    struct hark_index_batch batch;
+    int rc = hark_index_batch(w->space->index, size - 1, &batch, err);
+
+    *late = rc == 0 && batch.first + batch.count == size && batch.time_ms > wait_until(w, at);
+    return rc;
+}
+
+/* Is it of the log that it is for, as that is here, and late enough by the policy in force? */
 static int check_pinned(struct watch *w, size_t at, const struct hark_checkpoint *cp, bool *good,
                         struct hark_err *err)
 {
@@ -98,13 +116,13 @@ static int check_pinned(struct watch *w, size_t at, const struct hark_checkpoint
     int rc = hark_witness_root(w->space, at == 0 ? w->node : "", cp->size, &here, &root, err);
 
     *good = rc == 0 && here && strcmp(cp->origin, origin) == 0 &&
-            hark_hash_equal(&root, &cp->root) && (at > 0 || cp->size > w->taken);
-    return rc;
+            hark_hash_equal(&root, &cp->root) && cp->size > (at > 0 ? 0 : w->taken);
+    return *good && at > 0 ? ends_late(w, at, cp->size, good, err) : rc;
 }
 
 /* What does not count any more is dropped, with what hangs on it: all of it where the home has
  * taken anything over since, for it may just be slow; what a home before this one signed; whom
- * the space has removed. */
+ * the space has removed; what came too soon by a longer delay. */
 static int look_through(struct watch *w, struct hark_err *err)
 {
     struct hark_note *note = calloc(1, sizeof(*note));
@@ -136,22 +154,6 @@ static int look_through(struct watch *w, struct hark_err *err)
 
 /* --- pinning -------------------------------------------------------------------------------- */
 
-/* The home's next word counts when its clock is beyond this. */
-static uint64_t wait_until(const struct watch *w)
-{
-    return 1000 * (w->last_s + HARK_WITHHELD_AHEAD_S) + (w->pinned.count > 1 ? w->delay_ms / 2 : 0);
-}
-
-/* Does the main log's checkpoint of so many entries end with a batch made late enough? */
-static int ends_late(struct watch *w, uint64_t size, bool *late, struct hark_err *err)
-{
-    struct hark_index_batch batch;
-    int rc = hark_index_batch(w->space->index, size - 1, &batch, err);
-
-    *late = rc == 0 && batch.first + batch.count == size && batch.time_ms > wait_until(w);
-    return rc;
-}
-
 static int try_note(struct watch *w, struct hark_span note, bool *more, struct hark_err *err)
 {
     struct hark_pinned *pinned = &w->pinned;
@@ -177,7 +179,7 @@ static int pin_next(struct watch *w, bool *more, struct hark_err *err)
 
     *more = false;
     if (rc == 0 && size > 0 && !first)
-        rc = ends_late(w, size, &late, err);
+        rc = ends_late(w, w->pinned.count, size, &late, err);
     /* One that does not do must not take away what is pinned. */
     for (size_t i = 0; rc == 0 && size > 0 && late && i < w->pinned.count; i++)
         rc = hark_pinned_add(&was, hark_buf_span(&w->pinned.notes[i]), err);
@@ -238,7 +240,7 @@ static int find_word(struct watch *w, struct hark_buf *out, struct hark_taken *t
     int rc = batch == NULL ? hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a batch")
                            : hark_space_said(&w->space->store, w->node, &said_ms, err);
 
-    if (rc == 0 && said_ms > wait_until(w))
+    if (rc == 0 && said_ms > wait_until(w, w->pinned.count))
         rc = first_since(w->space, said_ms, &number, err);
     else
         number = w->space->batches;

@@ -57,6 +57,32 @@ struct net_row *hark_net_row(struct hark_net *net, const struct hark_key *id,
     return row;
 }
 
+/* --- what others are shown, under the lock ----------------------------------------- */
+
+struct net_shown *hark_net_find_shown(const struct hark_net *net, const struct hark_hash *space)
+{
+    for (size_t i = 0; i < net->shown_count; i++) {
+        if (hark_hash_equal(&net->shown[i].space, space))
+            return &net->shown[i];
+    }
+    return NULL;
+}
+
+struct net_shown *hark_net_find_or_add_shown(struct hark_net *net, const struct hark_hash *space)
+{
+    struct net_shown *slot = hark_net_find_shown(net, space), *grown;
+
+    if (slot != NULL)
+        return slot;
+    grown = realloc(net->shown, (net->shown_count + 1) * sizeof(*grown));
+    if (grown == NULL)
+        return NULL;
+    net->shown = grown;
+    slot = &grown[net->shown_count++];
+    *slot = (struct net_shown){.space = *space};
+    return slot;
+}
+
 /* --- from the network to the writer ---------------------------------------------- */
 
 int hark_net_push(struct hark_net *net, const struct hark_net_event *event, struct hark_err *err)
@@ -323,10 +349,11 @@ static void net_free(struct hark_net *net)
     for (size_t i = 0; i < net->row_count; i++)
         free(net->rows[i].reports);
     free(net->rows);
-    for (size_t i = 0; i < net->shown_count; i++)
+    for (size_t i = 0; i < net->shown_count; i++) {
         hark_buf_free(&net->shown[i].body);
+        free(net->shown[i].names);
+    }
     free(net->shown);
-    hark_net_evidence_free(net);
     free(net->access);
     if (net->event_fd >= 0)
         (void)close(net->event_fd);

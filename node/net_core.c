@@ -693,43 +693,28 @@ static void carry_out(struct hark_net *net, struct net_order *order)
     hark_net_order_free(order);
 }
 
-/* Spaces of which something new is to be shown. */
-static void show_notes(struct hark_net *net)
+/* Of which something new is to be shown. The core asks for it, which takes the lock. */
+static void show_news(struct hark_net *net)
 {
     for (size_t i = 0;; i++) {
+        struct net_shown *slot;
         struct hark_hash space;
-        bool fresh;
+        bool notes, names;
 
         pthread_mutex_lock(&net->lock);
         if (i >= net->shown_count) {
             pthread_mutex_unlock(&net->lock);
             return;
         }
-        fresh = net->shown[i].fresh;
-        space = net->shown[i].space;
-        net->shown[i].fresh = false;
+        slot = &net->shown[i];
+        space = slot->space;
+        notes = slot->notes_fresh;
+        names = slot->names_fresh;
+        slot->notes_fresh = slot->names_fresh = false;
         pthread_mutex_unlock(&net->lock);
-        if (fresh)
+        if (notes)
             hark_core_noted(net->core, &space);
-    }
-}
-
-static void show_evidence(struct hark_net *net)
-{
-    for (size_t i = 0;; i++) {
-        struct hark_hash space;
-        bool fresh;
-
-        pthread_mutex_lock(&net->lock);
-        if (i >= net->evidence_count) {
-            pthread_mutex_unlock(&net->lock);
-            return;
-        }
-        fresh = net->evidence[i].fresh;
-        space = net->evidence[i].space;
-        net->evidence[i].fresh = false;
-        pthread_mutex_unlock(&net->lock);
-        if (fresh)
+        if (names)
             hark_core_convicted(net->core, &space);
     }
 }
@@ -764,8 +749,7 @@ static void on_woken(void *arg)
         net->planning = false;
         pthread_mutex_unlock(&net->lock);
     }
-    show_notes(net);
-    show_evidence(net);
+    show_news(net);
     if (ask_now)
         hark_core_ask_now(net->core);
 }

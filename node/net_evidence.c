@@ -13,27 +13,9 @@
 
 /* --- the writer: what is shown ------------------------------------------------------------ */
 
-/* The slot of a space; NULL: no memory. Under the lock. */
-static struct net_evidence *slot_of(struct hark_net *net, const struct hark_hash *space)
+static bool has_name(const struct net_shown *slot, const struct hark_hash *name)
 {
-    struct net_evidence *grown;
-
-    for (size_t i = 0; i < net->evidence_count; i++) {
-        if (hark_hash_equal(&net->evidence[i].space, space))
-            return &net->evidence[i];
-    }
-    grown = realloc(net->evidence, (net->evidence_count + 1) * sizeof(*grown));
-    if (grown == NULL)
-        return NULL;
-    net->evidence = grown;
-    grown = &net->evidence[net->evidence_count++];
-    *grown = (struct net_evidence){.space = *space};
-    return grown;
-}
-
-static bool has_name(const struct net_evidence *slot, const struct hark_hash *name)
-{
-    for (size_t i = 0; i < slot->count; i++) {
+    for (size_t i = 0; i < slot->name_count; i++) {
         if (hark_hash_equal(&slot->names[i], name))
             return true;
     }
@@ -42,9 +24,9 @@ static bool has_name(const struct net_evidence *slot, const struct hark_hash *na
 
 /* What is in the slot keeps its place, since peers have noted how far they were shown it: when
  * a space has been opened anew its list may begin otherwise. */
-static bool add_names(struct net_evidence *slot, const struct hark_hash *names, size_t count)
+static bool add_names(struct net_shown *slot, const struct hark_hash *names, size_t count)
 {
-    size_t before = slot->count;
+    size_t before = slot->name_count;
     bool begins = before <= count &&
                   (before == 0 || memcmp(slot->names, names, before * sizeof(*names)) == 0);
     struct hark_hash *grown = realloc(slot->names, (before + count) * sizeof(*grown));
@@ -54,20 +36,20 @@ static bool add_names(struct net_evidence *slot, const struct hark_hash *names, 
     slot->names = grown;
     for (size_t i = begins ? before : 0; i < count; i++) {
         if (begins || !has_name(slot, &names[i]))
-            slot->names[slot->count++] = names[i];
+            slot->names[slot->name_count++] = names[i];
     }
-    slot->fresh = slot->fresh || slot->count > before;
+    slot->names_fresh = slot->names_fresh || slot->name_count > before;
     return true;
 }
 
 static int hand_over(struct hark_net *net, const struct hark_hash *space,
                      const struct hark_hash *names, size_t count, struct hark_err *err)
 {
-    struct net_evidence *slot;
+    struct net_shown *slot;
     bool done;
 
     pthread_mutex_lock(&net->lock);
-    slot = slot_of(net, space);
+    slot = hark_net_find_or_add_shown(net, space);
     done = slot != NULL && add_names(slot, names, count);
     pthread_mutex_unlock(&net->lock);
     if (!done)
@@ -165,32 +147,26 @@ int hark_net_take_evidence(struct hark_net *net, struct hark_node *node,
 static bool name_of(struct hark_net *net, const struct hark_hash *space, uint64_t at,
                     struct hark_hash *name)
 {
-    bool found = false;
+    const struct net_shown *slot;
+    bool found;
 
     pthread_mutex_lock(&net->lock);
-    for (size_t i = 0; i < net->evidence_count && !found; i++) {
-        const struct net_evidence *slot = &net->evidence[i];
-
-        if (!hark_hash_equal(&slot->space, space))
-            continue;
-        found = at < slot->count;
-        if (found)
-            *name = slot->names[at];
-        break;
-    }
+    slot = hark_net_find_shown(net, space);
+    found = slot != NULL && at < slot->name_count;
+    if (found)
+        *name = slot->names[at];
     pthread_mutex_unlock(&net->lock);
     return found;
 }
 
 static uint64_t count_of(struct hark_net *net, const struct hark_hash *space)
 {
-    uint64_t count = 0;
+    const struct net_shown *slot;
+    uint64_t count;
 
     pthread_mutex_lock(&net->lock);
-    for (size_t i = 0; i < net->evidence_count; i++) {
-        if (hark_hash_equal(&net->evidence[i].space, space))
-            count = net->evidence[i].count;
-    }
+    slot = hark_net_find_shown(net, space);
+    count = slot == NULL ? 0 : slot->name_count;
     pthread_mutex_unlock(&net->lock);
     return count;
 }
@@ -247,11 +223,4 @@ int hark_net_io_evidence(void *arg, const struct hark_hash *space, uint64_t afte
     if (*version == 0)
         return hark_err_set(err, HARK_E_NOT_FOUND, "no evidence about that space");
     return out == NULL ? 0 : make_body(net, space, after, version, out, err);
-}
-
-void hark_net_evidence_free(struct hark_net *net)
-{
-    for (size_t i = 0; i < net->evidence_count; i++)
-        free(net->evidence[i].names);
-    free(net->evidence);
 }

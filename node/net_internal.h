@@ -82,20 +82,17 @@ struct net_order {
     struct hark_buf body;   /* REQUEST: owned */
 };
 
-/* What is shown of a space's cosigned checkpoints, made by the writer. */
+/* What others are shown of a space, made by the writer. Fresh: the core has not been told yet. */
 struct net_shown {
     struct hark_hash space;
-    uint64_t version;
-    struct hark_buf body; /* of a `cosign` */
-    bool fresh;           /* the core has not been told yet */
-};
-
-/* Which files of evidence about a space are shown, made by the writer. */
-struct net_evidence {
-    struct hark_hash space;
-    size_t count;
+    /* its cosigned checkpoints */
+    uint64_t version;     /* only ever grows */
+    struct hark_buf body; /* of a `cosign`; empty: nothing is shown */
+    bool notes_fresh;
+    /* files of evidence about it */
+    size_t name_count;
     struct hark_hash *names; /* hark_convict_kept; owned */
-    bool fresh;              /* the core has not been told yet */
+    bool names_fresh;
 };
 
 /* A log at a peer, as last reported. */
@@ -129,9 +126,11 @@ struct net_space {
     bool main_compared, intake_compared;
     uint64_t main_with, intake_with; /* with which of `nodes`: a bit each */
     bool level;                      /* nothing is to be had of its main log where we asked last */
-    uint64_t shown_version;          /* hark_notes_version of what is shown */
-    size_t evidence_count;           /* of hark_convict_kept, when it was handed over */
-    bool unsettling; /* a later home was shown that goes on from before what is settled */
+    uint64_t kept_version;           /* hark_notes_version, when last asked */
+    uint64_t version_base;  /* what it was before, where the space has been opened anew since */
+    uint64_t shown_version; /* of what is shown: both together */
+    size_t evidence_count;  /* of hark_convict_kept, when it was handed over */
+    bool unsettling;        /* a later home was shown that goes on from before what is settled */
     /* joining: one request at a time is handed on to the home */
     bool relay_busy;
     struct hark_hash relaying;
@@ -181,8 +180,6 @@ struct hark_net {
     struct net_row *rows;
     size_t shown_count;
     struct net_shown *shown;
-    size_t evidence_count;
-    struct net_evidence *evidence;
 
     /* the network thread's */
     struct net_plan *now;
@@ -215,6 +212,11 @@ void hark_net_order_free(struct net_order *order);
 /* The row of a peer; NULL when there are too many. Under the lock. */
 struct net_row *hark_net_row(struct hark_net *net, const struct hark_key *id,
                              const struct hark_key *curve);
+
+/* What is shown of a space; NULL: nothing. Under the lock. */
+struct net_shown *hark_net_find_shown(const struct hark_net *net, const struct hark_hash *space);
+/* The same, made when there is none; NULL: no memory. Valid until the next is made. */
+struct net_shown *hark_net_find_or_add_shown(struct hark_net *net, const struct hark_hash *space);
 
 /* What comes next of the space's main log, as far as it is known, is moved to *out. */
 bool hark_net_coming(struct hark_net *net, const struct hark_hash *space, struct hark_coming *out);
@@ -260,7 +262,6 @@ HARK_CHECK int hark_net_show_evidence(struct hark_net *net, struct hark_space *s
                                       struct net_space *notes, struct hark_err *err);
 HARK_CHECK int hark_net_take_evidence(struct hark_net *net, struct hark_node *node,
                                       const struct hark_net_event *event, struct hark_err *err);
-void hark_net_evidence_free(struct hark_net *net);
 /* hark_core_io.evidence. */
 int hark_net_io_evidence(void *arg, const struct hark_hash *space, uint64_t after,
                          uint64_t *version, struct hark_buf *out, struct hark_err *err);

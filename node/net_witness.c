@@ -2,7 +2,6 @@
  * The writer's part in cosigning: what this node signs, what others show, and what is
  * shown to them. PROTOCOL.md 7.8.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "node/aside.h"
@@ -12,24 +11,6 @@
 
 /* --- what is shown ------------------------------------------------------------------- */
 
-/* The slot of a space; NULL: no memory. Under the lock. */
-static struct net_shown *slot_of(struct hark_net *net, const struct hark_hash *space)
-{
-    struct net_shown *grown;
-
-    for (size_t i = 0; i < net->shown_count; i++) {
-        if (hark_hash_equal(&net->shown[i].space, space))
-            return &net->shown[i];
-    }
-    grown = realloc(net->shown, (net->shown_count + 1) * sizeof(*grown));
-    if (grown == NULL)
-        return NULL;
-    net->shown = grown;
-    grown = &net->shown[net->shown_count++];
-    *grown = (struct net_shown){.space = *space};
-    return grown;
-}
-
 static int hand_over(struct hark_net *net, const struct hark_hash *space, struct hark_buf *body,
                      uint64_t version, struct hark_err *err)
 {
@@ -37,20 +18,34 @@ static int hand_over(struct hark_net *net, const struct hark_hash *space, struct
     int rc = 0;
 
     pthread_mutex_lock(&net->lock);
-    slot = slot_of(net, space);
+    slot = hark_net_find_or_add_shown(net, space);
     if (slot != NULL) {
         struct hark_buf old = slot->body;
 
         slot->body = *body;
         *body = old;
         slot->version = version;
-        slot->fresh = true;
+        slot->notes_fresh = true;
     } else {
         rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for cosignatures");
     }
     pthread_mutex_unlock(&net->lock);
     hark_edge_wake(net->edge);
     return rc;
+}
+
+/* How far what is kept has come, as peers note it when they are shown it: it does not go back
+ * where the space has been opened anew, which counts from the files on. notes: NULL: none. */
+static uint64_t version_of(struct net_space *notes, const struct hark_notes *kept)
+{
+    uint64_t version = hark_notes_version(kept);
+
+    if (notes == NULL)
+        return version;
+    if (version < notes->kept_version)
+        notes->version_base += notes->kept_version;
+    notes->kept_version = version;
+    return notes->version_base + version;
 }
 
 /* Hands the network's thread what it shows of the space from now on, if that changed. */
@@ -63,7 +58,7 @@ static int show(struct hark_net *net, struct hark_space *space, struct net_space
     uint64_t version;
     int rc = hark_witness_notes(space, &kept, err);
 
-    if (rc < 0 || (version = hark_notes_version(kept)) == notes->shown_version)
+    if (rc < 0 || (version = version_of(notes, kept)) == notes->shown_version)
         return rc;
     rc = hark_witness_body(space, &body, &count, err);
     if (rc == 0 && count > 0)
@@ -191,9 +186,9 @@ static int take(struct hark_net *net, struct hark_node *node, const struct hark_
         rc = hark_witness_notes(space, &kept, err);
     if (rc < 0)
         return rc;
-    order->before = hark_notes_version(kept);
+    order->before = version_of(notes, kept);
     outcome = take_notes(space, list, count, err);
-    order->after = hark_notes_version(kept);
+    order->after = version_of(notes, kept);
     /* Before the core hears of it, which else would show the peer what it has brought. */
     if (notes != NULL)
         rc = show(net, space, notes, NULL);
@@ -216,16 +211,16 @@ int hark_net_io_notes(void *arg, const struct hark_hash *space, uint64_t *versio
                       struct hark_buf *out, struct hark_err *err)
 {
     struct hark_net *net = arg;
-    int rc = HARK_E_NOT_FOUND;
+    const struct net_shown *slot;
+    bool shown;
+    int rc = 0;
 
-    *version = 0;
     pthread_mutex_lock(&net->lock);
-    for (size_t i = 0; i < net->shown_count && rc == HARK_E_NOT_FOUND; i++) {
-        if (!hark_hash_equal(&net->shown[i].space, space))
-            continue;
-        *version = net->shown[i].version;
-        rc = out == NULL ? 0 : hark_buf_append_span(out, hark_buf_span(&net->shown[i].body), err);
-    }
+    slot = hark_net_find_shown(net, space);
+    shown = slot != NULL && slot->body.size > 0;
+    *version = shown ? slot->version : 0;
+    if (shown && out != NULL)
+        rc = hark_buf_append_span(out, hark_buf_span(&slot->body), err);
     pthread_mutex_unlock(&net->lock);
-    return rc == HARK_E_NOT_FOUND ? hark_err_set(err, rc, "nothing of that space is cosigned") : rc;
+    return shown ? rc : hark_err_set(err, HARK_E_NOT_FOUND, "nothing of that space is cosigned");
 }

@@ -136,6 +136,20 @@ static int finish(struct hark_outbox *outbox, sqlite3_stmt *statement, int bound
     return rc;
 }
 
+/* Runs a statement of one entry, ?1, that gives no rows. */
+static int exec_of(struct hark_outbox *outbox, const char *sql, const struct hark_hash *id,
+                   struct hark_err *err)
+{
+    sqlite3_stmt *statement = NULL;
+    int bound = SQLITE_OK;
+    int rc = prepare(outbox, &statement, sql, err);
+
+    if (rc < 0)
+        return rc;
+    bind_hash(statement, 1, id, &bound);
+    return finish(outbox, statement, bound, NULL, err);
+}
+
 /* The next row of a bound statement, or *row false. */
 static int step(struct hark_outbox *outbox, sqlite3_stmt *statement, bool *row,
                 struct hark_err *err)
@@ -383,26 +397,14 @@ int hark_outbox_put(struct hark_outbox *outbox, const struct hark_hash *id, stru
     return finish(outbox, statement, bound, "this entry is in the outbox", err);
 }
 
-static int judge_anew(struct hark_outbox *outbox, const struct hark_hash *id, struct hark_err *err)
-{
-    sqlite3_stmt *statement = NULL;
-    int bound = SQLITE_OK;
-    int rc = prepare(outbox, &statement,
-                     "UPDATE receipt SET state = 0 WHERE id = ?1 AND state IN (1, 2)", err);
-
-    if (rc < 0)
-        return rc;
-    bind_hash(statement, 1, id, &bound);
-    return finish(outbox, statement, bound, NULL, err);
-}
-
 /* Without its payload where the log that held it has none any more. */
 static int revive(struct hark_outbox *outbox, const struct hark_hash *id, struct hark_span payload,
                   uint64_t now_ms, bool *put, struct hark_err *err)
 {
     sqlite3_stmt *statement = NULL;
     int bound = SQLITE_OK;
-    int rc = judge_anew(outbox, id, err);
+    int rc =
+        exec_of(outbox, "UPDATE receipt SET state = 0 WHERE id = ?1 AND state IN (1, 2)", id, err);
 
     if (rc == 0)
         rc = prepare(outbox, &statement,
@@ -669,16 +671,8 @@ int hark_outbox_receipt_judged(struct hark_outbox *outbox, const struct hark_has
 
 int hark_outbox_again(struct hark_outbox *outbox, const struct hark_hash *id, struct hark_err *err)
 {
-    sqlite3_stmt *statement = NULL;
-    int bound = SQLITE_OK;
-    int rc =
-        prepare(outbox, &statement, "UPDATE entry SET due = 1 WHERE id = ?1 AND state = 1", err);
-
-    if (rc < 0)
-        return rc;
     outbox->changes++;
-    bind_hash(statement, 1, id, &bound);
-    return finish(outbox, statement, bound, NULL, err);
+    return exec_of(outbox, "UPDATE entry SET due = 1 WHERE id = ?1 AND state = 1", id, err);
 }
 
 #define RECEIPT_COLUMNS "SELECT id, node, main, state, position, size, error, message, file"

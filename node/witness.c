@@ -143,20 +143,24 @@ static int bring_quorums(struct hark_space *space, struct hark_err *err)
 #define SETTLED_FILE "settled"
 #define SETTLED_MAX  128u
 
+static bool parse_kept(struct space_witness *w, struct hark_span in)
+{
+    struct hark_span size, root;
+
+    return hark_take_line(&in, &size) && hark_take_line(&in, &root) && in.size == 0 &&
+           hark_decimal_decode(&w->kept_size, size, HARK_NUMBER_MAX, NULL) == 0 &&
+           hark_hash_from_hex(&w->kept_root, root, NULL) == 0;
+}
+
 static int read_kept(struct hark_space *space, struct hark_err *err)
 {
-    struct space_witness *w = space->witness;
     struct hark_buf bytes = hark_buf_init(SETTLED_MAX);
-    struct hark_span in, size = {0}, root = {0};
     char path[HARK_PATH_MAX];
     int rc = hark_path_join(path, space->cosign_path, SETTLED_FILE, err);
 
     if (rc == 0)
         rc = hark_file_read(path, &bytes, err);
-    in = hark_buf_span(&bytes);
-    if (rc == 0 && (!hark_take_line(&in, &size) || !hark_take_line(&in, &root) || in.size != 0 ||
-                    hark_decimal_decode(&w->kept_size, size, HARK_NUMBER_MAX, NULL) < 0 ||
-                    hark_hash_from_hex(&w->kept_root, root, NULL) < 0))
+    if (rc == HARK_E_LIMIT || (rc == 0 && !parse_kept(space->witness, hark_buf_span(&bytes))))
         rc = hark_err_set(err, HARK_E_DAMAGED, "%s does not say what was settled", path);
     hark_buf_free(&bytes);
     return rc == HARK_E_NOT_FOUND ? 0 : rc;

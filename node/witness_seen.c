@@ -39,8 +39,8 @@ void hark_witness_saw(struct hark_space *space, const struct hark_seen *seen)
     if (space->saw == NULL || is_waiting(space->saw, seen))
         return; /* for want of memory: what it says stays in the log */
     /* What is left then is of sizes that are not here yet, or cannot be looked at now. */
-    if (space->saw->count == WAITING_MAX && hark_witness_compare(space, NULL) < 0)
-        space->saw->count = WAITING_MAX;
+    if (space->saw->count == WAITING_MAX)
+        (void)!hark_witness_compare(space, NULL);
     if (space->saw->count == WAITING_MAX) {
         memmove(space->saw->waiting, space->saw->waiting + 1,
                 (WAITING_MAX - 1) * sizeof(*space->saw->waiting));

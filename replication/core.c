@@ -273,10 +273,11 @@ static bool afford(struct hark_core *core, struct hark_peer *peer,
     return peer->cost <= HARK_CORE_COST_MAX;
 }
 
-static void on_error(struct hark_core *core, struct hark_peer *peer,
+static void on_error(struct hark_core *core, struct hark_peer *peer, uint64_t via,
                      const struct hark_message *message)
 {
     struct hark_error error;
+    (void)via;
     if (hark_error_decode(&error, message->body, NULL) != 0) {
         /* An error is never answered, or two nodes could do so for ever. */
         mute(core, peer, HARK_E_PEER_FORM, "an error that is none");
@@ -343,67 +344,42 @@ static bool is_answer(uint8_t type)
     }
 }
 
+typedef void message_fn(struct hark_core *core, struct hark_peer *peer, uint64_t via,
+                        const struct hark_message *message);
+
+/* Who deals with a message of that type; NULL: nobody. hark_message_decode lets no other
+ * type through. */
+static message_fn *const handlers[HARK_MESSAGE_TYPES_] = {
+    [HARK_MESSAGE_HELLO] = on_hello,
+    [HARK_MESSAGE_ASK] = hark_serve_ask,
+    [HARK_MESSAGE_TELL] = hark_follow_tell,
+    [HARK_MESSAGE_FETCH] = hark_serve_fetch,
+    [HARK_MESSAGE_BATCHES] = hark_follow_batches,
+    [HARK_MESSAGE_NEWS] = hark_follow_news,
+    [HARK_MESSAGE_SUBMIT] = hark_submit_message,
+    [HARK_MESSAGE_ACCEPTED] = hark_submit_answer,
+    [HARK_MESSAGE_TERMS] = hark_join_show,
+    [HARK_MESSAGE_JOIN] = hark_join_join,
+    [HARK_MESSAGE_SHOWN] = hark_join_answer,
+    [HARK_MESSAGE_JOINED] = hark_join_answer,
+    [HARK_MESSAGE_RECEIPTS] = hark_join_answer,
+    [HARK_MESSAGE_COSIGN] = hark_show_message,
+    [HARK_MESSAGE_EVIDENCE] = hark_show_message,
+    [HARK_MESSAGE_RECEIPT] = hark_receipt_serve,
+    [HARK_MESSAGE_NOTED] = NULL, /* late, or never shown */
+    [HARK_MESSAGE_AGAIN] = hark_again_serve,
+    [HARK_MESSAGE_STILL] = hark_again_still,
+    [HARK_MESSAGE_ERROR] = on_error,
+};
+
 static void dispatch(struct hark_core *core, struct hark_peer *peer, uint64_t via,
                      const struct hark_message *message)
 {
+    message_fn *handler = handlers[message->type];
     if (is_answer(message->type) && hark_show_awaits(peer, message->id)) {
         hark_show_answer(core, peer, via, message);
-        return;
-    }
-    switch (message->type) {
-    case HARK_MESSAGE_HELLO:
-        on_hello(core, peer, via, message);
-        break;
-    case HARK_MESSAGE_ASK:
-        hark_serve_ask(core, peer, via, message);
-        break;
-    case HARK_MESSAGE_TELL:
-        hark_follow_tell(core, peer, via, message);
-        break;
-    case HARK_MESSAGE_FETCH:
-        hark_serve_fetch(core, peer, via, message);
-        break;
-    case HARK_MESSAGE_BATCHES:
-        hark_follow_batches(core, peer, via, message);
-        break;
-    case HARK_MESSAGE_NEWS:
-        hark_follow_news(core, peer, via, message);
-        break;
-    case HARK_MESSAGE_SUBMIT:
-        hark_submit_message(core, peer, via, message);
-        break;
-    case HARK_MESSAGE_ACCEPTED:
-        hark_submit_answer(core, peer, via, message);
-        break;
-    case HARK_MESSAGE_TERMS:
-        hark_join_show(core, peer, via, message);
-        break;
-    case HARK_MESSAGE_JOIN:
-        hark_join_join(core, peer, via, message);
-        break;
-    case HARK_MESSAGE_SHOWN:
-    case HARK_MESSAGE_JOINED:
-    case HARK_MESSAGE_RECEIPTS:
-        hark_join_answer(core, peer, via, message);
-        break;
-    case HARK_MESSAGE_COSIGN:
-    case HARK_MESSAGE_EVIDENCE:
-        hark_show_message(core, peer, via, message);
-        break;
-    case HARK_MESSAGE_RECEIPT:
-        hark_receipt_serve(core, peer, via, message);
-        break;
-    case HARK_MESSAGE_NOTED:
-        break; /* late, or never shown */
-    case HARK_MESSAGE_AGAIN:
-        hark_again_serve(core, peer, via, message);
-        break;
-    case HARK_MESSAGE_STILL:
-        hark_again_still(core, peer, via, message);
-        break;
-    default: /* hark_message_decode lets no other through */
-        on_error(core, peer, message);
-        break;
+    } else if (handler != NULL) {
+        handler(core, peer, via, message);
     }
 }
 

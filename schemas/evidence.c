@@ -285,9 +285,8 @@ int hark_evidence_refuse(int rc, const char *what, struct hark_err *err)
                         why.message, hark_err_name(rc));
 }
 
-/* A part that is a note, or where it may be one a receipt: into c->note and the side. */
-static int read_note(struct hark_evidence_check *c, size_t at, bool may_be_receipt,
-                     struct hark_err *err)
+int hark_evidence_read_note(struct hark_evidence_check *c, size_t at, bool may_be_receipt,
+                            struct hark_err *err)
 {
     struct hark_evidence_side *side = &c->out->sides[at];
     struct hark_span part = c->parts->parts[at], head = part;
@@ -394,7 +393,7 @@ static int check_fork(struct hark_evidence_check *c, struct hark_err *err)
     int rc = 0;
 
     for (size_t i = 0; rc == 0 && i < 2; i++) {
-        rc = read_note(c, i, true, err);
+        rc = hark_evidence_read_note(c, i, true, err);
         if (rc == 0)
             rc = check_log(c, i, err);
     }
@@ -414,14 +413,14 @@ static int check_fork(struct hark_evidence_check *c, struct hark_err *err)
 static int check_backdated(struct hark_evidence_check *c, struct hark_err *err)
 {
     const struct hark_evidence_side *cosigned = &c->out->sides[0], *receipt = &c->out->sides[1];
-    int rc = read_note(c, 0, false, err);
+    int rc = hark_evidence_read_note(c, 0, false, err);
 
     if (rc == 0)
         rc = check_log(c, 0, err);
     if (rc == 0)
         rc = check_cosigner(c, 0, &c->parts->cosigner_key, err);
     if (rc == 0)
-        rc = read_note(c, 1, true, err);
+        rc = hark_evidence_read_note(c, 1, true, err);
     if (rc == 0)
         rc = check_log(c, 1, err);
     if (rc == 0)
@@ -446,7 +445,7 @@ static int check_backwards(struct hark_evidence_check *c, struct hark_err *err)
     int rc = 0;
 
     for (size_t i = 0; rc == 0 && i < 2; i++) {
-        rc = read_note(c, i, false, err);
+        rc = hark_evidence_read_note(c, i, false, err);
         if (rc == 0)
             rc = check_cosigner(c, i, &c->parts->key, err);
     }

@@ -24,6 +24,11 @@ int hark_evidence_nothing(const char *why, struct hark_err *err);
 /* Of what came from elsewhere any refusal is the same. */
 int hark_evidence_refuse(int rc, const char *what, struct hark_err *err);
 
+/* Part 0 or 1, a note of a checkpoint, or where it may be one a receipt: into c->note and that
+ * side. Errors: evidence, no-memory. */
+HARK_CHECK int hark_evidence_read_note(struct hark_evidence_check *c, size_t at,
+                                       bool may_be_receipt, struct hark_err *err);
+
 /* A line `head`, then base64; a line that begins so, false: it does not. */
 HARK_CHECK int hark_evidence_put_hash(struct hark_buf *out, const char *head,
                                       const struct hark_hash *hash, struct hark_err *err);

@@ -112,23 +112,11 @@ static int check_intake(struct hark_evidence_check *c, struct times *times, stru
 {
     struct hark_evidence *out = c->out;
     struct hark_evidence_side *side = &out->sides[0];
-    struct hark_span part = c->parts->parts[0], head = part;
     struct hark_origin_parts origin;
-    int rc = 0;
+    int rc = hark_evidence_read_note(c, 0, true, err);
 
-    side->is_receipt = hark_take_literal(&head, HARK_TLOG_PROOF_HEAD);
-    if (side->is_receipt) {
-        rc = hark_receipt_decode(&c->receipt, part, err);
-        side->line = c->receipt.line;
-        side->id = c->receipt.line.id;
-        part = c->receipt.note;
-    }
-    if (rc == 0)
-        rc = hark_note_parse(&c->note, part, err);
-    if (rc == 0)
-        rc = hark_checkpoint_decode(&side->checkpoint, c->note.text, NULL, err);
     if (rc < 0)
-        return hark_evidence_refuse(rc, "its first part", err);
+        return rc;
     if (!hark_origin_read(&origin, hark_span_str(side->checkpoint.origin)) ||
         origin.incarnation != 0 || side->checkpoint.size == 0)
         return hark_evidence_nothing("its first part is of no intake", err);
@@ -136,8 +124,6 @@ static int check_intake(struct hark_evidence_check *c, struct times *times, stru
     out->space = origin.space;
     out->position = side->is_receipt ? side->line.position : side->checkpoint.size - 1;
     rc = check_signed(c, side->checkpoint.origin, &c->parts->intake_key, NULL, times, err);
-    if (rc == 0 && side->is_receipt && side->line.accepted_ms > HARK_TIME_MAX_MS)
-        return hark_evidence_nothing("the entry was accepted at no time", err);
     if (rc == 0 && side->is_receipt && side->line.accepted_ms / 1000 > times->last_s)
         times->last_s = side->line.accepted_ms / 1000;
     side->time_s = times->last_s;

@@ -9,17 +9,7 @@ set -euo pipefail
 
 hark() { "$HARK" -C "$work/$1" "${@:2}"; }
 main_of() { git -C "$work/$1/spaces/$space.git" rev-parse main; }
-state_of() { hark "$1" status --json | field "d['spaces'][0]['$2']"; }
 daemon_of() { field 'd["node"]["pid"]' < <(hark "$1" status --json); }
-
-# stop NAME [SIGNAL]: ends that node's daemon and waits until it is gone
-stop() {
-    local pid
-    pid=$(daemon_of "$1")
-    kill "-${2:-TERM}" "$pid"
-    wait "$pid" 2>/dev/null || true
-    rm -f "$work/$1/sock"
-}
 
 level() { [ "$(main_of "$1")" = "$(main_of "$2")" ]; }
 
@@ -120,7 +110,7 @@ start home
 recovered=$(hark home idea 'With a new disk' --json | entry_id)
 await 40 hark one show "$recovered"
 await 40 hark two show "$recovered"
-same "state" "$(state_of home state_hash)" "$(state_of one state_hash)"
+same "state" "$(state home state_hash)" "$(state one state_hash)"
 hark home home show >"$work/shown"
 grep -q "home/$space/2" "$work/shown" || fail "home show: $(cat "$work/shown")"
 hark one join "$(hark home invite --json | field 'd["ticket"]')" --name Eve --timeout 30 >/dev/null

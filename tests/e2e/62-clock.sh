@@ -5,37 +5,23 @@
 set -euo pipefail
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
-[ -z "${HARK_SANITIZE-}" ] || skip "the sanitizers' runtime wants to be the first library"
-: "${CLOCK:?the library that shifts the clock}"
+needs_shifted_clocks
 
 hour=3600000
-# shift_to NODE MS: sets that node's clock by so much from the machine's
-shift_to() {
-    python3 -c 'import struct, sys
-with open(sys.argv[1], "r+b") as f:
-    f.write(struct.pack("=q", int(sys.argv[2])))' "$work/$1.shift" "$2"
-}
-hark() { env LD_PRELOAD="$CLOCK" CLOCK_SHIFT="$work/$1.shift" "$HARK" -C "$work/$1" "${@:2}"; }
-state() { hark "$1" status --json | field "d['spaces'][0]['$2']"; }
+# Each has a clock of its own.
+hark() { by_clock "$1" "$HARK" -C "$work/$1" "${@:2}"; }
 
-# go NODE: its daemon, by its own clock; its process id is in $pid
+# go NODE: its daemon; its process id is in $pid
 go() {
-    local i
-    env LD_PRELOAD="$CLOCK" CLOCK_SHIFT="$work/$1.shift" "$HARKD" -d -C "$work/$1" 2>>"$work/$1.log" &
-    pid=$!
-    daemons+=("$pid")
-    for ((i = 0; i < 200; i++)); do
-        [ -S "$work/$1/sock" ] && return 0
-        sleep 0.05
-    done
-    fail "$1's daemon did not start"
+    by_clock "$1" start "$1"
+    pid=${daemons[-1]}
 }
 
 peer_is() { hark "$1" status --json | grep -q "\"state\":\"$2\""; }
 says() { hark "$1" status | grep -q "$2"; }
 level() { [ "$(state home state_hash)" = "$(state member state_hash)" ]; }
 
-for node in home member; do head -c 8 /dev/zero >"$work/$node.shift"; done
+for node in home member; do shift_to $node 0; done
 hark home init "$work/home" --name home --objective "Which lamp?" --owner Ada --until 2030-01-01 \
     --listen "tcp://127.0.0.1:$(free_port)" >/dev/null
 hark member init "$work/member" --name member >/dev/null

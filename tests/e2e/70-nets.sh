@@ -15,7 +15,6 @@ hark() { # NODE VERB...
     at "$node" "$HARK" -C "$work/$node" "$@"
 }
 listens() { echo "tcp://$(address "$1"):7460"; }
-state() { hark "$1" status --json | field 'd["spaces"][0]["'"$2"'"]'; }
 main_of() { git -C "$work/$1/spaces/$space.git" rev-parse main; }
 
 # await SECONDS WHAT COMMAND...: tries again until it succeeds

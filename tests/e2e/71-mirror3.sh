@@ -20,7 +20,6 @@ hark() { # NODE VERB...
     shift
     "$HARK" -C "$work/$node" "$@"
 }
-state() { hark "$1" status --json | field 'd["spaces"][0]["'"$2"'"]'; }
 main_of() { git -C "$work/$1/spaces/$space.git" rev-parse main; }
 all_the_same() { # NODE...
     local node what

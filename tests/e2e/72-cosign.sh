@@ -8,17 +8,6 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 hark() { "$HARK" -C "$work/$1" "${@:2}"; }
-pid_of() { hark "$1" status --json | field 'd["node"]["pid"]'; }
-state() { hark "$1" status --json | field "d['spaces'][0]['$2']"; }
-
-# stop NAME [SIGNAL]: ends that node's daemon and waits until it is gone
-stop() {
-    local pid
-    pid=$(pid_of "$1")
-    kill "-${2:-TERM}" "$pid"
-    wait "$pid" 2>/dev/null || true
-    rm -f "$work/$1/sock"
-}
 
 post() { hark brand post "$1" --re "$topic" -q >/dev/null; }
 size() { state brand size; }
@@ -166,7 +155,7 @@ rounds=4
 [ -z "${HARK_LONG-}" ] || rounds=20
 for i in $(seq $rounds); do
     post "while b dies $i"
-    stop b KILL
+    signal=KILL stop b
     look
     post "while b is dead $i"
     start b

@@ -10,7 +10,6 @@ hark() { # NODE VERB...
     shift
     "$HARK" -C "$work/$node" "$@"
 }
-state() { hark "$1" status --json | field 'd["spaces"][0]["'"$2"'"]'; }
 settled() { [ "$(state "$1" settled_size)" = "$(state "$1" size)" ]; }
 
 hark brand init "$work/brand" --name brand --objective "What next?" --owner Ada \

@@ -5,50 +5,24 @@
 set -euo pipefail
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
-[ -z "${HARK_SANITIZE-}" ] || skip "the sanitizers' runtime wants to be the first library"
-: "${CLOCK:?the library that shifts the clock}" "${WITHHOLDING:?the home that withholds}"
+needs_shifted_clocks
+: "${WITHHOLDING:?the home that withholds}"
 
 # All have one clock.
-export CLOCK_SHIFT="$work/shift"
 declare -i shift_ms=0
 later() { # SECONDS
     shift_ms+=$((1000 * $1))
-    python3 -c 'import struct, sys
-with open(sys.argv[1], "r+b") as f:
-    f.write(struct.pack("=q", int(sys.argv[2])))' "$CLOCK_SHIFT" "$shift_ms"
+    shift_to all "$shift_ms"
 }
-head -c 8 /dev/zero >"$CLOCK_SHIFT"
+later 0
 
-hark() { env LD_PRELOAD="$CLOCK" "$HARK" -C "$work/$1" "${@:2}"; }
+hark() { by_clock all "$HARK" -C "$work/$1" "${@:2}"; }
 # go NODE [PROGRAM]: its daemon, by that clock
-go() {
-    local i
-    env LD_PRELOAD="$CLOCK" "${2:-$HARKD}" -d -C "$work/$1" 2>>"$work/$1.log" &
-    daemons+=($!)
-    for ((i = 0; i < 200; i++)); do
-        [ -S "$work/$1/sock" ] && return 0
-        sleep 0.05
-    done
-    fail "$1's daemon did not start"
-}
-stop() { # NODE: ends its daemon and waits until it is gone
-    local pid
-    pid=$(field 'd["node"]["pid"]' < <(hark "$1" status --json))
-    kill "$pid"
-    wait "$pid" 2>/dev/null || true
-    rm -f "$work/$1/sock"
-}
-size() { hark "$1" status --json | field 'd["spaces"][0]["size"]'; }
-# cosigned NODE LOG SIZE: has it cosigned that much of the log?
-cosigned() {
-    local note
-    note=$(cat "$work/$1/cosigned/$space/$2."* 2>/dev/null) || return 1
-    grep -q "^— $1 " <<<"$note" && grep -qx "$3" <<<"$note"
-}
+go() { HARKD=${2:-$HARKD} by_clock all start "$1"; }
 # brand_says WORDS: something of its own; both partners hear of it and cosign
 brand_says() {
     hark brand post "$1" --re "$topic" -q >/dev/null
-    for node in one two; do await 20 cosigned "$node" main "$(size brand)"; done
+    for node in one two; do await 20 cosigned "$node" main "$(state brand size)"; done
 }
 accepted() { hark kim outbox --json | holds "" 'd["entries"][-1]["state"] == "accepted"'; }
 convicted() { compgen -G "$work/two/evidence/$space.*.evidence" >"$work/kept"; }
@@ -124,7 +98,6 @@ mkdir "$work/empty"
 cp "$(cat "$work/kept")" "$work/empty/withheld.evidence"
 
 # --- on a fresh machine ----------------------------------------------------------------------
-fresh() { (cd "$work/empty" && HOME=/nonexistent HARK_DIR=/nonexistent "$HARK" "$@"); }
 key=$(hark brand status --json | field 'd["node"]["key"]')
 for words in "home of space" "node one had accepted" "60 seconds" "It rests on 1 cosigner: two" \
     "a later policy has to be looked up"; do
@@ -137,19 +110,13 @@ fresh verify withheld.evidence --json | holds "as JSON" "d['holds'] and d['kind'
     d['withheld']['taken'] == 1 and d['withheld']['delay_s'] == 60 and
     not d['withheld']['first_delay'] and [c['name'] for c in d['withheld']['cosigners']] == ['two']"
 
-# altered NAME EXIT SCRIPT: refused as that, after sed
-altered() {
-    LC_ALL=C sed "$3" "$work/empty/withheld.evidence" >"$work/empty/altered"
-    cmp -s "$work/empty/withheld.evidence" "$work/empty/altered" && fail "nothing is altered: $3"
-    refused "$1" "$2" fresh verify altered
-}
-altered "(evidence)" 1 '3s/key ./key /;3s/$/0/'
-altered "(evidence)" 1 's/^delay 60$/delay 6000/'
-altered "(evidence)" 1 's/^\(Taken: .* \)1 /\12 /'
-altered "(evidence)" 1 's/^\(path \)..../\1AAAA/'
-altered "(evidence)" 1 's/^\(— two ....\)..../\1AAAA/'
-altered evidence-form 3 '/^cosigner /d'
-altered evidence-form 3 '/^delay /d'
+altered withheld.evidence "(evidence)" 1 '3s/key ./key /;3s/$/0/'
+altered withheld.evidence "(evidence)" 1 's/^delay 60$/delay 6000/'
+altered withheld.evidence "(evidence)" 1 's/^\(Taken: .* \)1 /\12 /'
+altered withheld.evidence "(evidence)" 1 's/^\(path \)..../\1AAAA/'
+altered withheld.evidence "(evidence)" 1 's/^\(— two ....\)..../\1AAAA/'
+altered withheld.evidence evidence-form 3 '/^cosigner /d'
+altered withheld.evidence evidence-form 3 '/^delay /d'
 
 # --- a home that takes over after all -----------------------------------------------------------
 stop brand

@@ -7,16 +7,6 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 hark() { "$HARK" -C "$work/$1" "${@:2}"; }
-stop() { # NAME...: ends those nodes' daemons and waits until they are gone
-    local name pid
-    for name in "$@"; do
-        pid=$(field 'd["node"]["pid"]' < <(hark "$name" status --json))
-        kill "$pid"
-        wait "$pid" 2>/dev/null || true
-        rm -f "$work/$name/sock"
-    done
-}
-state() { hark "$1" status --json | field "d['spaces'][0]['$2']"; }
 alerted() { # NAME KIND WORDS: by status, with a file
     hark "$1" status --json | python3 -ISc 'import json, sys
 d = json.load(sys.stdin)
@@ -26,7 +16,6 @@ sys.exit(0 if any(a["name"] == sys.argv[1] and sys.argv[2] in a["message"] and
 file_of() { # NAME KIND: the one file of that kind there
     grep -laxF -- "$2" "$work/$1/evidence/$space".*.evidence
 }
-fresh() { (cd "$work/empty" && HOME=/nonexistent HARK_DIR=/nonexistent "$HARK" "$@"); }
 mkdir "$work/empty"
 
 # --- a home, three partners, a member with a device and a copy of it ------------------------
@@ -83,11 +72,6 @@ same "what is logged stands" "$real" "$(hark brand log --kind post --json | fiel
 # --- a fork: one sees the one history, two the other ------------------------------------------
 stop three two one brand
 cp -a "$work/brand" "$work/other"
-cosigned_all() { # NAME: has it cosigned all that it has?
-    local note
-    note=$(cat "$work/$1/cosigned/$space/main."* 2>/dev/null) || return 1
-    grep -q "^— $1 " <<<"$note" && grep -qx "$(state "$1" size)" <<<"$note"
-}
 start brand
 start one
 said=$(hark brand post "The lamp flickers" --re "$topic" -q)

@@ -7,13 +7,6 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 hark() { "$HARK" -C "$work/$1" "${@:2}"; }
-stop() { # NAME: ends that node's daemon and waits until it is gone
-    local pid
-    pid=$(hark "$1" status --json | field 'd["node"]["pid"]')
-    kill "$pid"
-    wait "$pid" 2>/dev/null || true
-    rm -f "$work/$1/sock"
-}
 receipt() { # NODE ID FIELD: of what that node's outbox says of the entry's receipt
     hark "$1" outbox --json |
         field "[e['receipt']['$3'] for e in d['entries'] if e['id'] == '$2' and e['receipt']][0]"
@@ -27,12 +20,10 @@ confirmed() {
     rm -rf "$work/empty"
     mkdir "$work/empty"
     cp "$file" "$work/empty/fork"
-    fresh() { (cd "$work/empty" && HOME=/nonexistent HARK_DIR=/nonexistent "$HARK" "$@"); }
     fresh verify fork --json | holds "confirmed by the file alone" "d['holds'] and
         d['kind'] == 'fork' and d['convicts'] and d['named'] and d['key'] == '$key' and
         d['space'] == '$space'"
-    LC_ALL=C sed 's/^\(— .* ....\)..../\1AAAA/' "$work/empty/fork" >"$work/empty/altered"
-    refused "(evidence)" 1 fresh verify altered
+    altered fork "(evidence)" 1 's/^\(— .* ....\)..../\1AAAA/'
 }
 
 # --- a home, a member -----------------------------------------------------------------------
@@ -105,8 +96,8 @@ mv "$work/brand" "$work/brand-other"
 mv "$work/mara" "$work/mara-other"
 mv "$work/mara-before" "$work/mara"
 cp -a "$work/before" "$work/brand"
-python3 -c 'import struct, sys; sys.stdout.buffer.write(struct.pack("=q", 3600000))' >"$work/shift"
-LD_PRELOAD="$CLOCK" CLOCK_SHIFT="$work/shift" start brand
+shift_to brand 3600000
+by_clock brand start brand
 said=$(hark mara post "The lamp flickers still" --re "$topic" --json | entry_id)
 hark mara sync -q >/dev/null 2>&1 || true
 same "acknowledged only" accepted "$(hark mara outbox --json | field 'd["entries"][-1]["state"]')"

@@ -80,6 +80,18 @@ start() {
     fail "$name's daemon did not start after $i tries"
 }
 
+# stop NODE...: ends their daemons and waits until they are gone. By the test's own
+# hark NODE VERB... `signal=KILL stop NODE` gives them no time to end.
+stop() {
+    local name pid
+    for name in "$@"; do
+        pid=$(field 'd["node"]["pid"]' < <(hark "$name" status --json))
+        kill "-${signal:-TERM}" "$pid"
+        wait "$pid" 2>/dev/null || true
+        rm -f "$work/$name/sock"
+    done
+}
+
 # await SECONDS COMMAND...: tries again until it succeeds; more of them where a sanitizer
 # makes everything slow
 await() {
@@ -108,6 +120,9 @@ logged_at() {
     [ "$(hark "$1" show "$2" --json | field 'type(d["entry"]["position"]).__name__')" = int ]
 }
 
+# state NODE FIELD: of its only space. By the test's own hark NODE VERB...
+state() { hark "$1" status --json | field "d['spaces'][0]['$2']"; }
+
 # contains WHAT TEXT PART
 contains() {
     case "$2" in
@@ -122,4 +137,45 @@ holds() {
 d = json.load(sys.stdin)
 sys.exit(0 if eval("(" + sys.argv[1] + ")") else json.dumps(d))' "$2" || fail "$1"
     echo "ok: $1"
+}
+
+# --- clocks -----------------------------------------------------------------------------
+
+# needs_shifted_clocks: skips the test where there are none
+needs_shifted_clocks() {
+    [ -z "${HARK_SANITIZE-}" ] || skip "the sanitizers' runtime wants to be the first library"
+    : "${CLOCK:?the library that shifts the clock}"
+}
+
+# shift_to CLOCK MS: sets that clock, by so much from the machine's
+shift_to() {
+    python3 -c 'import os, struct, sys
+with open(os.open(sys.argv[1], os.O_RDWR | os.O_CREAT, 0o600), "r+b") as f:
+    f.write(struct.pack("=q", int(sys.argv[2])))' "$work/$1.shift" "$2"
+}
+
+# by_clock CLOCK COMMAND...: with that clock, which shift_to has set before
+by_clock() { LD_PRELOAD="$CLOCK" CLOCK_SHIFT="$work/$1.shift" "${@:2}"; }
+
+# --- evidence ---------------------------------------------------------------------------
+
+# cosigned NODE LOG SIZE: has it cosigned that much of that log? Of the test's own $space.
+# shellcheck disable=SC2154
+cosigned() {
+    local note
+    note=$(cat "$work/$1/cosigned/$space/$2."* 2>/dev/null) || return 1
+    grep -q "^— $1 " <<<"$note" && grep -qx "$3" <<<"$note"
+}
+
+# cosigned_all NODE: has it cosigned all that it has?
+cosigned_all() { cosigned "$1" main "$(state "$1" size)"; }
+
+# fresh VERB...: hark on a machine that has nothing but $work/empty
+fresh() { (cd "$work/empty" && HOME=/nonexistent HARK_DIR=/nonexistent "$HARK" "$@"); }
+
+# altered FILE NAME EXIT SCRIPT: after sed, $work/empty/FILE is refused as that
+altered() {
+    LC_ALL=C sed "$4" "$work/empty/$1" >"$work/empty/altered"
+    cmp -s "$work/empty/$1" "$work/empty/altered" && fail "nothing is altered: $4"
+    refused "$2" "$3" fresh verify altered
 }

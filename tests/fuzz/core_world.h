@@ -13,12 +13,7 @@
 
 #include "replication/core.h"
 #include "replication/messages.h"
-
-static inline void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
+#include "tests/fuzz/require.h"
 
 /* ---- the decoders ---- */
 

@@ -8,15 +8,9 @@
 #include <string.h>
 
 #include "schemas/batch.h"
+#include "tests/fuzz/require.h"
 
 #define ITEMS_MAX 8u
-
-static void require(bool condition)
-{
-    if (!condition) {
-        abort();
-    }
-}
 
 /* The log key of corpus/batch. */
 static const struct hark_signer *log_signer(void)

@@ -3,16 +3,10 @@
  * the same.
  */
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "schemas/config.h"
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
+#include "tests/fuzz/require.h"
 
 static bool same_peer(const struct hark_config_peer *a, const struct hark_config_peer *b)
 {

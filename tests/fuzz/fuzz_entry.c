@@ -4,17 +4,10 @@
  * same fields.
  */
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "schemas/entry.h"
-
-static void require(bool condition)
-{
-    if (!condition) {
-        abort();
-    }
-}
+#include "tests/fuzz/require.h"
 
 /* The keys of corpus/entry: seeds of 32 times 1 (steward) and 2 (member). */
 static const struct hark_signer *signer_number(uint8_t number)

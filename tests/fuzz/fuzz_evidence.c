@@ -6,12 +6,7 @@
 #include <stdlib.h>
 
 #include "schemas/evidence.h"
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
+#include "tests/fuzz/require.h"
 
 static void require_within(struct hark_span part, struct hark_span input)
 {

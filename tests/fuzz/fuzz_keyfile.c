@@ -3,15 +3,9 @@
  * expensive derivation; what is accepted is written back and read as the same key.
  */
 #include <stdint.h>
-#include <stdlib.h>
 
 #include "crypto/keyfile.h"
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
+#include "tests/fuzz/require.h"
 
 static struct hark_key key_of(const struct hark_seed *seed)
 {

@@ -3,20 +3,14 @@
  * the set and to payloads.
  */
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "schemas/payload.h"
+#include "tests/fuzz/require.h"
 
 static const char payload[] =
     "{\"salt\":\"000102030405060708090a0b0c0d0e0f\",\"body\":\"x\",\"size\":\"m\","
     "\"parts\":[{\"n\":1},{\"n\":-5}],\"id\":[[1],{\"a\":true}]}";
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 /* What other code counts on in every field of a parsed kind. */
 static void check_fields(const struct hark_field *fields, size_t count, unsigned depth)

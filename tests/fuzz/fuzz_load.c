@@ -11,16 +11,11 @@
 
 #include "replication/messages.h"
 #include "schemas/payload.h"
+#include "tests/fuzz/require.h"
 
 #define NOW_MS UINT64_C(1795256133000)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 static const struct hark_kinds *kinds(void)
 {

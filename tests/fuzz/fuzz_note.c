@@ -4,22 +4,16 @@
  * was read.
  */
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "crypto/note.h"
+#include "tests/fuzz/require.h"
 
 /* The keys of corpus/note: a log's and a witness's. */
 static const char *const vkeys[] = {
     "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW",
     "witness.example+3176bd45+BIE5dw6ofRdfVqNUZsNMfszLjYqRtO43ol32D1uPybOU",
 };
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 static bool within(struct hark_span part, struct hark_span whole)
 {

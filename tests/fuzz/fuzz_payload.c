@@ -5,16 +5,10 @@
  * the same when it is built from its fields.
  */
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "schemas/payload.h"
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
+#include "tests/fuzz/require.h"
 
 static const struct hark_kinds *builtin(void)
 {

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "crypto/tlog_policy.h"
+#include "tests/fuzz/require.h"
 
 /* What the keys of corpus/policy have signed: that of corpus/note. */
 static const char checkpoint[] =
@@ -15,12 +16,6 @@ static const char checkpoint[] =
     "JsVRJKyuTX+jSmrqtdgvTIIx77QF/EcjDLeAxrhHquqo5ZQ0Ao=\n"
     "— witness.example MXa9RQAAAABrAWzqMQWO00nD6Ik4z6YWkdszyxIeQ20RphoOVtxXydWSHnYm6Y6MubNS96ani"
     "EMKdTOfqJPZmXNzCOIFT0r1vt9NCA==\n";
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 /* Does it speak, by all that stands before it? */
 static bool speaks(const struct hark_tlog_policy *policy, const struct hark_tlog_judged *judged,

@@ -3,15 +3,9 @@
  * and lies within the input.
  */
 #include <stdint.h>
-#include <stdlib.h>
 
 #include "schemas/receipt.h"
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
+#include "tests/fuzz/require.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -2,15 +2,9 @@
  * Signature armour from anybody: what is accepted is the one armour of what was read.
  */
 #include <stdint.h>
-#include <stdlib.h>
 
 #include "crypto/sshsig.h"
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
+#include "tests/fuzz/require.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -4,16 +4,10 @@
  * is accepted must be written back as it was read.
  */
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "schemas/ticket.h"
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
+#include "tests/fuzz/require.h"
 
 static bool has_text(struct hark_span text, struct hark_span part)
 {

@@ -7,17 +7,12 @@
 #include <string.h>
 
 #include "crypto/tlog_witness.h"
+#include "tests/fuzz/require.h"
 
 /* The key of corpus/witness. */
 static const char vkey[] =
     "sigsum.org/v1/tree/4d6d8825a6bb689d459628312889dfbb0bcd41b5211d9e1ce768b0ff0309e562"
     "+5202289b+Af/cLU2Y5BJNP+r3iMDC+av9eWCD0fBJVDfzAux5zxAP";
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 static void judge(const struct hark_tlog_asked *asked)
 {

@@ -157,6 +157,31 @@ static inline void inject_ask(struct fake_node *to, const struct fake_node *from
     hark_buf_free(&body);
 }
 
+/* A asks B about its log. */
+static inline void ask_b(struct pair *pair, uint64_t id)
+{
+    struct hark_cursor cursor = fake_log_cursor(&pair->a->log);
+    inject_ask(pair->b, pair->a, id, &cursor);
+}
+
+static inline void inject_hello(struct fake_node *to, const struct fake_node *from, uint64_t id)
+{
+    struct hark_hello hello = {.lowest = 1, .highest = 1, .name = "a"};
+    struct hark_buf body = hark_buf_init(HARK_BODY_MAX);
+    assert_int_equal(hark_hello_encode(&body, &hello, NULL), 0);
+    inject(to, from, HARK_MESSAGE_HELLO, id, &body, NULL);
+    hark_buf_free(&body);
+}
+
+static inline void inject_noted(struct fake_node *to, const struct fake_node *from, uint64_t id,
+                                const struct hark_hash *space)
+{
+    struct hark_buf body = hark_buf_init(HARK_BODY_MAX);
+    assert_int_equal(hark_noted_encode(&body, space, NULL), 0);
+    inject(to, from, HARK_MESSAGE_NOTED, id, &body, NULL);
+    hark_buf_free(&body);
+}
+
 static inline void inject_tell(struct fake_node *to, const struct fake_node *from, uint64_t id,
                                uint8_t status, const struct hark_cursor *cursor)
 {

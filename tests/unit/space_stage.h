@@ -106,6 +106,16 @@ static inline void stage_log(struct stage *s, size_t from)
     OK(hark_space_commit(s->space, world_signer(WORLD_LOG), s->world->now_ms, &err));
 }
 
+/* So many more entries are logged. */
+static inline void stage_grow(struct stage *s, unsigned count)
+{
+    size_t from = s->world->count;
+
+    while (count-- > 0)
+        world_say(s->world, s->bob, "post", stage_text("body", "More"), s->idea);
+    stage_log(s, from);
+}
+
 static inline void stage_make_place(char *out, const char *name)
 {
     char path[STAGE_PATH_MAX + 16];

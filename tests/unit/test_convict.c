@@ -17,40 +17,10 @@
 #include "node/convict.h"
 #include "node/witness.h"
 #include "schemas/evidence.h"
+#include "tests/unit/found.h"
 #include "tests/unit/space_stage.h"
 
-#define NODE      "one.example" /* the partner that the stage names */
-#define FOUND_MAX 4
-
-struct found {
-    size_t count, notes;
-    struct hark_evidence list[FOUND_MAX];
-};
-
-static int read_one(void *arg, struct hark_space *space, const char *path, struct hark_err *why)
-{
-    struct found *found = arg;
-    struct hark_buf file = hark_buf_init(HARK_EVIDENCE_MAX);
-
-    (void)space;
-    OK(hark_file_read(path, &file, why));
-    if (strcmp(strrchr(path, '.'), ".note") == 0) {
-        found->notes++;
-    } else {
-        assert_true(found->count < FOUND_MAX);
-        OK(hark_evidence_read(&found->list[found->count++], hark_buf_span(&file), &err));
-    }
-    hark_buf_free(&file);
-    return 0;
-}
-
-static struct found kept(struct stage *s)
-{
-    struct found found = {.count = 0};
-
-    OK(hark_convict_each(s->space, read_one, &found, &err));
-    return found;
-}
+#define NODE "one.example" /* the partner that the stage names */
 
 /* What of that kind is kept; there is one. */
 static const struct hark_evidence *only(const struct found *found, enum hark_evidence_kind kind)
@@ -114,15 +84,6 @@ static int show_home(struct stage *s, uint64_t size, uint8_t other, uint64_t cos
     return show(s, &f);
 }
 
-static void grow(struct stage *s, unsigned count)
-{
-    size_t from = s->world->count;
-
-    while (count-- > 0)
-        world_say(s->world, s->bob, "post", stage_text("body", "More"), s->idea);
-    stage_log(s, from);
-}
-
 /* --- logs ------------------------------------------------------------------------------------ */
 
 static void test_convict__a_fork(void **state)
@@ -134,7 +95,7 @@ static void test_convict__a_fork(void **state)
     (void)state;
     stage_begin(&s);
     assert_int_equal(show_home(&s, s.base - 3, 7, 0), HARK_E_PEER_FORK);
-    found = kept(&s);
+    found = found_in(s.space);
     fork = only(&found, HARK_EVIDENCE_FORK);
     assert_int_equal(fork->claim, HARK_CLAIM_BEGINNING);
     assert_true(fork->is_named && hark_key_equal(&fork->key, world_key(WORLD_LOG)));
@@ -143,7 +104,7 @@ static void test_convict__a_fork(void **state)
     /* Once is enough. */
     assert_int_equal(show_home(&s, s.base, 7, 0), HARK_E_PEER_FORK);
     assert_int_equal(show_home(&s, 0, 7, 0), HARK_E_PEER_FORK);
-    found = kept(&s);
+    found = found_in(s.space);
     assert_int_equal(found.count + found.notes, 1);
     stage_end(&s);
 }
@@ -156,7 +117,7 @@ static void test_convict__a_fork_of_one_size(void **state)
     (void)state;
     stage_begin(&s);
     assert_int_equal(show_home(&s, s.base, 7, 1000), HARK_E_PEER_FORK);
-    found = kept(&s);
+    found = found_in(s.space);
     assert_int_equal(only(&found, HARK_EVIDENCE_FORK)->claim, HARK_CLAIM_ROOT);
     assert_int_equal(found.count, 1);
     stage_end(&s);
@@ -173,12 +134,12 @@ static void test_convict__an_earlier_incarnation(void **state)
     stage_begin(&s);
     world_say(s.world, WORLD_STEWARD, "home", world_fields_home(s.world, WORLD_HOME), HARK_NONE);
     stage_log(&s, s.base);
-    grow(&s, 2);
+    stage_grow(&s, 2);
     assert_non_null(strstr(hark_space_head(s.space)->origin, "/2"));
     assert_int_equal(show_home(&s, s.base + 1, 7, 0), 0); /* lost by the move */
-    assert_int_equal(kept(&s).count, 0);
+    assert_int_equal(found_in(s.space).count, 0);
     assert_int_equal(show_home(&s, s.base - 1, 7, 0), HARK_E_PEER_FORK);
-    found = kept(&s);
+    found = found_in(s.space);
     fork = only(&found, HARK_EVIDENCE_FORK);
     assert_string_equal(fork->sides[0].checkpoint.origin, fork->sides[1].checkpoint.origin);
     assert_int_equal(fork->sides[1].checkpoint.size, s.base);
@@ -197,7 +158,7 @@ static void test_convict__nothing_to_hold_it_against(void **state)
     f.by = s.node_log;
     f.size = s.base - 1;
     assert_int_equal(show(&s, &f), HARK_E_PEER_FORK);
-    found = kept(&s);
+    found = found_in(s.space);
     assert_int_equal(found.count, 0);
     assert_int_equal(found.notes, 1);
     stage_end(&s);
@@ -216,9 +177,9 @@ static void test_convict__a_cosigner_of_two_roots(void **state)
     stage_begin(&s);
     OK(show_home(&s, s.base + 5, 7, 1000)); /* more than is here */
     OK(show_home(&s, s.base + 5, 7, 2000));
-    assert_int_equal(kept(&s).count, 0);
+    assert_int_equal(found_in(s.space).count, 0);
     OK(show_home(&s, s.base + 5, 8, 1000));
-    found = kept(&s);
+    found = found_in(s.space);
     backwards = only(&found, HARK_EVIDENCE_BACKWARDS);
     assert_int_equal(backwards->claim, HARK_CLAIM_ROOT);
     assert_string_equal(backwards->node, NODE);
@@ -237,9 +198,9 @@ static void test_convict__a_cosigner_who_goes_back(void **state)
     OK(show_home(&s, s.base, 0, 2000));
     OK(show_home(&s, s.base - 2, 0, 1000)); /* that is only old */
     OK(show_home(&s, s.base - 2, 0, 2000));
-    assert_int_equal(kept(&s).count, 0);
+    assert_int_equal(found_in(s.space).count, 0);
     OK(show_home(&s, s.base - 2, 0, 2001));
-    found = kept(&s);
+    found = found_in(s.space);
     assert_int_equal(only(&found, HARK_EVIDENCE_BACKWARDS)->claim, HARK_CLAIM_TIME);
     stage_end(&s);
 }
@@ -252,9 +213,9 @@ static void test_convict__a_cosigner_of_two_histories(void **state)
     (void)state;
     stage_begin(&s);
     OK(show_home(&s, s.base + 1, 7, 1000));
-    grow(&s, 3);
+    stage_grow(&s, 3);
     OK(show_home(&s, s.base + 2, 0, 2000));
-    found = kept(&s);
+    found = found_in(s.space);
     assert_int_equal(only(&found, HARK_EVIDENCE_BACKWARDS)->claim, HARK_CLAIM_BEGINNING);
     stage_end(&s);
 }
@@ -269,7 +230,7 @@ static void test_convict__both(void **state)
     stage_begin(&s);
     OK(show_home(&s, s.base, 0, 2000));
     assert_int_equal(show_home(&s, s.base - 1, 7, 1000), HARK_E_PEER_FORK);
-    found = kept(&s);
+    found = found_in(s.space);
     assert_int_equal(only(&found, HARK_EVIDENCE_FORK)->claim, HARK_CLAIM_BEGINNING);
     assert_int_equal(only(&found, HARK_EVIDENCE_BACKWARDS)->claim, HARK_CLAIM_BEGINNING);
     stage_end(&s);

@@ -17,34 +17,18 @@
 
 #include "node/convict_internal.h"
 #include "tests/unit/flight_stage.h"
+#include "tests/unit/found.h"
 
 /* --- what is kept ------------------------------------------------------------------------- */
 
-struct found {
-    size_t count;
-    struct hark_evidence last;
-};
-
-static int read_one(void *arg, struct hark_space *space, const char *path, struct hark_err *why)
-{
-    struct found *found = arg;
-    struct hark_buf file = hark_buf_init(HARK_EVIDENCE_MAX);
-
-    (void)space;
-    OK(hark_file_read(path, &file, why));
-    OK(hark_evidence_read(&found->last, hark_buf_span(&file), why));
-    assert_int_equal(found->last.kind, HARK_EVIDENCE_TWIN);
-    found->count++;
-    hark_buf_free(&file);
-    return 0;
-}
-
 static struct found kept(struct hark_space *space)
 {
-    struct found found = {.count = 0};
+    struct found found;
 
     OK(hark_convict_twins(space, &err));
-    OK(hark_convict_each(space, read_one, &found, &err));
+    found = found_in(space);
+    for (size_t i = 0; i < found.count; i++)
+        assert_int_equal(found.list[i].kind, HARK_EVIDENCE_TWIN);
     return found;
 }
 
@@ -58,12 +42,12 @@ static void expect_twins(struct hark_space *space, const struct hark_entry *a,
                          const struct hark_entry *b)
 {
     struct found found = kept(space);
-    const struct hark_hash *ids[2] = {&found.last.sides[0].id, &found.last.sides[1].id};
+    const struct hark_hash *ids[2] = {&found.list[0].sides[0].id, &found.list[0].sides[1].id};
 
     assert_int_equal(found.count, 1);
-    assert_true(hark_key_equal(&found.last.key, &a->author));
-    assert_int_equal(found.last.seq, a->seq);
-    assert_true(found.last.has_first);
+    assert_true(hark_key_equal(&found.list[0].key, &a->author));
+    assert_int_equal(found.list[0].seq, a->seq);
+    assert_true(found.list[0].has_first);
     assert_true((hark_hash_equal(ids[0], &a->id) && hark_hash_equal(ids[1], &b->id)) ||
                 (hark_hash_equal(ids[0], &b->id) && hark_hash_equal(ids[1], &a->id)));
 }

@@ -19,6 +19,7 @@
 #include "node/witness.h"
 #include "schemas/evidence.h"
 #include "tests/unit/flight_stage.h"
+#include "tests/unit/found.h"
 
 #define NAME_P "p.example"
 #define HOUR   UINT64_C(3600000)
@@ -26,25 +27,12 @@
 
 static struct hark_evidence last; /* that was found */
 
-static int read_one(void *arg, struct hark_space *space, const char *path, struct hark_err *why)
-{
-    struct hark_buf file = hark_buf_init(HARK_EVIDENCE_MAX);
-    size_t *count = arg;
-
-    (void)space;
-    OK(hark_file_read(path, &file, why));
-    OK(hark_evidence_read(&last, hark_buf_span(&file), &err));
-    (*count)++;
-    hark_buf_free(&file);
-    return 0;
-}
-
 static size_t found_at(struct party *p, unsigned at)
 {
-    size_t count = 0;
+    struct found found = found_in(p->nodes[at]);
 
-    OK(hark_convict_each(p->nodes[at], read_one, &count, &err));
-    return count;
+    last = found.list[found.count > 0 ? found.count - 1 : 0];
+    return found.count;
 }
 
 /* What Q does whenever something has come. */
@@ -99,17 +87,6 @@ static void reopen(struct party *p, unsigned at)
     OK(hark_space_open(&p->nodes[at], place, &id, false, NULL, &err));
 }
 
-static int hand_over(void *arg, struct hark_space *space, const char *path, struct hark_err *why)
-{
-    struct hark_buf file = hark_buf_init(HARK_EVIDENCE_MAX);
-
-    (void)space;
-    OK(hark_file_read(path, &file, why));
-    OK(hark_convict_take(arg, hark_buf_span(&file), &err));
-    hark_buf_free(&file);
-    return 0;
-}
-
 /* ---- Who is convicted ----------------------------------------------------------------------- */
 
 static void withhold(struct party *p, bool restarts)
@@ -152,7 +129,7 @@ static void test_convict_withheld__who_goes_on_without_it(void **state)
         /* P, whose intake it is, takes the file. */
         assert_true(party_carry(&p, HOME, P, ""));
         assert_int_equal(found_at(&p, P), 0);
-        OK(hark_convict_each(p.nodes[Q], hand_over, p.nodes[P], &err));
+        found_hand_over(p.nodes[Q], p.nodes[P]);
         assert_int_equal(found_at(&p, P), 1);
         party_end(&p);
     }
@@ -175,7 +152,7 @@ static void test_convict_withheld__not_taken_of_too_few(void **state)
               HARK_NONE);
     party_log(&p, p.world->count - 2, p.world->count);
     assert_true(party_carry(&p, HOME, P, ""));
-    OK(hark_convict_each(p.nodes[Q], hand_over, p.nodes[P], &err));
+    found_hand_over(p.nodes[Q], p.nodes[P]);
     assert_int_equal(found_at(&p, P), 0);
     party_end(&p);
 }
@@ -222,6 +199,30 @@ static void test_convict_withheld__who_withholds_the_next(void **state)
     assert_int_equal(found_at(&p, Q), 1);
     assert_int_equal(last.taken, 1);
     assert_int_equal(last.position, 1);
+    party_end(&p);
+}
+
+/* The steward gives it twice the time when two rounds are pinned, which are too near to each
+ * other then: the second comes anew. */
+static void test_convict_withheld__who_was_given_more_time(void **state)
+{
+    struct party p;
+
+    (void)state;
+    begin(&p, "more time");
+    accept(&p, 1);
+    home_logs(&p, 4 * HOUR, true);
+    home_logs(&p, STEP, true);
+    world_say(p.world, WORLD_STEWARD, "policy",
+              json_pack("{s:{s:i}}", "policy", "merge_delay_s", 2 * 86400), HARK_NONE);
+    party_log(&p, p.world->count - 1, p.world->count);
+    for (unsigned k = 0; k < 3; k++)
+        home_logs(&p, STEP, true);
+    assert_int_equal(found_at(&p, Q), 0);
+    for (unsigned k = 0; k < 2; k++)
+        home_logs(&p, STEP, true);
+    assert_int_equal(found_at(&p, Q), 1);
+    assert_int_equal(last.delay_s, 2 * 86400);
     party_end(&p);
 }
 
@@ -393,6 +394,7 @@ int main(void)
         cmocka_unit_test(test_convict_withheld__not_taken_of_too_few),
         cmocka_unit_test(test_convict_withheld__who_stops_in_between),
         cmocka_unit_test(test_convict_withheld__who_withholds_the_next),
+        cmocka_unit_test(test_convict_withheld__who_was_given_more_time),
         cmocka_unit_test(test_convict_withheld__not_who_takes_over_at_last),
         cmocka_unit_test(test_convict_withheld__not_who_is_slow),
         cmocka_unit_test(test_convict_withheld__not_who_was_away),

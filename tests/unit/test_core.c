@@ -1379,15 +1379,11 @@ static void test_core__hellos_end(void **state)
 static void test_core__hello_that_nobody_asked(void **state)
 {
     struct pair *pair = pair_new();
-    struct hark_hello hello = {.lowest = 1, .highest = 1, .name = "a"};
-    struct hark_buf body = hark_buf_init(HARK_BODY_MAX);
 
     (void)state;
-    assert_int_equal(hark_hello_encode(&body, &hello, NULL), 0);
-    inject(pair->b, pair->a, HARK_MESSAGE_HELLO, 4711, &body, NULL);
+    inject_hello(pair->b, pair->a, 4711);
     settle(pair);
     assert_int_equal(pair->passed[HARK_MESSAGE_HELLO], 2);
-    hark_buf_free(&body);
     pair_free(pair);
 }
 

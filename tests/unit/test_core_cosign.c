@@ -18,29 +18,6 @@
 
 /* ---- showing ---- */
 
-static void ask(struct pair *pair, uint64_t id)
-{
-    struct hark_cursor cursor = fake_log_cursor(&pair->a->log);
-    inject_ask(pair->b, pair->a, id, &cursor);
-}
-
-static void say_hello(struct pair *pair, uint64_t id)
-{
-    struct hark_hello hello = {.lowest = 1, .highest = 1, .name = "a"};
-    struct hark_buf body = hark_buf_init(HARK_BODY_MAX);
-    assert_int_equal(hark_hello_encode(&body, &hello, NULL), 0);
-    inject(pair->b, pair->a, HARK_MESSAGE_HELLO, id, &body, NULL);
-    hark_buf_free(&body);
-}
-
-static void say_noted(struct pair *pair, uint64_t id, const struct hark_hash *space)
-{
-    struct hark_buf body = hark_buf_init(HARK_BODY_MAX);
-    assert_int_equal(hark_noted_encode(&body, space, NULL), 0);
-    inject(pair->b, pair->a, HARK_MESSAGE_NOTED, id, &body, NULL);
-    hark_buf_free(&body);
-}
-
 /* The id of the cosign that B sends next. */
 static uint64_t shown_by(struct fake_node *node)
 {
@@ -54,7 +31,7 @@ static uint64_t shown_by(struct fake_node *node)
 static uint64_t shown(struct pair *pair)
 {
     fake_node_note(pair->b, 1, 7);
-    ask(pair, 5);
+    ask_b(pair, 5);
     uint64_t id = shown_by(pair->b);
     drop(pair->b, HARK_MESSAGE_TELL);
     return id;
@@ -96,7 +73,7 @@ static void test_core_cosign__shown_before_the_tell(void **state)
     fake_node_note(pair->b, 1, 7);
     fake_node_note(pair->b, 0, 9);
     assert_int_equal(pair->b->out_count, 0);
-    ask(pair, 5);
+    ask_b(pair, 5);
     struct fake_message *message = expect(pair->b, HARK_MESSAGE_COSIGN);
     assert_int_equal(message->via, HARK_VIA_THEIRS + 5);
     assert_int_not_equal(id_of(message), 0);
@@ -118,7 +95,7 @@ static void test_core_cosign__nothing_to_show(void **state)
     struct hark_cursor cursor;
 
     (void)state;
-    ask(pair, 5);
+    ask_b(pair, 5);
     drop(pair->b, HARK_MESSAGE_TELL);
     pair_free(pair);
 
@@ -191,7 +168,7 @@ static void test_core_cosign__changed_while_under_way(void **state)
     (void)state;
     fake_node_note(pair->b, 2, 8);
     assert_false(shows(pair));
-    say_noted(pair, id, &pair->b->log.ref.space);
+    inject_noted(pair->b, pair->a, id, &pair->b->log.ref.space);
     assert_true(shows(pair));
     pair_free(pair);
 }
@@ -203,24 +180,24 @@ static void test_core_cosign__shown_again_after_hello(void **state)
     uint64_t id = shown(pair);
 
     (void)state;
-    say_noted(pair, id, &pair->b->log.ref.space);
+    inject_noted(pair->b, pair->a, id, &pair->b->log.ref.space);
     assert_false(shows(pair));
-    say_hello(pair, 77);
+    inject_hello(pair->b, pair->a, 77);
     drop(pair->b, HARK_MESSAGE_HELLO);
     id = 0;
-    ask(pair, 6);
+    ask_b(pair, 6);
     id = shown_by(pair->b);
     drop(pair->b, HARK_MESSAGE_TELL);
-    say_noted(pair, id, &pair->b->log.ref.space);
+    inject_noted(pair->b, pair->a, id, &pair->b->log.ref.space);
     /* The same hello once more, and one that answers ours, are no questions. */
-    say_hello(pair, 77);
+    inject_hello(pair->b, pair->a, 77);
     assert_false(shows(pair));
     follow(pair->b, pair->a);
     pair->now_ms += 31000;
     (void)hark_core_tick(pair->b->core);
     struct fake_message *hello = expect(pair->b, HARK_MESSAGE_HELLO);
     drop(pair->b, HARK_MESSAGE_ASK);
-    say_hello(pair, id_of(hello));
+    inject_hello(pair->b, pair->a, id_of(hello));
     fake_message_free(hello);
     assert_false(shows(pair));
     pair_free(pair);
@@ -234,14 +211,14 @@ static void test_core_cosign__hello_while_under_way(void **state)
     uint64_t before = shown(pair);
 
     (void)state;
-    say_hello(pair, 77);
+    inject_hello(pair->b, pair->a, 77);
     drop(pair->b, HARK_MESSAGE_HELLO);
-    ask(pair, 6);
+    ask_b(pair, 6);
     uint64_t id = shown_by(pair->b);
     assert_int_not_equal(id, before);
     drop(pair->b, HARK_MESSAGE_TELL);
-    say_noted(pair, before, &pair->b->log.ref.space); /* late */
-    say_noted(pair, id, &pair->b->log.ref.space);
+    inject_noted(pair->b, pair->a, before, &pair->b->log.ref.space); /* late */
+    inject_noted(pair->b, pair->a, id, &pair->b->log.ref.space);
     assert_false(shows(pair));
     pair_free(pair);
 }
@@ -254,7 +231,7 @@ static void test_core_cosign__again_after_an_error(void **state)
     (void)state;
     inject_error(pair->b, pair->a, id, HARK_E_BUSY);
     pair->now_ms += 9999;
-    ask(pair, 6); /* which brings nothing forward */
+    ask_b(pair, 6); /* which brings nothing forward */
     drop(pair->b, HARK_MESSAGE_TELL);
     assert_false(shows(pair));
     pair->now_ms++;
@@ -262,17 +239,17 @@ static void test_core_cosign__again_after_an_error(void **state)
     for (size_t i = 0; i < 3; i++) {
         id = shown_by(pair->b);
         inject_error(pair->b, pair->a, id, i == 1 ? HARK_E_DISK_FULL : HARK_E_BEHIND);
-        ask(pair, 7 + i);
+        ask_b(pair, 7 + i);
         drop(pair->b, HARK_MESSAGE_TELL);
         pair->now_ms += 29999;
         assert_false(shows(pair));
-        ask(pair, 70 + i); /* it is still there */
+        ask_b(pair, 70 + i); /* it is still there */
         drop(pair->b, HARK_MESSAGE_TELL);
         pair->now_ms++;
         (void)hark_core_tick(pair->b->core);
     }
     id = shown_by(pair->b);
-    say_noted(pair, id, &pair->b->log.ref.space);
+    inject_noted(pair->b, pair->a, id, &pair->b->log.ref.space);
     /* And the next time it begins anew. */
     fake_node_note(pair->b, 1, 8);
     id = shown_by(pair->b);
@@ -300,7 +277,7 @@ static void test_core_cosign__again_after_our_own_trouble(void **state)
     (void)state;
     fake_node_note(pair->b, 1, 7);
     pair->b->send_fails = HARK_E_PEER_UNREACHABLE;
-    ask(pair, 5);
+    ask_b(pair, 5);
     pair->b->send_fails = 0;
     assert_shown_after(pair, 10000);
     hark_core_lost(pair->b->core, &pair->a->key);
@@ -321,7 +298,7 @@ static void test_core_cosign__again_after_a_broken_connection(void **state)
 
     (void)state;
     hark_core_lost(pair->b->core, &pair->a->key);
-    say_noted(pair, id, &pair->b->log.ref.space); /* to nothing */
+    inject_noted(pair->b, pair->a, id, &pair->b->log.ref.space); /* to nothing */
     pair->now_ms += 10000;
     (void)hark_core_tick(pair->b->core);
     struct fake_message *message = expect(pair->b, HARK_MESSAGE_COSIGN);
@@ -337,13 +314,13 @@ static void test_core_cosign__not_to_who_is_gone(void **state)
     uint64_t id = shown(pair);
 
     (void)state;
-    say_noted(pair, id, &pair->b->log.ref.space);
+    inject_noted(pair->b, pair->a, id, &pair->b->log.ref.space);
     pair->now_ms += 91000;
     (void)hark_core_tick(pair->b->core);
     fake_node_note(pair->b, 1, 8);
     assert_true(hark_core_tick(pair->b->core) > 60000);
     assert_int_equal(pair->b->out_count, 0);
-    ask(pair, 6);
+    ask_b(pair, 6);
     (void)shown_by(pair->b);
     drop(pair->b, HARK_MESSAGE_TELL);
     pair_free(pair);
@@ -359,14 +336,14 @@ static void test_core_cosign__to_who_does_not_know_it(void **state)
     inject_error(pair->b, pair->a, id, HARK_E_PEER_FORM);
     for (uint64_t i = 0; i < 7; i++) {
         pair->now_ms += 60000;
-        say_hello(pair, 100 + i);
+        inject_hello(pair->b, pair->a, 100 + i);
         drop(pair->b, HARK_MESSAGE_HELLO);
-        ask(pair, 200 + i);
+        ask_b(pair, 200 + i);
         drop(pair->b, HARK_MESSAGE_TELL);
         assert_false(shows(pair));
     }
     pair->now_ms += 60000;
-    ask(pair, 300);
+    ask_b(pair, 300);
     (void)shown_by(pair->b);
     drop(pair->b, HARK_MESSAGE_TELL);
     pair_free(pair);
@@ -380,13 +357,13 @@ static void test_core_cosign__not_without_right(void **state)
     (void)state;
     fake_node_note(pair->b, 1, 7);
     pair->b->denies = true;
-    ask(pair, 5);
+    ask_b(pair, 5);
     assert_int_equal(told_by(pair->b).status, HARK_TELL_REFUSED);
     assert_false(shows(pair));
     assert_int_equal(pair->b->notes_calls, 0);
     pair->b->denies = false;
-    ask(pair, 6);
-    say_noted(pair, shown_by(pair->b), &pair->b->log.ref.space);
+    ask_b(pair, 6);
+    inject_noted(pair->b, pair->a, shown_by(pair->b), &pair->b->log.ref.space);
     drop(pair->b, HARK_MESSAGE_TELL);
     /* It is not any more; and is again, and asks: nobody knows what it has. */
     pair->b->denies = true;
@@ -394,7 +371,7 @@ static void test_core_cosign__not_without_right(void **state)
     assert_false(shows(pair));
     pair->b->denies = false;
     assert_false(shows(pair));
-    ask(pair, 7);
+    ask_b(pair, 7);
     (void)shown_by(pair->b);
     drop(pair->b, HARK_MESSAGE_TELL);
     pair_free(pair);
@@ -410,12 +387,12 @@ static void test_core_cosign__answers_that_are_none(void **state)
         struct hark_cursor cursor = fake_log_cursor(&pair->a->log);
         struct hark_buf body = hark_buf_init(HARK_BODY_MAX);
         /* To nothing, of whatever space: it may be late. */
-        say_noted(pair, id + 1000, &pair->b->log.ref.space);
-        say_noted(pair, id + 1000, &other);
+        inject_noted(pair->b, pair->a, id + 1000, &pair->b->log.ref.space);
+        inject_noted(pair->b, pair->a, id + 1000, &other);
         assert_int_equal(pair->b->out_count, 0);
         switch (bad) {
         case 0:
-            say_noted(pair, id, &other);
+            inject_noted(pair->b, pair->a, id, &other);
             break;
         case 1:
             assert_int_equal(hark_buf_append(&body, "x", 1, NULL), 0);
@@ -437,7 +414,7 @@ static void test_core_cosign__answers_that_are_none(void **state)
         assert_false(shows(pair));
         pair->now_ms += 2000;
         assert_false(shows(pair));
-        ask(pair, 9);
+        ask_b(pair, 9);
         (void)shown_by(pair->b);
         drop(pair->b, HARK_MESSAGE_TELL);
         pair_free(pair);
@@ -452,10 +429,10 @@ static void test_core_cosign__forgotten_while_under_way(void **state)
 
     (void)state;
     hark_core_forget(pair->b->core, &pair->a->key);
-    say_noted(pair, id, &pair->b->log.ref.space);
+    inject_noted(pair->b, pair->a, id, &pair->b->log.ref.space);
     fake_node_note(pair->b, 1, 8);
     assert_false(shows(pair));
-    ask(pair, 6);
+    ask_b(pair, 6);
     (void)shown_by(pair->b);
     drop(pair->b, HARK_MESSAGE_TELL);
     pair_free(pair);
@@ -749,7 +726,7 @@ static void test_core_cosign__not_to_who_brought_it(void **state)
     struct pair *pair = pair_new();
 
     (void)state;
-    say_noted(pair, shown(pair), &pair->b->log.ref.space);
+    inject_noted(pair->b, pair->a, shown(pair), &pair->b->log.ref.space);
     inject_cosign(pair->b, pair->a, 9, 8);
     uint64_t token = pair->b->cosigns[0].token;
     pair->b->cosigned[1] = 8;

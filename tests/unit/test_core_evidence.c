@@ -14,28 +14,15 @@
 
 #include "core_pair.h"
 
-static void ask(struct pair *pair, uint64_t id)
-{
-    struct hark_cursor cursor = fake_log_cursor(&pair->a->log);
-    inject_ask(pair->b, pair->a, id, &cursor);
-}
-
 static void say_noted(struct pair *pair, uint64_t id)
 {
-    struct hark_buf body = hark_buf_init(HARK_BODY_MAX);
-    assert_int_equal(hark_noted_encode(&body, &pair->b->log.ref.space, NULL), 0);
-    inject(pair->b, pair->a, HARK_MESSAGE_NOTED, id, &body, NULL);
-    hark_buf_free(&body);
+    inject_noted(pair->b, pair->a, id, &pair->b->log.ref.space);
     (void)hark_core_tick(pair->b->core);
 }
 
 static void say_hello(struct pair *pair, uint64_t id)
 {
-    struct hark_hello hello = {.lowest = 1, .highest = 1, .name = "a"};
-    struct hark_buf body = hark_buf_init(HARK_BODY_MAX);
-    assert_int_equal(hark_hello_encode(&body, &hello, NULL), 0);
-    inject(pair->b, pair->a, HARK_MESSAGE_HELLO, id, &body, NULL);
-    hark_buf_free(&body);
+    inject_hello(pair->b, pair->a, id);
     drop(pair->b, HARK_MESSAGE_HELLO);
 }
 
@@ -63,7 +50,7 @@ static uint64_t begin(struct pair *pair, size_t count)
 {
     for (size_t i = 1; i <= count; i++)
         fake_node_convict(pair->b, i);
-    ask(pair, 5);
+    ask_b(pair, 5);
     uint64_t id = shown(pair, 1, count < FAKE_EVIDENCE_PART ? count : FAKE_EVIDENCE_PART);
     drop(pair->b, HARK_MESSAGE_TELL);
     return id;
@@ -91,7 +78,7 @@ static void test_core_evidence__after_the_notes_and_before_the_tell(void **state
     fake_node_convict(pair->b, 1);
     fake_node_note(pair->b, 1, 7);
     assert_int_equal(pair->b->out_count, 0);
-    ask(pair, 5);
+    ask_b(pair, 5);
     drop(pair->b, HARK_MESSAGE_COSIGN);
     (void)shown(pair, 1, 1);
     drop(pair->b, HARK_MESSAGE_TELL);
@@ -116,7 +103,7 @@ static void test_core_evidence__part_by_part(void **state)
     say_noted(pair, id);
     assert_silent(pair);
     size_t calls = pair->b->evidence_calls;
-    ask(pair, 6);
+    ask_b(pair, 6);
     drop(pair->b, HARK_MESSAGE_TELL);
     pair->now_ms += 60000;
     assert_silent(pair);
@@ -159,7 +146,7 @@ static void test_core_evidence__from_the_beginning_after_hello(void **state)
     id = shown(pair, 4, 4);
     say_noted(pair, id);
     say_hello(pair, 77);
-    ask(pair, 6);
+    ask_b(pair, 6);
     (void)shown(pair, 1, 3);
     drop(pair->b, HARK_MESSAGE_TELL);
     /* What it noted under an id of before is nothing now. */
@@ -199,20 +186,20 @@ static void test_core_evidence__to_who_does_not_know_it(void **state)
     (void)state;
     inject_error(pair->b, pair->a, id, HARK_E_PEER_FORM);
     fake_node_note(pair->b, 1, 7);
-    ask(pair, 6);
+    ask_b(pair, 6);
     drop(pair->b, HARK_MESSAGE_COSIGN);
     drop(pair->b, HARK_MESSAGE_TELL);
     for (uint64_t i = 0; i < 7; i++) {
         pair->now_ms += 60000;
         say_hello(pair, 100 + i);
-        ask(pair, 200 + i);
+        ask_b(pair, 200 + i);
         drop(pair->b, HARK_MESSAGE_COSIGN);
         drop(pair->b, HARK_MESSAGE_TELL);
         assert_silent(pair);
     }
     pair->now_ms += 60000;
     say_hello(pair, 107);
-    ask(pair, 300);
+    ask_b(pair, 300);
     drop(pair->b, HARK_MESSAGE_COSIGN);
     (void)shown(pair, 1, 1);
     drop(pair->b, HARK_MESSAGE_TELL);
@@ -226,7 +213,7 @@ static void test_core_evidence__not_without_right(void **state)
     (void)state;
     fake_node_convict(pair->b, 1);
     pair->b->denies = true;
-    ask(pair, 5);
+    ask_b(pair, 5);
     drop(pair->b, HARK_MESSAGE_TELL);
     find(pair, 2);
     assert_silent(pair);

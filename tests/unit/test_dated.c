@@ -20,6 +20,7 @@
 #include "node/witness.h"
 #include "replication/messages.h"
 #include "schemas/evidence.h"
+#include "tests/unit/found.h"
 #include "tests/unit/space_stage.h"
 
 #define PARTNER   "one.example"
@@ -217,31 +218,10 @@ static void forget(struct scene *sc)
 
 /* --- evidence ----------------------------------------------------------------------------- */
 
-struct found {
-    size_t count;
-    struct hark_evidence last;
-};
-
-static int read_one(void *arg, struct hark_space *space, const char *path, struct hark_err *why)
-{
-    struct hark_buf file = hark_buf_init(HARK_EVIDENCE_MAX);
-    struct found *found = arg;
-
-    (void)space;
-    OK(hark_file_read(path, &file, why));
-    OK(hark_evidence_read(&found->last, hark_buf_span(&file), &err));
-    found->count++;
-    hark_buf_free(&file);
-    return 0;
-}
-
 static struct found found_by(struct side *side)
 {
-    struct found found = {.count = 0};
-
     OK(hark_witness_check_dates(side->space, &err));
-    OK(hark_convict_each(side->space, read_one, &found, &err));
-    return found;
+    return found_in(side->space);
 }
 
 static void assert_convicted(struct scene *sc, uint64_t size, uint64_t time_s)
@@ -249,14 +229,14 @@ static void assert_convicted(struct scene *sc, uint64_t size, uint64_t time_s)
     struct found found = found_by(&sc->partner);
 
     assert_int_equal(found.count, 1);
-    assert_int_equal(found.last.kind, HARK_EVIDENCE_BACKDATED);
-    assert_int_equal(found.last.claim, HARK_CLAIM_STATEMENT);
-    assert_true(found.last.is_named && hark_evidence_convicts(&found.last));
-    assert_true(hark_key_equal(&found.last.key, world_key(WORLD_LOG)));
-    assert_string_equal(found.last.node, WORLD_HOME);
-    assert_int_equal(found.last.sides[0].checkpoint.size, size);
-    assert_int_equal(found.last.sides[0].time_s, time_s);
-    assert_int_equal(found.last.sides[1].line.position, size);
+    assert_int_equal(found.list[0].kind, HARK_EVIDENCE_BACKDATED);
+    assert_int_equal(found.list[0].claim, HARK_CLAIM_STATEMENT);
+    assert_true(found.list[0].is_named && hark_evidence_convicts(&found.list[0]));
+    assert_true(hark_key_equal(&found.list[0].key, world_key(WORLD_LOG)));
+    assert_string_equal(found.list[0].node, WORLD_HOME);
+    assert_int_equal(found.list[0].sides[0].checkpoint.size, size);
+    assert_int_equal(found.list[0].sides[0].time_s, time_s);
+    assert_int_equal(found.list[0].sides[1].line.position, size);
 }
 
 static void assert_nobody(struct scene *sc)
@@ -631,17 +611,6 @@ static void test_dated__back_dating_convicts(struct scene *sc)
     assert_int_equal(found_by(&sc->home).count, 1);
 }
 
-static int hand_over(void *arg, struct hark_space *space, const char *path, struct hark_err *why)
-{
-    struct hark_buf file = hark_buf_init(HARK_EVIDENCE_MAX);
-
-    (void)space;
-    OK(hark_file_read(path, &file, why));
-    OK(hark_convict_take(arg, hark_buf_span(&file), &err));
-    hark_buf_free(&file);
-    return 0;
-}
-
 /* Who has the log and has not heard what the home said takes the file. */
 static void test_dated__evidence_goes_to_others(struct scene *sc)
 {
@@ -655,7 +624,7 @@ static void test_dated__evidence_goes_to_others(struct scene *sc)
     open_side(sc, &late);
     bring(&late, &sc->partner);
     assert_int_equal(found_by(&late).count, 0);
-    OK(hark_convict_each(sc->partner.space, hand_over, late.space, &err));
+    found_hand_over(sc->partner.space, late.space);
     assert_int_equal(found_by(&late).count, 1);
     hark_space_free(late.space);
 }

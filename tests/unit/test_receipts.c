@@ -19,6 +19,7 @@
 #include "node/receipts.h"
 #include "schemas/evidence.h"
 #include "schemas/receipt.h"
+#include "tests/unit/found.h"
 #include "tests/unit/leaves.h"
 #include "tests/unit/space_stage.h"
 
@@ -222,52 +223,16 @@ static size_t due_again(struct stage *s)
     return due;
 }
 
-/* --- evidence ------------------------------------------------------------------------------------
- */
-
-struct found {
-    size_t count;
-    struct hark_evidence one;
-};
-
-static int read_one(void *arg, struct hark_space *space, const char *path, struct hark_err *why)
-{
-    struct found *found = arg;
-    struct hark_buf file = hark_buf_init(HARK_EVIDENCE_MAX);
-
-    (void)space;
-    found->count++;
-    OK(hark_file_read(path, &file, why));
-    OK(hark_evidence_read(&found->one, hark_buf_span(&file), why));
-    hark_buf_free(&file);
-    return 0;
-}
-
-static struct found evidence(struct stage *s)
-{
-    struct found found = {.count = 0};
-
-    OK(hark_convict_each(s->space, read_one, &found, &err));
-    return found;
-}
+/* --- evidence -------------------------------------------------------------------------- */
 
 static void assert_fork(struct stage *s, enum hark_evidence_claim claim)
 {
-    struct found found = evidence(s);
+    struct found found = found_in(s->space);
 
     assert_int_equal(found.count, 1);
-    assert_int_equal(found.one.kind, HARK_EVIDENCE_FORK);
-    assert_int_equal(found.one.claim, claim);
-    assert_true(found.one.is_named && hark_key_equal(&found.one.key, world_key(WORLD_LOG)));
-}
-
-static void grow(struct stage *s, unsigned count)
-{
-    size_t from = s->world->count;
-
-    while (count-- > 0)
-        world_say(s->world, s->bob, "post", stage_text("body", "More"), s->idea);
-    stage_log(s, from);
+    assert_int_equal(found.list[0].kind, HARK_EVIDENCE_FORK);
+    assert_int_equal(found.list[0].claim, claim);
+    assert_true(found.list[0].is_named && hark_key_equal(&found.list[0].key, world_key(WORLD_LOG)));
 }
 
 /* --- asking
@@ -348,7 +313,7 @@ static void test_receipts__the_home_s_word_takes_the_place_of_a_partner_s(void *
     OK(hark_receipts_take(s.space, &ask, &file, NOW, &count, &err));
     assert_int_equal(count, 0);
     assert_true(is_kept(&s, f.id, &main));
-    assert_int_equal(evidence(&s).count, 0);
+    assert_int_equal(found_in(s.space).count, 0);
     hark_buf_free(&intake);
     hark_buf_free(&main);
     hark_buf_free(&other);
@@ -401,7 +366,7 @@ static void test_receipts__what_does_not_hold_is_their_fault(void **state)
         assert_int_equal(answer(&s, hark_buf_span(&file)), 0);
         assert_true(kept(&s, &id)->found);
         assert_int_equal(kept(&s, &id)->receipt.state, HARK_RECEIPT_BAD);
-        assert_int_equal(evidence(&s).count, 0);
+        assert_int_equal(found_in(s.space).count, 0);
         stage_end(&s);
     }
     stage_begin(&s);
@@ -472,11 +437,11 @@ static void test_receipts__open_until_the_log_is_there(void **state)
         .id = &id, .position = s.base + 2, .size = s.base + 3, .from = s.base, .other = 9};
     give(&s, &f, &file);
     assert_int_equal(compared(&s, &id), HARK_RECEIPT_OPEN);
-    grow(&s, 2);
+    stage_grow(&s, 2);
     assert_int_equal(compared(&s, &id), HARK_RECEIPT_OPEN);
-    assert_int_equal(evidence(&s).count, 0);
+    assert_int_equal(found_in(s.space).count, 0);
     assert_int_equal(due_again(&s), 0);
-    grow(&s, 1);
+    stage_grow(&s, 1);
     assert_int_equal(compared(&s, &id), HARK_RECEIPT_FORK);
     assert_fork(&s, HARK_CLAIM_ENTRY);
     assert_int_equal(due_again(&s), 1);
@@ -542,9 +507,9 @@ static void test_receipts__lost_is_no_fork(void **state)
     world_say(s.world, WORLD_STEWARD, "home", world_fields_home(s.world, WORLD_HOME), HARK_NONE);
     stage_log(&s, s.base);
     assert_int_equal(compared(&s, &at), HARK_RECEIPT_LOST);
-    grow(&s, 6);
+    stage_grow(&s, 6);
     assert_int_equal(compared(&s, &beyond), HARK_RECEIPT_LOST);
-    assert_int_equal(evidence(&s).count, 0);
+    assert_int_equal(found_in(s.space).count, 0);
     assert_int_equal(due_again(&s), 2);
     /* One for what the next incarnation goes on from binds it still. */
     before = handed_in(&s, 3, HARK_OUT_ACCEPTED, WORLD_HOME, HARK_NONE);
@@ -584,9 +549,9 @@ static void test_receipts__the_rest_was_lost(void **state)
     assert_int_equal(compared(&s, &row.id), HARK_RECEIPT_OPEN);
     world_say(s.world, WORLD_STEWARD, "home", world_fields_home(s.world, WORLD_HOME), HARK_NONE);
     stage_log(&s, s.base);
-    grow(&s, 5);
+    stage_grow(&s, 5);
     assert_int_equal(compared(&s, &row.id), HARK_RECEIPT_AGREES);
-    assert_int_equal(evidence(&s).count, 0);
+    assert_int_equal(found_in(s.space).count, 0);
     hark_buf_free(&file);
     stage_end(&s);
 }
@@ -605,7 +570,7 @@ static void test_receipts__of_a_later_home_are_open(void **state)
     f = (struct forged){.id = &id, .position = 3, .size = s.base, .incarnation = 2};
     give(&s, &f, &file);
     assert_int_equal(compared(&s, &id), HARK_RECEIPT_OPEN);
-    assert_int_equal(evidence(&s).count, 0);
+    assert_int_equal(found_in(s.space).count, 0);
     hark_buf_free(&file);
     stage_end(&s);
 }
@@ -711,7 +676,7 @@ static void test_receipts__another_entry_there_than_here(void **state)
     f.incarnation = 1;
     f.intake = true;
     take_doubted(&s, &none, s.base - 1, &f);
-    assert_int_equal(evidence(&s).count, 0);
+    assert_int_equal(found_in(s.space).count, 0);
     f.intake = false;
     take_doubted(&s, &none, s.base - 1, &f);
     assert_fork(&s, HARK_CLAIM_ENTRY);
@@ -738,7 +703,7 @@ static void test_receipts__another_entry_there_than_was_acknowledged(void **stat
     g.id = NULL;
     g.incarnation = 2;
     take_doubted(&s, &id, s.base + 1, &g); /* under another home */
-    assert_int_equal(evidence(&s).count, 0);
+    assert_int_equal(found_in(s.space).count, 0);
     assert_int_equal(kept(&s, &id)->receipt.state, HARK_RECEIPT_OPEN);
     g.incarnation = 1;
     take_doubted(&s, &id, s.base + 1, &g);

@@ -19,6 +19,7 @@
 #include "replication/messages.h"
 #include "schemas/evidence.h"
 #include "tests/unit/flight_stage.h"
+#include "tests/unit/found.h"
 
 #define NAME_P "p.example"
 #define NOW_S  UINT64_C(1800000000)
@@ -218,38 +219,24 @@ static void test_witness_intake__only_nodes_now_named_count(void **state)
     party_end(&p);
 }
 
-static int read_fork(void *arg, struct hark_space *space, const char *path, struct hark_err *why)
-{
-    struct hark_buf file = hark_buf_init(HARK_EVIDENCE_MAX);
-    struct hark_evidence found;
-    size_t *count = arg;
-
-    (void)space;
-    OK(hark_file_read(path, &file, why));
-    OK(hark_evidence_read(&found, hark_buf_span(&file), why));
-    assert_int_equal(found.kind, HARK_EVIDENCE_FORK);
-    assert_true(found.is_intake);
-    assert_string_equal(found.node, NAME_P);
-    (*count)++;
-    hark_buf_free(&file);
-    return 0;
-}
-
 /* Of one size, or a beginning that is another: its node is convicted. */
 static void test_witness_intake__a_second_history_is_evidence(void **state)
 {
     (void)state;
     for (uint64_t size = 2; size <= 3; size++) {
+        struct found found;
         struct party p;
-        size_t count = 0;
 
         at_case = size == 2 ? "beginning" : "root";
         party_begin(&p);
         accept(&p, 3);
         assert_code(show_forged(&p, size, 7, WORLD_HOME, WORLD_COSIGNER), HARK_E_PEER_FORK);
         assert_int_equal(size_of(&p, Q, NAME_P, HOME), 0);
-        OK(hark_convict_each(p.nodes[Q], read_fork, &count, &err));
-        assert_int_equal(count, 1);
+        found = found_in(p.nodes[Q]);
+        assert_int_equal(found.count, 1);
+        assert_int_equal(found.list[0].kind, HARK_EVIDENCE_FORK);
+        assert_true(found.list[0].is_intake);
+        assert_string_equal(found.list[0].node, NAME_P);
         party_end(&p);
     }
 }
