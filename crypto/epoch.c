@@ -175,7 +175,7 @@ int hark_epoch_seal_boxes(const struct hark_epoch *epoch, struct hark_epoch_box 
     for (size_t i = 0; rc == 0 && i < count; i++) {
         rc = seal_box(boxes[i].sealed, epoch, &boxes[i].to, err);
         if (rc != 0) {
-            (void)hark_err_wrap(err, "key number %lu", (unsigned long)boxes[i].number);
+            (void)hark_err_wrap(err, rc, "key number %lu", (unsigned long)boxes[i].number);
         }
     }
     return rc;
@@ -205,7 +205,7 @@ int hark_epoch_check_boxes(const struct hark_epoch *epoch, const struct hark_epo
     for (size_t i = 0; rc == 0 && i < count; i++) {
         rc = check_box(epoch, &boxes[i].to, boxes[i].sealed, err);
         if (rc != 0) {
-            (void)hark_err_wrap(err, "key number %lu", (unsigned long)boxes[i].number);
+            (void)hark_err_wrap(err, rc, "key number %lu", (unsigned long)boxes[i].number);
         }
         if (rc == HARK_E_EPOCH_KEY && wrong != NULL) {
             *wrong = i;

@@ -89,10 +89,10 @@ int(hark_err_set)(struct hark_err *err, int code, const char *fmt, ...)
     return code;
 }
 
-int hark_err_wrap(struct hark_err *err, const char *fmt, ...)
+int hark_err_wrap(struct hark_err *err, int code, const char *fmt, ...)
 {
     if (err == NULL || err->code == 0) {
-        return HARK_E_INTERNAL;
+        return code;
     }
     char message[HARK_ERR_MESSAGE_MAX];
     va_list args;
@@ -102,7 +102,7 @@ int hark_err_wrap(struct hark_err *err, const char *fmt, ...)
     add_text(message, sizeof(message), ": ");
     add_text(message, sizeof(message), err->message);
     memcpy(err->message, message, sizeof(message));
-    return err->code;
+    return code;
 }
 
 void hark_err_hint(struct hark_err *err, const char *fmt, ...)

@@ -51,9 +51,9 @@ int hark_err_set(struct hark_err *err, int code, const char *fmt, ...) HARK_PRIN
 #define hark_err_set(err, code, ...) ((void)(hark_err_set)(err, code, __VA_ARGS__), (code))
 #endif
 
-/* Puts "<context>: " before the message and returns err->code (HARK_E_INTERNAL
- * if err is NULL or holds no error, which is a bug of the caller's). */
-int hark_err_wrap(struct hark_err *err, const char *fmt, ...) HARK_PRINTF(2, 3);
+/* Puts "<context>: " before the message of the error `code`; returns `code`. Nothing is
+ * put where err is NULL or holds no error. */
+int hark_err_wrap(struct hark_err *err, int code, const char *fmt, ...) HARK_PRINTF(3, 4);
 
 /* Sets the hint. Does nothing for NULL. */
 void hark_err_hint(struct hark_err *err, const char *fmt, ...) HARK_PRINTF(2, 3);

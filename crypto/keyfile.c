@@ -85,7 +85,7 @@ int hark_keyfile_load(struct hark_seed **out, const char *path, hark_passphrase_
         rc = hark_keyfile_decode(out, hark_buf_span(&file), hark_buf_span(&secret), err);
     }
     if (rc != 0) {
-        (void)hark_err_wrap(err, "%s", path);
+        (void)hark_err_wrap(err, rc, "%s", path);
     }
 out:
     hark_buf_free(&file);

@@ -116,7 +116,7 @@ static int read_key(struct reading *r, struct hark_span vkey, uint8_t algorithm,
     if (rc == HARK_E_NO_MEMORY)
         return rc;
     if (rc < 0) {
-        (void)hark_err_wrap(err, "line %zu: the key cannot be used", r->line.number);
+        (void)hark_err_wrap(err, rc, "line %zu: the key cannot be used", r->line.number);
         hark_err_hint(err, "keys are of Ed25519 here: a log's of type 0x01, a witness's of 0x04");
         if (err != NULL)
             err->code = HARK_E_TLOG_POLICY;

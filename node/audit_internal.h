@@ -103,7 +103,7 @@ struct audit {
     struct audit_list erasures;  /* struct audit_erasure, by position */
     struct audit_list acks;      /* struct audit_ack */
     struct audit_list own_kinds; /* uint64_t: where the space's own kinds came */
-    struct audit_list homes;     /* uint64_t: where batches begin that bring a second or later home */
+    struct audit_list homes; /* uint64_t: where batches begin that bring a second or later home */
     struct hark_memstore *names; /* of nodes -> their numbers */
     uint64_t name_count;
 

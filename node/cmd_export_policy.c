@@ -153,7 +153,7 @@ static int read_again(const struct hark_buf *text, struct hark_err *err)
         return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a policy");
     rc = hark_tlog_policy_read(policy, hark_buf_span(text), err);
     free(policy);
-    return rc < 0 ? hark_err_wrap(err, "no policy can be made of this") : 0;
+    return rc < 0 ? hark_err_wrap(err, rc, "no policy can be made of this") : 0;
 }
 
 int hark_cmd_policy_text(struct hark_cmd *cmd, struct hark_space *space, struct hark_buf *out,

@@ -268,7 +268,7 @@ static int outbox_log(struct hark_cmd *cmd, struct hark_err *err)
     cmd->changed = true;
     rc = hark_author_hand_in(cmd->node, search.space, err);
     if (rc < 0)
-        return hark_err_wrap(err, "it is in the outbox; taking it in here");
+        return hark_err_wrap(err, rc, "it is in the outbox; taking it in here");
     hark_hash_hex(id, &search.id);
     if (cmd->globals.json)
         return hark_print_json(cmd->out,

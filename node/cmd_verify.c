@@ -22,7 +22,7 @@ static int check_index(struct hark_space *space, struct hark_err *err)
 
     if (rc != HARK_E_DAMAGED)
         return rc;
-    rc = hark_err_wrap(err, "the log is well");
+    rc = hark_err_wrap(err, rc, "the log is well");
     hark_err_hint(err, "`hark reindex` makes the index anew from the log");
     return rc;
 }

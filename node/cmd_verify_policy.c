@@ -36,7 +36,7 @@ static int read_policy(struct hark_cmd *cmd, const char *name, struct hark_tlog_
     if (rc == 0)
         rc = hark_tlog_policy_read(out, hark_buf_span(&text), err);
     hark_buf_free(&text);
-    return rc == HARK_E_TLOG_POLICY ? hark_err_wrap(err, "%s", name) : rc;
+    return rc == HARK_E_TLOG_POLICY ? hark_err_wrap(err, rc, "%s", name) : rc;
 }
 
 static bool begins_with(struct hark_span bytes, const char *head)

@@ -18,12 +18,12 @@ int hark_cmd_commit(struct hark_cmd *cmd, struct hark_space *space, int rc, bool
     cmd->changed = true;
     if (!hark_node_is_home(cmd->node, space)) {
         rc = hark_author_hand_in(cmd->node, space, err);
-        return rc < 0 ? hark_err_wrap(err, "it is in the outbox; taking it in here") : 0;
+        return rc < 0 ? hark_err_wrap(err, rc, "it is in the outbox; taking it in here") : 0;
     }
     /* A daemon tends by itself, within a second; what is erased must not wait. */
     if (cmd->net == NULL || at_once)
         rc = hark_space_tend(space, err);
-    return rc < 0 ? hark_err_wrap(err, "it is logged; what follows a batch") : 0;
+    return rc < 0 ? hark_err_wrap(err, rc, "it is logged; what follows a batch") : 0;
 }
 
 int hark_cmd_print_logged(struct hark_cmd *cmd, struct hark_space *space, const char *kind,

@@ -287,19 +287,16 @@ static int finish_asides(struct hark_net *net, struct hark_node *node, struct ha
     return rc;
 }
 
-/* What of the outbox was refused for a while (its key's rate, say) is tried again. Where this
- * node's intake is at an end, other nodes take it. */
+/* What of the outbox was refused for a while (its key's rate, say) is tried again. */
 static int outbox_take_in(struct hark_node *node, struct hark_space *space,
                           const struct net_space *notes, struct hark_err *err)
 {
     const char *self = NULL;
-    int rc;
 
     if (hark_node_is_home(node, space) || hark_space_held(space) || !own_name(node, notes, &self))
         return 0;
-    rc = hark_space_outbox_take_in(space, self, node->identity.log, node->config->accept_per_minute,
-                                   hark_now_ms(), err);
-    return rc == HARK_E_BEHIND ? 0 : rc;
+    return hark_space_outbox_take_in(space, self, node->identity.log,
+                                     node->config->accept_per_minute, hark_now_ms(), err);
 }
 
 int hark_net_take_over(struct hark_net *net, struct hark_node *node, struct hark_err *err)

@@ -55,13 +55,13 @@ static int load_head(struct hark_space *space, struct hark_err *err)
         return 0;
     rc = hark_index_batch(space->index, HARK_NONE, &last, err);
     if (rc < 0)
-        return hark_err_wrap(err, "the last batch");
+        return hark_err_wrap(err, rc, "the last batch");
     rc = hark_space_expect(space->state, NULL, &space->head, err);
     if (rc < 0)
         return rc;
     rc = hark_index_row(space->index, hark_state_size(space->state) - 1, &row, err);
     if (rc < 0)
-        return hark_err_wrap(err, "the last entry");
+        return hark_err_wrap(err, rc, "the last entry");
     space->head.tree = *hark_state_log(space->state);
     space->head.has_batch = true;
     space->head.batch = last.hash;
@@ -370,10 +370,10 @@ static int tend(struct hark_space *space, unsigned unmerged, struct hark_err *er
         return 0;
     rc = cover_payloads(space, err);
     if (rc < 0)
-        return hark_err_wrap(err, "the payload refs");
+        return hark_err_wrap(err, rc, "the payload refs");
     rc = carry_out_erasures(space, err);
     if (rc < 0)
-        return hark_err_wrap(err, "carrying out erasures");
+        return hark_err_wrap(err, rc, "carrying out erasures");
     return hark_repo_unmerged(space->repo) > unmerged
                ? hark_repo_merge_packs(space->repo, NULL, err)
                : 0;

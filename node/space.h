@@ -263,7 +263,7 @@ HARK_CHECK int hark_space_outbox_answer(struct hark_space *space, const char *no
                                         const struct hark_accepted *items, size_t count,
                                         uint64_t now_ms, bool *changed, struct hark_err *err);
 /* At a named node that is not the home: takes what is pending into this node's own intake
- * log (hark_space_accept). */
+ * log (hark_space_accept); where that cannot go on, nothing. */
 HARK_CHECK int hark_space_outbox_take_in(struct hark_space *space, const char *self,
                                          const struct hark_signer *log_key,
                                          uint64_t accept_per_minute, uint64_t now_ms,

@@ -449,7 +449,7 @@ static int bring_waiting(struct hark_space *space, struct hark_err *err)
     else
         return 0;
     if (rc < 0)
-        return hark_err_wrap(err, "what is under way");
+        return hark_err_wrap(err, rc, "what is under way");
     space->flight_stale = space->intake_stale = false;
     flight->waiting_fresh = true;
     return 0;
@@ -550,7 +550,7 @@ static int bring_outbox(struct hark_space *space, struct hark_err *err)
             rc = walk_outbox(space, outbox, &changed, err);
     }
     if (rc < 0)
-        return hark_err_wrap(err, "what is under way");
+        return hark_err_wrap(err, rc, "what is under way");
     flight->outbox_changes = outbox != NULL ? hark_outbox_changes(outbox) : 0;
     space->outbox_stale = false;
     flight->outbox_fresh = true;

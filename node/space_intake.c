@@ -413,7 +413,7 @@ static int catch_up_one(struct hark_space *space, const char *node, struct hark_
     free(ids);
     if (rc == HARK_E_BEHIND || rc == HARK_E_BATCH_MAIN)
         rc = 0; /* the main log went back since: what it hung on is not here any more */
-    return rc < 0 ? hark_err_wrap(err, "the intake of %s", node) : rc;
+    return rc < 0 ? hark_err_wrap(err, rc, "the intake of %s", node) : rc;
 }
 
 int hark_space_catch_up_intakes(struct hark_space *space, struct hark_err *err)

@@ -72,7 +72,7 @@ static int add_entries(const struct space_intake_check *c, struct space_item *it
         if (rc == 0 && row.has_blob && !row.erased)
             rc = give_to_main(c->space, &items[i], err);
         if (rc < 0)
-            return hark_err_wrap(err, "position %" PRIu64, lines[i].position);
+            return hark_err_wrap(err, rc, "position %" PRIu64, lines[i].position);
     }
     return 0;
 }

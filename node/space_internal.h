@@ -81,7 +81,7 @@ struct hark_space {
     struct space_kept *kept;            /* convict_kept.c; NULL: not looked at yet */
     struct space_hashed *hashed;        /* space_prove.c: of intakes; NULL: nothing */
     bool held;
-    bool intake_goes_on; /* space_intake_end.c: looked at */
+    bool intake_goes_on;       /* space_intake_end.c: looked at */
     unsigned refreshes;        /* of a reader, since its repository was opened */
     uint64_t rights, erasures; /* hark_space_rights, hark_space_erasures */
 };

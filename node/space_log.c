@@ -481,7 +481,7 @@ static int store_batch(struct hark_space *space, struct written *w, struct hark_
         /* Logged, but not indexed: the space has to be opened anew, which
          * catches up. */
         space->damaged = true;
-        return hark_err_wrap(err, "the batch is logged; indexing it");
+        return hark_err_wrap(err, rc, "the batch is logged; indexing it");
     }
     space->head = w->head;
     space->batches++;

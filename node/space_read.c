@@ -136,7 +136,7 @@ static int read_item(struct hark_space *space, const struct hark_git_id *id, uin
 
     rc = read_object(space, HARK_GIT_COMMIT, id, &out->bytes, object, err);
     if (rc < 0)
-        return hark_err_wrap(err, "position %llu", (unsigned long long)position);
+        return hark_err_wrap(err, rc, "position %llu", (unsigned long long)position);
     /* It was judged when it was stored, and is judged again by whoever takes it. */
     if (!hark_entry_names_payload(part_span(&out->bytes, *object), &hash))
         return 0;

@@ -35,7 +35,7 @@ static int expect_first(struct hark_state *state, const struct space_item *first
         return hark_err_set(err, HARK_E_INTERNAL, "the kind space is not built in");
     rc = hark_payload_check(hark_kinds_get(kinds, (size_t)number), first->payload, &json, err);
     if (rc < 0)
-        return hark_err_wrap(err, "the space's first entry");
+        return hark_err_wrap(err, rc, "the space's first entry");
     home = json_object_get(json, "home");
     hark_origin(head->origin, text_of(home, "name"), hark_state_space(state), 1);
     rc = hark_key_from_hex(&head->log_key, hark_span_str(text_of(home, "log")), err);
@@ -95,7 +95,7 @@ int hark_space_expect(struct hark_state *state, const struct space_item *first,
         return expect_first(state, first, head, err);
     rc = hark_state_node(state, object->home, &node, err);
     if (rc < 0)
-        return hark_err_wrap(err, "the home node");
+        return hark_err_wrap(err, rc, "the home node");
     hark_origin(head->origin, node.name, hark_state_space(state), object->incarnation);
     head->log_key = node.keys.log;
     return 0;
@@ -136,7 +136,7 @@ int hark_space_check_prepared(const struct space_item *items, size_t count, uint
             continue;
         if (err != NULL)
             *err = items[i].err;
-        return hark_err_wrap(err, "position %" PRIu64, first_position + i);
+        return hark_err_wrap(err, items[i].code, "position %" PRIu64, first_position + i);
     }
     return 0;
 }
@@ -223,7 +223,7 @@ static int apply_all(struct hark_state *state, struct space_item *items,
         items[i].arrival.git_id = items[i].git_id;
         rc = hark_space_item_apply(state, &items[i], err);
         if (rc < 0)
-            return hark_err_wrap(err, "position %llu", (unsigned long long)lines[i].position);
+            return hark_err_wrap(err, rc, "position %llu", (unsigned long long)lines[i].position);
     }
     return 0;
 }

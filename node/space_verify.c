@@ -161,7 +161,7 @@ static int verify_intake(struct hark_space *space, struct hark_state *state,
     }
     hark_space_blobs_free(&blobs);
     free(ids);
-    return rc < 0 ? hark_err_wrap(err, "the intake of %s", node->name) : rc;
+    return rc < 0 ? hark_err_wrap(err, rc, "the intake of %s", node->name) : rc;
 }
 
 static int verify_intakes(struct hark_space *space, struct hark_state *state,

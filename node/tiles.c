@@ -199,7 +199,7 @@ static int check_was(struct writing *w, const char *path, struct hark_err *err)
     if (rc == 0) {
         rc = hark_checkpoint_read(&w->was, hark_buf_span(&note), err);
         if (rc < 0)
-            rc = refused(hark_err_wrap(err, "%s is no checkpoint", path), err);
+            rc = refused(hark_err_wrap(err, rc, "%s is no checkpoint", path), err);
     }
     if (rc == 0)
         rc = compare_was(w, err);

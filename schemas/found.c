@@ -102,7 +102,7 @@ int hark_found_check(struct hark_founding *out, const struct hark_kinds *kinds,
     if (rc == HARK_OK)
         rc = hark_payload_check(kind, payload, &json, err);
     if (rc != HARK_OK && rc != HARK_E_NO_MEMORY && rc != HARK_E_INTERNAL) {
-        (void)hark_err_wrap(err, "its payload is invalid (%s)", hark_err_name(rc));
+        (void)hark_err_wrap(err, rc, "its payload is invalid (%s)", hark_err_name(rc));
         if (err != NULL)
             err->code = HARK_E_ENTRY_FIRST;
         rc = HARK_E_ENTRY_FIRST;

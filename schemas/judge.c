@@ -215,7 +215,7 @@ static int rule_payload(struct hark_judging *j, struct hark_err *err)
     if (rc == HARK_E_NO_MEMORY || rc == HARK_E_INTERNAL)
         return rc;
     if (rc != HARK_OK) {
-        (void)hark_err_wrap(err, "its payload is invalid (%s)", hark_err_name(rc));
+        (void)hark_err_wrap(err, rc, "its payload is invalid (%s)", hark_err_name(rc));
         if (err != NULL)
             err->code = HARK_E_VOID_PAYLOAD;
         return HARK_E_VOID_PAYLOAD;

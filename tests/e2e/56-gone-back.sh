@@ -7,15 +7,7 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 hark() { "$HARK" -C "$work/$1" "${@:2}"; }
-stop() { # NAME: ends that node's daemon and waits until it is gone
-    local pid
-    pid=$(hark "$1" status --json | field 'd["node"]["pid"]')
-    kill "$pid"
-    wait "$pid" 2>/dev/null || true
-    rm -f "$work/$1/sock"
-}
-size() { hark "$1" status --json | field 'd["spaces"][0]["size"]'; }
-level() { [ "$(size "$1")" = "$(size "$2")" ]; }
+level() { [ "$(state "$1" size)" = "$(state "$2" size)" ]; }
 accepted_by() { # NODE ID: does that node's intake hold mara's entry, says mara's outbox
     hark mara outbox --json |
         field "any(e['id'] == '$2' and e['state'] == 'accepted' and e['node'] == '$1' for e in d['entries'])" |
@@ -85,7 +77,7 @@ same "and goes on with it" 2 "$(intake)"
 start two
 await 30 logged_at mara "$second"
 innocent "goes on"
-for node in one two mara; do stop $node; done
+stop one two mara
 
 # --- it was judged against what the heir has not: the intake ends --------------------------------
 found

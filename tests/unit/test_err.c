@@ -71,7 +71,7 @@ static void test_err__null_is_allowed(void **state)
     (void)state;
     assert_int_equal(hark_err_set(NULL, HARK_E_IO, "x"), HARK_E_IO);
     assert_int_equal(hark_err_errno(NULL, ENOENT, "x"), HARK_E_NOT_FOUND);
-    assert_int_equal(hark_err_wrap(NULL, "x"), HARK_E_INTERNAL);
+    assert_int_equal(hark_err_wrap(NULL, HARK_E_IO, "x"), HARK_E_IO);
     hark_err_hint(NULL, "x");
 }
 
@@ -79,11 +79,11 @@ static void test_err__wrap_puts_context_before(void **state)
 {
     (void)state;
     struct hark_err err = {0};
-    assert_int_equal(hark_err_wrap(&err, "nothing there"), HARK_E_INTERNAL);
+    assert_int_equal(hark_err_wrap(&err, HARK_E_BUSY, "nothing there"), HARK_E_BUSY);
     (void)hark_err_set(&err, HARK_E_IO, "disk on fire");
     hark_err_hint(&err, "run");
-    assert_int_equal(hark_err_wrap(&err, "reading %s", "a"), HARK_E_IO);
-    assert_int_equal(hark_err_wrap(&err, "opening"), HARK_E_IO);
+    assert_int_equal(hark_err_wrap(&err, HARK_E_IO, "reading %s", "a"), HARK_E_IO);
+    assert_int_equal(hark_err_wrap(&err, HARK_E_IO, "opening"), HARK_E_IO);
     assert_string_equal(err.message, "opening: reading a: disk on fire");
     assert_string_equal(err.hint, "run");
 }
@@ -98,9 +98,9 @@ static void test_err__long_messages_are_cut(void **state)
     text[sizeof(text) - 1] = '\0';
     (void)hark_err_set(&err, HARK_E_IO, "%s", text);
     assert_int_equal(strlen(err.message), HARK_ERR_MESSAGE_MAX - 1);
-    (void)hark_err_wrap(&err, "%s", text);
+    (void)hark_err_wrap(&err, HARK_E_IO, "%s", text);
     assert_int_equal(strlen(err.message), HARK_ERR_MESSAGE_MAX - 1);
-    (void)hark_err_wrap(&err, "ctx");
+    (void)hark_err_wrap(&err, HARK_E_IO, "ctx");
     assert_int_equal(strlen(err.message), HARK_ERR_MESSAGE_MAX - 1);
     assert_memory_equal(err.message, "ctx: x", 6);
     (void)hark_err_errno(&err, ENOSPC, "%s", text);
@@ -127,7 +127,7 @@ static void test_err__cuts_fall_between_characters(void **state)
             (void)hark_err_set(&err, HARK_E_IO, "%s", text);
             assert_true(hark_utf8_valid(hark_span_str(err.message)));
             assert_true(strlen(err.message) >= HARK_ERR_MESSAGE_MAX - 4);
-            (void)hark_err_wrap(&err, "w");
+            (void)hark_err_wrap(&err, HARK_E_IO, "w");
             assert_true(hark_utf8_valid(hark_span_str(err.message)));
             assert_true(strlen(err.message) >= HARK_ERR_MESSAGE_MAX - 7);
         }
