@@ -158,7 +158,10 @@ await 20 test -S "$disk/home/sock"
 python3 - "$disk/home/listen" "$disk/home/hark.yaml" "${daemons[0]}" <<'PY'
 import os, re, socket, sys, time
 listen = re.search(r'tcp://127.0.0.1:(\d+)', open(sys.argv[2], encoding='utf-8').read())
-held = [socket.create_connection(('127.0.0.1', int(listen[1]))) for _ in range(100)]
+held = [socket.socket() for _ in range(100)]
+for one in held:  # where no more are accepted nobody waits
+    one.setblocking(False)
+    one.connect_ex(('127.0.0.1', int(listen[1])))
 def ticks():
     return sum(map(int, open(f'/proc/{sys.argv[3]}/stat', encoding='ascii').read().rsplit(')', 1)[1].split()[11:13]))
 time.sleep(0.5)
