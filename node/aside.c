@@ -76,18 +76,15 @@ bool hark_aside_is(const struct hark_node *node, const struct hark_hash *space)
 static int write_goal(struct hark_node *node, const struct hark_hash *space, const char *path,
                       struct hark_err *err)
 {
+    const struct hark_log_head *head;
     struct hark_space *open = NULL;
-    char text[128], root[2 * HARK_HASH_SIZE + 1];
-    struct hark_hash hash;
-    int rc = hark_node_space(node, space, &open, err);
+    struct hark_extent goal;
 
-    if (rc < 0 || !hark_space_head(open)->has_batch)
+    if (hark_node_space(node, space, &open, NULL) < 0 || !hark_space_head(open)->has_batch)
         return 0; /* it cannot be read: any history that verifies is welcome */
-    hash = hark_merkle_root(&hark_space_head(open)->tree);
-    hark_hash_hex(root, &hash);
-    (void)snprintf(text, sizeof(text), "%llu %s\n",
-                   (unsigned long long)hark_space_head(open)->tree.size, root);
-    return hark_file_write(path, hark_span_str(text), 0600, err);
+    head = hark_space_head(open);
+    goal = (struct hark_extent){.size = head->tree.size, .root = hark_merkle_root(&head->tree)};
+    return hark_extent_write(path, &goal, err);
 }
 
 /* What this node has accepted was signed, and is not signed another way. */
@@ -101,8 +98,7 @@ static int keep_intake_end(struct hark_node *node, const struct hark_hash *space
     if (hark_node_space(node, space, &open, NULL) < 0)
         return 0; /* it cannot be read: nobody knows */
     rc = hark_space_intake_keep_end(open, hark_signer_key(node->identity.log), &why);
-    /* Likewise; or what was noted before cannot be, and nothing is accepted as it is. */
-    if (hark_err_exit(rc) == 5 || rc == HARK_E_BEHIND)
+    if (hark_err_exit(rc) == 5) /* likewise; what was noted and cannot be read ends the intake */
         return 0;
     if (rc < 0 && err != NULL)
         *err = why;
@@ -173,36 +169,13 @@ int hark_aside_list(const struct hark_node *node, struct hark_hash **ids, size_t
 static int reaches_goal(struct hark_space *space, const char *path, bool *does,
                         struct hark_err *err)
 {
-    struct hark_buf text = hark_buf_init(128);
-    struct hark_hash root, ours = hark_merkle_empty();
-    struct hark_span line, size_text;
-    uint64_t size = 0;
-    int rc = hark_file_read(path, &text, err);
+    struct hark_extent goal;
+    int rc = hark_extent_read(&goal, path, err);
 
     *does = rc == HARK_E_NOT_FOUND;
-    if (rc == 0) {
-        line = hark_buf_span(&text);
-        size_text = line;
-        size_text.size = 0;
-        while (size_text.size < line.size && line.data[size_text.size] != ' ')
-            size_text.size++;
-        if (line.size != size_text.size + 2 + 2 * HARK_HASH_SIZE)
-            rc = hark_err_set(err, HARK_E_DAMAGED, "%s does not say a size and a root", path);
-        if (rc == 0)
-            rc = hark_decimal_decode(&size, size_text, HARK_MERKLE_SIZE_MAX, err);
-        if (rc == 0)
-            rc = hark_hash_from_hex(
-                &root, hark_span(line.data + size_text.size + 1, 2 * HARK_HASH_SIZE), err);
-    }
-    hark_buf_free(&text);
-    if (rc < 0 || *does)
-        return *does ? 0 : rc;
-    if (hark_space_head(space)->tree.size < size)
-        return 0;
-    if (size > 0)
-        rc = hark_merkle_root_at(&ours, size, hark_index_merkle_read, hark_space_index(space), err);
-    *does = rc == 0 && hark_hash_equal(&ours, &root);
-    return rc;
+    if (rc == 0)
+        rc = hark_space_has(space, "", &goal, does, err);
+    return *does ? 0 : rc;
 }
 
 struct search {

@@ -5,8 +5,8 @@
  * the copy lies in the node's directory, where nothing of it is lost:
  *
  *     aside/spaces/<id>.git, aside/index/<id>.db    the copy
- *     aside/<id>                                    "<size> <root, hex>": what the new
- *                                                   one must reach; absent: nothing
+ *     aside/<id>                                    what the new one must reach (extent.h);
+ *                                                   absent: nothing
  */
 #ifndef HARK_NODE_ASIDE_H
 #define HARK_NODE_ASIDE_H

@@ -36,10 +36,8 @@ int hark_fd_read(int fd, const char *name, struct hark_buf *out, struct hark_err
             return 0;
         rc = hark_buf_append(out, chunk, (size_t)n, err);
         hark_wipe(chunk, (size_t)n);
-        if (rc < 0) {
-            (void)hark_err_wrap(err, rc, "reading %s", name);
-            return rc;
-        }
+        if (rc < 0)
+            return hark_err_wrap(err, rc, "reading %s", name);
     }
 }
 

@@ -10,6 +10,7 @@
 #ifndef HARK_NODE_SPACE_H
 #define HARK_NODE_SPACE_H
 
+#include "node/extent.h"
 #include "node/index.h"
 #include "node/pool.h"
 #include "node/repo.h"
@@ -133,8 +134,8 @@ HARK_CHECK int hark_space_intakes(struct hark_space *space, hark_node_name **nam
 
 /* Before this copy is set aside: notes, durably, how far the intake of the node with that
  * log key has come, if there is one. Nothing is appended to it by hark_space_accept before
- * the copy that takes this one's place has it as far. Errors: io, disk-full, damaged,
- * behind (what was noted before cannot be read). */
+ * the copy that takes this one's place has it as far. Errors: io, disk-full, damaged
+ * (also: what was noted before cannot be read). */
 HARK_CHECK int hark_space_intake_keep_end(struct hark_space *space, const struct hark_key *log_key,
                                           struct hark_err *err);
 /* May this node, named `self`, go on with its intake? Errors: behind (it has signed more of
@@ -343,6 +344,9 @@ HARK_CHECK int hark_space_line(struct hark_space *space, const char *node, uint6
  * not-found (nothing of it is here), behind (fewer are). */
 HARK_CHECK int hark_space_root(struct hark_space *space, const char *node, uint64_t size,
                                struct hark_hash *root, struct hark_err *err);
+/* Does the log here begin with just those entries? */
+HARK_CHECK int hark_space_has(struct hark_space *space, const char *node,
+                              const struct hark_extent *extent, bool *has, struct hark_err *err);
 /* The path of the entry under the checkpoint that most cosigners have signed, of those that
  * cover it, else the newest, which is appended to `note`. Of an intake, all entries are
  * read that hark_space_hash_intake has not hashed. Errors: not-found, proof-form. */

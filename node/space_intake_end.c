@@ -4,122 +4,90 @@
  * far, a batch of its own there would be a second history. Where that copy cannot go as
  * far (what the intake was judged against is not in the log any more), it ends.
  *
- *     cosigned/<id>/intake-end      the node's name, the size, the root in hex, a line each
+ *     cosigned/<id>/intake-end.<node>      an extent, of the intake of a node that was this one
  */
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "node/files.h"
 #include "node/space_internal.h"
 
-#define END_FILE "intake-end"
-#define END_MAX  256u
-
-struct space_intake_end {
-    hark_node_name node; /* empty: none */
-    uint64_t size;
-    struct hark_hash root;
-};
-
-static int read_end(struct hark_space *space, struct space_intake_end *out, struct hark_err *err)
+static int end_path(struct hark_space *space, const char *node, char path[HARK_PATH_MAX],
+                    struct hark_err *err)
 {
-    struct hark_buf bytes = hark_buf_init(END_MAX);
-    struct hark_span in, node = {0}, size = {0}, root = {0};
-    char path[HARK_PATH_MAX];
-    int rc = hark_path_join(path, space->cosign_path, END_FILE, err);
+    char name[HARK_NODE_NAME_MAX + 16];
 
-    memset(out, 0, sizeof(*out));
+    (void)snprintf(name, sizeof(name), "intake-end.%s", node);
+    return hark_path_join(path, space->cosign_path, name, err);
+}
+
+/* Of size 0 where nothing was noted. */
+static int read_end(struct hark_space *space, const char *node, struct hark_extent *out,
+                    struct hark_err *err)
+{
+    char path[HARK_PATH_MAX];
+    int rc = end_path(space, node, path, err);
+
     if (rc == 0)
-        rc = hark_file_read(path, &bytes, err);
-    in = hark_buf_span(&bytes);
-    if (rc == 0 && (!hark_take_line(&in, &node) || !hark_take_line(&in, &size) ||
-                    !hark_take_line(&in, &root) || in.size != 0 || !hark_node_name_valid(node) ||
-                    hark_decimal_decode(&out->size, size, HARK_NUMBER_MAX, NULL) < 0 ||
-                    hark_hash_from_hex(&out->root, root, NULL) < 0))
-        rc = hark_err_set(err, HARK_E_BEHIND, "%s does not say where the intake ended", path);
-    if (rc == 0)
-        memcpy(out->node, node.data, node.size); /* at most HARK_NODE_NAME_MAX bytes */
-    hark_buf_free(&bytes);
+        rc = hark_extent_read(out, path, err);
     return rc == HARK_E_NOT_FOUND ? 0 : rc;
 }
 
-static int write_end(struct hark_space *space, const struct space_intake_end *end,
+static int write_end(struct hark_space *space, const char *node, const struct hark_extent *end,
                      struct hark_err *err)
 {
-    struct hark_buf text = hark_buf_init(END_MAX);
-    char path[HARK_PATH_MAX], hex[2 * HARK_HASH_SIZE + 1];
-    int rc;
+    char path[HARK_PATH_MAX];
+    int rc = end_path(space, node, path, err);
 
-    hark_hash_hex(hex, &end->root);
-    rc = hark_buf_printf(&text, err, "%s\n%" PRIu64 "\n%s\n", end->node, end->size, hex);
-    if (rc == 0)
-        rc = hark_path_join(path, space->cosign_path, END_FILE, err);
     if (rc == 0)
         rc = hark_dir_make_below(space->cosign_path, err);
-    if (rc == 0)
-        rc = hark_file_write(path, hark_buf_span(&text), 0600, err);
-    hark_buf_free(&text);
-    return rc;
+    return rc == 0 ? hark_extent_write(path, end, err) : rc;
+}
+
+/* What was signed beyond what is here now is not forgotten. */
+static int keep_end(struct hark_space *space, const char *node, const struct hark_merkle *tree,
+                    struct hark_err *err)
+{
+    struct hark_extent kept, end = {.size = tree->size, .root = hark_merkle_root(tree)};
+    int rc = read_end(space, node, &kept, err);
+
+    return rc == 0 && kept.size < end.size ? write_end(space, node, &end, err) : rc;
 }
 
 int hark_space_intake_keep_end(struct hark_space *space, const struct hark_key *log_key,
                                struct hark_err *err)
 {
-    struct space_intake_end kept;
     hark_node_name *names = NULL;
     size_t count = 0;
-    int rc = read_end(space, &kept, err);
+    int rc = hark_space_intakes(space, &names, &count, err);
 
-    if (rc == 0)
-        rc = hark_space_intakes(space, &names, &count, err);
     for (size_t i = 0; rc == 0 && i < count; i++) {
-        struct space_intake_end end = {.size = 0};
         struct hark_intake intake;
         bool found = false;
 
         rc = hark_space_find_intake(space, names[i], &found, &intake, err);
-        if (rc < 0 || !found || !hark_key_equal(&intake.head.log_key, log_key))
-            continue;
-        memcpy(end.node, names[i], sizeof(end.node));
-        end.size = intake.head.tree.size;
-        end.root = hark_merkle_root(&intake.head.tree);
-        /* What was signed beyond what is here now is not forgotten. */
-        if (strcmp(kept.node, end.node) != 0 || kept.size < end.size)
-            rc = write_end(space, &end, err);
+        if (rc == 0 && found && hark_key_equal(&intake.head.log_key, log_key))
+            rc = keep_end(space, names[i], &intake.head.tree, err);
     }
     free(names);
     return rc;
 }
 
-/* Is all that was signed here? */
-static int is_reached(struct hark_space *space, const struct space_intake_end *end, bool *is,
-                      struct hark_err *err)
-{
-    struct hark_intake intake;
-    struct hark_hash root;
-    bool found = false;
-    int rc = hark_space_find_intake(space, end->node, &found, &intake, err);
-
-    *is = false;
-    if (rc < 0 || !found || intake.head.tree.size < end->size)
-        return rc;
-    rc = hark_space_root(space, end->node, end->size, &root, err);
-    *is = rc == 0 && hark_hash_equal(&root, &end->root);
-    return rc;
-}
-
 int hark_space_intake_goes_on(struct hark_space *space, const char *self, struct hark_err *err)
 {
-    struct space_intake_end end;
+    struct hark_extent end;
     bool goes_on = true;
     int rc;
 
     if (space->intake_goes_on)
         return 0;
-    rc = read_end(space, &end, err);
-    if (rc == 0 && strcmp(end.node, self) == 0)
-        rc = is_reached(space, &end, &goes_on, err);
+    rc = read_end(space, self, &end, err);
+    if (rc == HARK_E_DAMAGED)
+        return hark_err_set(err, HARK_E_BEHIND, "it cannot be read how far the intake of %s went",
+                            self);
+    if (rc == 0 && end.size > 0)
+        rc = hark_space_has(space, self, &end, &goes_on, err);
     if (rc == 0 && !goes_on) {
         rc = hark_err_set(err, HARK_E_BEHIND,
                           "this node has signed %" PRIu64

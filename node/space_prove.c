@@ -232,6 +232,21 @@ int hark_space_root(struct hark_space *space, const char *node, uint64_t size,
                : hark_merkle_root_at(root, size, hark_index_merkle_read, space->index, err);
 }
 
+int hark_space_has(struct hark_space *space, const char *node, const struct hark_extent *extent,
+                   bool *has, struct hark_err *err)
+{
+    struct hark_err why = {0};
+    struct hark_hash root;
+    int rc = hark_space_root(space, node, extent->size, &root, &why);
+
+    *has = rc == 0 && hark_hash_equal(&root, &extent->root);
+    if (rc == HARK_E_NOT_FOUND || rc == HARK_E_BEHIND)
+        return 0;
+    if (rc < 0 && err != NULL)
+        *err = why;
+    return rc;
+}
+
 int hark_space_prove(struct hark_space *space, const char *node, uint64_t position,
                      struct hark_proof *path, struct hark_buf *note, struct hark_err *err)
 {

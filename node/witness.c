@@ -140,29 +140,18 @@ static int bring_quorums(struct hark_space *space, struct hark_err *err)
 
 /* --- what was settled before the log went back ------------------------------------------ */
 
-#define SETTLED_FILE "settled"
-#define SETTLED_MAX  128u
-
-static bool parse_kept(struct space_witness *w, struct hark_span in)
+static int settled_path(struct hark_space *space, char path[HARK_PATH_MAX], struct hark_err *err)
 {
-    struct hark_span size, root;
-
-    return hark_take_line(&in, &size) && hark_take_line(&in, &root) && in.size == 0 &&
-           hark_decimal_decode(&w->kept_size, size, HARK_NUMBER_MAX, NULL) == 0 &&
-           hark_hash_from_hex(&w->kept_root, root, NULL) == 0;
+    return hark_path_join(path, space->cosign_path, "settled", err);
 }
 
 static int read_kept(struct hark_space *space, struct hark_err *err)
 {
-    struct hark_buf bytes = hark_buf_init(SETTLED_MAX);
     char path[HARK_PATH_MAX];
-    int rc = hark_path_join(path, space->cosign_path, SETTLED_FILE, err);
+    int rc = settled_path(space, path, err);
 
     if (rc == 0)
-        rc = hark_file_read(path, &bytes, err);
-    if (rc == HARK_E_LIMIT || (rc == 0 && !parse_kept(space->witness, hark_buf_span(&bytes))))
-        rc = hark_err_set(err, HARK_E_DAMAGED, "%s does not say what was settled", path);
-    hark_buf_free(&bytes);
+        rc = hark_extent_read(&space->witness->kept, path, err);
     return rc == HARK_E_NOT_FOUND ? 0 : rc;
 }
 
@@ -170,38 +159,25 @@ static int read_kept(struct hark_space *space, struct hark_err *err)
 static int settled_before(struct hark_space *space, uint64_t *before, struct hark_err *err)
 {
     const struct space_witness *w = space->witness;
-    struct hark_hash root;
-    int rc = 0;
+    bool has = false;
+    int rc = w->kept.size > w->settled ? hark_space_has(space, "", &w->kept, &has, err) : 0;
 
-    *before = w->settled;
-    if (w->kept_size <= w->settled || w->kept_size > space->head.tree.size)
-        return 0;
-    rc = hark_space_root(space, "", w->kept_size, &root, err);
-    if (rc == 0 && hark_hash_equal(&root, &w->kept_root))
-        *before = w->kept_size;
+    *before = rc == 0 && has ? w->kept.size : w->settled;
     return rc;
 }
 
 int hark_witness_keep_settled(struct hark_space *space, struct hark_err *err)
 {
-    struct hark_buf text = hark_buf_init(SETTLED_MAX);
-    char path[HARK_PATH_MAX], hex[2 * HARK_HASH_SIZE + 1];
-    struct hark_hash root;
-    uint64_t size = 0;
-    int rc = hark_witness_settled(space, &size, err);
+    struct hark_extent settled;
+    char path[HARK_PATH_MAX];
+    int rc = hark_witness_settled(space, &settled.size, err);
 
-    if (rc < 0 || size == 0)
+    if (rc < 0 || settled.size == 0)
         return rc;
-    rc = hark_space_root(space, "", size, &root, err);
-    hark_hash_hex(hex, &root);
+    rc = hark_space_root(space, "", settled.size, &settled.root, err);
     if (rc == 0)
-        rc = hark_buf_printf(&text, err, "%" PRIu64 "\n%s\n", size, hex);
-    if (rc == 0)
-        rc = hark_path_join(path, space->cosign_path, SETTLED_FILE, err);
-    if (rc == 0)
-        rc = hark_file_write(path, hark_buf_span(&text), 0600, err);
-    hark_buf_free(&text);
-    return rc;
+        rc = settled_path(space, path, err);
+    return rc == 0 ? hark_extent_write(path, &settled, err) : rc;
 }
 
 static int open_notes(struct hark_space *space, struct hark_err *err)

@@ -25,8 +25,7 @@ struct space_witness {
     uint32_t incarnation;
     uint64_t settled;
     uint64_t settled_size, settled_version; /* of log and notes, when it was found */
-    uint64_t kept_size;                     /* settled, as it was written down; 0: it was not */
-    struct hark_hash kept_root;
+    struct hark_extent kept; /* settled, as it was written down; size 0: it was not */
     uint64_t published_version;
     bool date_asked; /* of log and notes like these, and it is to be asked again then */
     uint64_t date_size, date_version, date_due_s;

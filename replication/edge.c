@@ -537,8 +537,7 @@ int hark_edge_listen(struct hark_edge *edge, const char *address, char *bound, s
     }
     if (zmq_bind(edge->router, endpoint) != 0) {
         rc = zmq_failed(err, address);
-        (void)hark_err_wrap(err, rc, "cannot listen");
-        return rc;
+        return hark_err_wrap(err, rc, "cannot listen");
     }
     if (zmq_getsockopt(edge->router, ZMQ_LAST_ENDPOINT, last, &size) != 0 ||
         size > HARK_ADDRESS_MAX + 1) {
