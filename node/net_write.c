@@ -160,26 +160,6 @@ static int rewind_space(struct hark_net *net, struct hark_node *node, struct net
     return rc;
 }
 
-/* Where the batch of the home shown begins: with the words for a new steward that stand right
- * before it, of those that the log here has not had before. */
-static int where_it_begins(struct hark_space *space, const struct hark_terms *terms, uint64_t *out,
-                           struct hark_err *err)
-{
-    int rc = 0;
-
-    *out = terms->home_size;
-    for (size_t i = 0; rc == 0 && i < terms->recover_count; i++) {
-        bool found = false;
-        uint64_t position = 0;
-
-        rc = hark_state_find_entry(hark_space_state(space), &terms->recovers[i], &found, &position,
-                                   err);
-        if (!found || position + terms->recover_count >= terms->home_size)
-            *out -= *out > 0 ? 1 : 0;
-    }
-    return rc;
-}
-
 /* What was shown is not of a later home than ours: nothing is to be done. */
 static int handle_proof(struct hark_net *net, struct hark_node *node, struct net_space *notes,
                         const struct hark_net_event *event, struct hark_err *err)
@@ -201,7 +181,7 @@ static int handle_proof(struct hark_net *net, struct hark_node *node, struct net
     if (later)
         rc = hark_witness_settled(space, &settled, err);
     if (later && rc == 0)
-        rc = where_it_begins(space, terms, &first, err);
+        rc = hark_terms_home_first(terms, hark_space_state(space), &first, err);
     /* What is settled never rewinds (7.8). */
     notes->unsettling = later && rc == 0 && first < settled;
     later = later && !notes->unsettling;

@@ -96,5 +96,10 @@ struct hark_terms {
 HARK_CHECK int hark_terms_read(struct hark_terms *out, const struct hark_hash *space,
                                const struct hark_terms_entry *entries, size_t count,
                                struct hark_err *err);
+/* How many entries precede the batch that the last `home` shown is in: its own size, less the
+ * `recover` entries right before it, but for those that `state` has elsewhere: `state` is of a
+ * log that may go on otherwise from there (PROTOCOL.md 7.6). */
+HARK_CHECK int hark_terms_home_first(const struct hark_terms *terms, struct hark_state *state,
+                                     uint64_t *first, struct hark_err *err);
 
 #endif

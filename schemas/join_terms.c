@@ -350,3 +350,21 @@ int hark_terms_read(struct hark_terms *out, const struct hark_hash *space,
     hark_kinds_free(state.kinds);
     return rc;
 }
+
+int hark_terms_home_first(const struct hark_terms *terms, struct hark_state *state, uint64_t *first,
+                          struct hark_err *err)
+{
+    int rc = HARK_OK;
+
+    *first = terms->home_size;
+    for (size_t i = terms->recover_count; rc == HARK_OK && i > 0 && *first > 0; i--) {
+        bool found = false;
+        uint64_t position = 0;
+
+        rc = hark_state_find_entry(state, &terms->recovers[i - 1], &found, &position, err);
+        if (rc == HARK_OK && found && position != *first - 1)
+            break; /* it stood earlier, as did those before it */
+        --*first;
+    }
+    return rc;
+}

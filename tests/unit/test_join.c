@@ -270,6 +270,41 @@ static void test_join__terms_follow_policies_nodes_and_stewards(void **state)
     world_free(world);
 }
 
+/* What the old home signed up to there binds it; of words for a new steward that come with the
+ * new home it knew nothing. */
+static void test_join__terms_say_where_the_home_begins(void **state)
+{
+    (void)state;
+    struct world *own = world_new(5, NULL, NULL);
+    struct hark_terms *terms = calloc(1, sizeof(*terms));
+    uint64_t at[5], first = 0;
+
+    assert_non_null(terms);
+    for (int between = 0; between < 2; between++) {
+        struct world *world = world_new(2, NULL, NULL);
+        uint32_t key = world_new_key(world);
+
+        at[0] = 0;
+        at[1] = add_node(world, "a.example");
+        for (uint32_t i = 0; i < 2; i++)
+            at[2 + i] = world_say(world, WORLD_RECOVERY + i, "recover",
+                                  world_fields_new_key(world, key, WORLD_NO_KEY), HARK_NONE);
+        for (int i = 0; i < between; i++) /* which is not shown */
+            (void)world_say(world, key, "policy", policy(NULL), HARK_NONE);
+        at[4] = world_say(world, key, "home", world_fields_home(world, "a.example"), HARK_NONE);
+        assert_int_equal(read_terms(world, at, 5, terms), 0);
+        assert_int_equal(terms->home_size, at[4]);
+        /* A log that has not had the words; one that has them right there, or earlier. */
+        assert_int_equal(hark_terms_home_first(terms, own->state, &first, NULL), 0);
+        assert_int_equal(first, at[4] - 2);
+        assert_int_equal(hark_terms_home_first(terms, world->state, &first, NULL), 0);
+        assert_int_equal(first, between == 0 ? at[2] : at[4]);
+        world_free(world);
+    }
+    free(terms);
+    world_free(own);
+}
+
 /* Protects a joiner from a node that shows what nobody in office said. */
 static void test_join__terms_by_others_are_refused(void **state)
 {
@@ -368,6 +403,7 @@ int main(void)
         cmocka_unit_test(test_join__a_name_that_no_profile_may_hold_is_not_sent),
         cmocka_unit_test(test_join__terms_of_a_new_space_come_from_its_first_entry),
         cmocka_unit_test(test_join__terms_follow_policies_nodes_and_stewards),
+        cmocka_unit_test(test_join__terms_say_where_the_home_begins),
         cmocka_unit_test(test_join__terms_by_others_are_refused),
         cmocka_unit_test(test_join__terms_that_were_altered_are_refused),
         cmocka_unit_test(test_join__one_word_of_two_puts_nobody_in_office),
