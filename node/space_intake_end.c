@@ -29,6 +29,7 @@ static int read_end(struct hark_space *space, const char *node, struct hark_exte
     char path[HARK_PATH_MAX];
     int rc = end_path(space, node, path, err);
 
+    *out = (struct hark_extent){.size = 0};
     if (rc == 0)
         rc = hark_extent_read(out, path, err);
     return rc == HARK_E_NOT_FOUND ? 0 : rc;
