@@ -172,14 +172,23 @@ static bool is_preferred(const struct hark_submission *submission, const struct 
     return submission->prefers && hark_key_equal(&submission->preferred, &peer->key);
 }
 
+/* Who refused less, or was heard later: one who fell silent is still held to be there
+ * while an answer of its may be on the way. */
+static bool is_better(const struct hark_peer *a, const struct hark_follow *of_a,
+                      const struct hark_peer *b, const struct hark_follow *of_b)
+{
+    return of_a->refusals != of_b->refusals ? of_a->refusals < of_b->refusals
+                                            : a->heard_ms > b->heard_ms;
+}
+
 /* NULL: nobody now; *due_ms is brought down to when there may be somebody, as far as
  * that is a matter of time. */
 static struct hark_peer *choose(struct hark_core *core, const struct hark_submission *submission,
                                 uint64_t *due_ms)
 {
     struct hark_peer *best = NULL;
+    const struct hark_follow *of_best = NULL;
     uint64_t now = hark_core_now(core), grace_ms = 0;
-    unsigned refusals = 0;
     for (size_t i = 0; i < core->peer_count; i++) {
         struct hark_peer *peer = core->peers[i];
         const struct hark_follow *follow = hark_follow_main(peer, &submission->space);
@@ -194,9 +203,9 @@ static struct hark_peer *choose(struct hark_core *core, const struct hark_submis
             *due_ms = follow->passed_ms < *due_ms ? follow->passed_ms : *due_ms;
         } else if (is_preferred(submission, peer)) {
             return peer;
-        } else if (best == NULL || follow->refusals < refusals) {
+        } else if (best == NULL || is_better(peer, follow, best, of_best)) {
             best = peer;
-            refusals = follow->refusals;
+            of_best = follow;
         }
     }
     if (best != NULL && grace_ms != 0) {

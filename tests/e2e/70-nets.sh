@@ -75,11 +75,13 @@ for node in m1 m2; do
     link_delay "$node" 40
     link_loss "$node" 5
     start_at "$node"
-    hark "$node" join "$(hark home invite --json | field 'd["ticket"]')" --name "$node-person" -q \
-        >/dev/null
 done
 part m1 q # m1 has the home and p,
 part m2 p # m2 the home and q
+for node in m1 m2; do
+    hark "$node" join "$(hark home invite --json | field 'd["ticket"]')" --name "$node-person" -q \
+        >/dev/null
+done
 idea=$(hark home idea "A lamp without a switch" --json | entry_id)
 await 60 "all follow" equal home p q m1 m2
 
@@ -94,13 +96,13 @@ votes_are() { [ "$(votes "$1")" = "$2" ]; }
 
 link_cut home
 post=$(hark m1 post "Said while the home is away" --re "$idea" --json | entry_id)
-await 30 "p has taken the post" is_out m1 "$post" "accepted p"
-await 30 "m2 sees it, by way of p and q" shows m2 "$post"
+await 60 "p has taken the post" is_out m1 "$post" "accepted p"
+await 60 "m2 sees it, by way of p and q" shows m2 "$post"
 reply=$(hark m2 reply "I heard you" --re "$post" --json | entry_id)
 hark m1 vote "$idea" agree -q >/dev/null
 hark m2 vote "$idea" agree -q >/dev/null
-await 30 "q has taken the reply" is_out m2 "$reply" "accepted q"
-await 30 "m1 sees it" shows m1 "$reply"
+await 60 "q has taken the reply" is_out m2 "$reply" "accepted q"
+await 60 "m1 sees it" shows m1 "$reply"
 for node in p q m1 m2; do await 30 "$node counts two votes in flight" votes_are "$node" 0+2; done
 same "what the home's log has of it" 0+0 "$(votes home)"
 
