@@ -69,7 +69,8 @@ static const char schema[] =
     "CREATE INDEX intake_to_erase ON intake_entry (erased) WHERE erased = 1;"
     "CREATE TABLE title (position INTEGER PRIMARY KEY, titled INTEGER NOT NULL,"
     " text TEXT NOT NULL) STRICT;"
-    "CREATE VIRTUAL TABLE words USING fts5(text, tokenize='unicode61 remove_diacritics 2');";
+    "CREATE VIRTUAL TABLE words USING fts5(text, columnsize=0,"
+    " tokenize='unicode61 remove_diacritics 2');";
 
 static int advised(int rc, struct hark_err *err)
 {
@@ -412,9 +413,9 @@ void hark_index_rollback(struct hark_index *index)
 static int pragmas(struct hark_index *index, struct hark_err *err)
 {
     static const char writer[] = "PRAGMA auto_vacuum=NONE; PRAGMA journal_mode=WAL;"
-                                 "PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=8192;"
+                                 "PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=16384;"
                                  "PRAGMA journal_size_limit=67108864;";
-    int rc = hark_index_exec(index, "PRAGMA cache_size=-16384", err);
+    int rc = hark_index_exec(index, "PRAGMA cache_size=-32768", err);
 
     return rc != 0 || index->read_only ? rc : hark_index_exec(index, writer, err);
 }

@@ -450,7 +450,7 @@ int hark_space_take(struct hark_space *space, const char *node, const struct har
 
 /* Batches in one transaction of the index: its keys are hashes, so that a batch of a
  * thousand entries changes most of its pages, and several hardly more. */
-#define TOGETHER 16u
+#define TOGETHER 32u
 
 /* Batches are read, and started, ahead of the one that is adopted: signatures of the
  * ones are verified while the other is judged and written. */
