@@ -20,7 +20,7 @@
 #define BUCKET_BITS 14
 #define FULL        6144u  /* rows held at most where nothing is borrowed */
 #define CROWDED     12288u /* at most with those that a row is about to need */
-#define ARRAY_MAX   4096u
+#define ARRAY_MAX   HARK_BITS_LISTED
 #define HEADER      16u
 #define ROW_MAX     (HEADER + 8192u)
 
@@ -260,25 +260,42 @@ int hark_index_bits_rows(struct hark_index *index, unsigned *rows, struct hark_e
     return rc;
 }
 
+/* Writes the row; gives how many members it has, 0 also for what is no row. */
+static size_t lay_out(const roaring_bitmap_t *bitmap, uint8_t row[ROW_MAX])
+{
+    if (roaring_bitmap_is_empty(bitmap) || roaring_bitmap_portable_size_in_bytes(bitmap) > ROW_MAX)
+        return 0;
+    (void)roaring_bitmap_portable_serialize(bitmap, (char *)row);
+    return get_u16(row + 10) + 1;
+}
+
 void hark_index_bits_write(const roaring_bitmap_t *bitmap, uint8_t out[8192])
 {
-    uint64_t count = roaring_bitmap_get_cardinality(bitmap);
     uint8_t row[ROW_MAX];
+    size_t count = lay_out(bitmap, row);
 
-    memset(out, 0, 8192);
-    /* Without run containers none is larger. */
-    if (count == 0 || roaring_bitmap_portable_size_in_bytes(bitmap) > sizeof(row))
-        return;
-    (void)roaring_bitmap_portable_serialize(bitmap, (char *)row);
     if (count > ARRAY_MAX) {
         memcpy(out, row + HEADER, 8192);
         return;
     }
+    memset(out, 0, 8192);
     for (size_t i = 0; i < count; i++) {
         unsigned at = get_u16(row + HEADER + 2 * i);
 
         out[at / 8] |= (uint8_t)(1u << at % 8);
     }
+}
+
+size_t hark_index_bits_list(const roaring_bitmap_t *bitmap, uint16_t out[HARK_BITS_LISTED])
+{
+    uint8_t row[ROW_MAX];
+    size_t count = lay_out(bitmap, row);
+
+    if (count > HARK_BITS_LISTED)
+        return 0;
+    for (size_t i = 0; i < count; i++)
+        out[i] = (uint16_t)get_u16(row + HEADER + 2 * i);
+    return count;
 }
 
 int hark_index_bits_count(struct hark_index *index, int64_t set, uint64_t *count,

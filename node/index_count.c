@@ -14,7 +14,6 @@
 #include "node/index_internal.h"
 
 #define ROW       65536u
-#define SMALL     4096u /* members of a group that is walked */
 #define LANE_BITS 10
 #define LANE_MAX  ((1u << LANE_BITS) - 1)
 
@@ -25,7 +24,7 @@ struct hark_index_codes {
     bool made; /* for this row */
     uint64_t lanes[1u << HARK_COUNTS];
     uint8_t of[ROW];
-    uint32_t members[SMALL];
+    uint16_t members[HARK_BITS_LISTED];
 };
 
 struct hark_index_codes *hark_index_codes_new(void)
@@ -68,10 +67,11 @@ static void make_codes(struct hark_index_codes *codes,
     codes->made = true;
 }
 
-static void walk(struct hark_index_codes *codes, const roaring_bitmap_t *within, size_t size,
+static void walk(struct hark_index_codes *codes, const roaring_bitmap_t *within,
                  uint64_t counts[HARK_COUNTS])
 {
-    roaring_bitmap_to_uint32_array(within, codes->members);
+    size_t size = hark_index_bits_list(within, codes->members);
+
     for (size_t at = 0; at < size;) {
         size_t end = size - at < LANE_MAX ? size : at + LANE_MAX;
         uint64_t sum = 0;
@@ -93,13 +93,12 @@ void hark_index_count_begin(struct hark_index_count *row)
 void hark_index_count(struct hark_index_count *row, const roaring_bitmap_t *within,
                       uint64_t counts[HARK_COUNTS])
 {
-    uint64_t size = within != NULL ? roaring_bitmap_get_cardinality(within) : ROW;
-
     memset(counts, 0, HARK_COUNTS * sizeof(*counts));
-    if (row->codes != NULL && size <= SMALL) {
+    if (row->codes != NULL && within != NULL &&
+        roaring_bitmap_get_cardinality(within) <= HARK_BITS_LISTED) {
         if (!row->codes->made)
             make_codes(row->codes, row->sets);
-        walk(row->codes, within, (size_t)size, counts);
+        walk(row->codes, within, counts);
         return;
     }
     for (unsigned i = 0; i < HARK_COUNTS; i++) {
