@@ -9,10 +9,8 @@
 #include "node/cmd_internal.h"
 #include "node/witness.h"
 
-#define BY_MAX     4u
-#define WHERE_MAX  8u
-#define GROUPS_MAX 4096u
-#define TOP_LIMIT  10u
+#define WHERE_MAX 8u
+#define TOP_LIMIT 10u
 
 struct count {
     struct hark_space *space;
@@ -20,10 +18,9 @@ struct count {
     uint64_t below; /* 0: now */
     bool now;       /* no size was asked for: what is in flight is told */
     size_t by_count;
-    char by[BY_MAX][33];
+    char by[HARK_TALLY_BY_MAX][33];
     size_t where_count;
-    struct hark_cohort where[WHERE_MAX + BY_MAX]; /* of the options, then of the group */
-    size_t groups;
+    struct hark_cohort where[WHERE_MAX];
 };
 
 /* --- JSON ------------------------------------------------------------------------ */
@@ -157,14 +154,24 @@ void hark_cmd_print_in_flight(FILE *out, const json_t *votes)
                   json_integer_value(json_object_get(votes, "pass")));
 }
 
+/* The founding entry has no votes: of a subject that is in no log yet, who might
+ * vote is counted all the same. */
+static uint64_t counted(const struct hark_row *subject)
+{
+    return subject->position != HARK_NONE ? subject->position : 0;
+}
+
+static uint64_t counted_below(const struct hark_row *subject, uint64_t below)
+{
+    return subject->position != HARK_NONE ? below : 0;
+}
+
 int hark_cmd_tally_of(struct hark_space *space, const struct hark_row *subject,
                       const struct hark_cohort *where, size_t where_count, uint64_t below,
                       struct hark_tally *out, struct hark_err *err)
 {
-    /* The founding entry has no votes: who might vote is counted all the same. */
-    return hark_index_tally(hark_space_index(space),
-                            subject->position != HARK_NONE ? subject->position : 0, where,
-                            where_count, subject->position != HARK_NONE ? below : 0, out, err);
+    return hark_index_tally(hark_space_index(space), counted(subject), where, where_count,
+                            counted_below(subject, below), out, err);
 }
 
 static int at_json(const struct count *count, json_t **out, struct hark_err *err)
@@ -187,52 +194,46 @@ static int at_json(const struct count *count, json_t **out, struct hark_err *err
 
 /* --- groups ----------------------------------------------------------------------- */
 
-static int one_group(struct count *count, json_t *groups, struct hark_err *err)
+static int group_json(const struct count *count, const struct hark_tally_group *group, json_t **out,
+                      struct hark_err *err)
 {
-    struct hark_tally tally;
-    json_t *json = NULL, *cohort = json_object();
-    int rc = hark_cmd_tally_of(count->space, &count->subject, count->where,
-                               count->where_count + count->by_count, count->below, &tally, err);
+    json_t *cohort = json_object();
+    int rc = hark_cmd_tally_json(&group->tally, out, err);
 
-    for (size_t i = 0; i < count->by_count && rc == 0; i++) {
-        const struct hark_cohort *of = &count->where[count->where_count + i];
-
-        if (json_object_set_new(cohort, of->dimension, hark_out_text(of->value)) != 0)
+    for (size_t i = 0; i < count->by_count && rc == 0; i++)
+        if (json_object_set_new(cohort, group->of[i].dimension,
+                                hark_out_text(group->of[i].value)) != 0)
             rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an answer");
-    }
-    if (rc == 0)
-        rc = hark_cmd_tally_json(&tally, &json, err);
-    if (rc < 0) {
-        json_decref(cohort);
-        return rc;
-    }
-    /* Combinations that nobody is in are no groups. */
-    if (json_object_set_new(json, "cohort", cohort) != 0 ||
-        ((tally.eligible > 0 || tally.voters > 0) && json_array_append(groups, json) != 0))
+    if (rc == 0 && json_object_set(*out, "cohort", cohort) != 0)
         rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an answer");
-    json_decref(json);
+    json_decref(cohort);
     return rc;
 }
 
-/* Every combination of values of the dimensions from `level` on. */
-static int each_group(struct count *count, size_t level, json_t *groups, struct hark_err *err)
+/* Every combination of values of the dimensions that somebody is in. */
+static int groups_json(const struct count *count, json_t *out, struct hark_err *err)
 {
-    struct hark_cohort *values = NULL;
-    size_t value_count = 0;
+    struct hark_tally_query query = {.subject = counted(&count->subject),
+                                     .below = counted_below(&count->subject, count->below),
+                                     .where = count->where,
+                                     .where_count = count->where_count,
+                                     .by_count = count->by_count};
+    struct hark_tally_group *groups = NULL;
+    size_t group_count = 0;
     int rc;
 
-    if (level == count->by_count) {
-        if (++count->groups > GROUPS_MAX)
-            return hark_err_set(err, HARK_E_LIMIT, "more than %u groups", GROUPS_MAX);
-        return one_group(count, groups, err);
+    for (size_t i = 0; i < count->by_count; i++)
+        query.by[i] = count->by[i];
+    rc = hark_index_tally_by(hark_space_index(count->space), &query, &groups, &group_count, err);
+    for (size_t i = 0; i < group_count && rc == 0; i++) {
+        json_t *json = NULL;
+
+        rc = group_json(count, &groups[i], &json, err);
+        if (rc == 0 && json_array_append(out, json) != 0)
+            rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an answer");
+        json_decref(json);
     }
-    rc = hark_index_cohort_values(hark_space_index(count->space), count->by[level], &values,
-                                  &value_count, err);
-    for (size_t i = 0; i < value_count && rc == 0; i++) {
-        count->where[count->where_count + level] = values[i];
-        rc = each_group(count, level + 1, groups, err);
-    }
-    free(values);
+    free(groups);
     return rc;
 }
 
@@ -243,9 +244,9 @@ static int parse_by(const char *text, struct count *count, struct hark_err *err)
     while (text != NULL && *text != '\0') {
         size_t size = strcspn(text, ",");
 
-        if (count->by_count == BY_MAX || size == 0 || size >= sizeof(count->by[0]))
+        if (count->by_count == HARK_TALLY_BY_MAX || size == 0 || size >= sizeof(count->by[0]))
             return hark_err_set(err, HARK_E_USAGE, "--by wants 1 to %u dimensions, such as owner",
-                                BY_MAX);
+                                HARK_TALLY_BY_MAX);
         memcpy(count->by[count->by_count], text, size);
         count->by[count->by_count++][size] = '\0';
         text += size;
@@ -318,7 +319,7 @@ static int tally_json(struct count *count, json_t **out, struct hark_err *err)
         rc = at_json(count, &at, err);
     if (rc == 0 && count->by_count > 0) {
         groups = json_array();
-        rc = each_group(count, 0, groups, err);
+        rc = groups_json(count, groups, err);
     }
     if (rc < 0) {
         json_decref(at);

@@ -299,6 +299,27 @@ struct hark_cohort {
 HARK_CHECK int hark_index_tally(struct hark_index *index, uint64_t subject,
                                 const struct hark_cohort *where, size_t where_count, uint64_t below,
                                 struct hark_tally *out, struct hark_err *err);
+/* The same by dimensions: for each combination of a value of each (in byte order of
+ * the first's, then of the second's values) that an active member or a voter is in. */
+#define HARK_TALLY_BY_MAX     4u
+#define HARK_TALLY_GROUPS_MAX 4096u
+struct hark_tally_query {
+    uint64_t subject;
+    uint64_t below; /* as above */
+    const struct hark_cohort *where;
+    size_t where_count;
+    const char *by[HARK_TALLY_BY_MAX]; /* names of dimensions */
+    size_t by_count;                   /* 0: everybody is one group */
+};
+struct hark_tally_group {
+    struct hark_cohort of[HARK_TALLY_BY_MAX]; /* by_count of them */
+    struct hark_tally tally;
+};
+/* *out is freed with free(). Errors also: usage (more dimensions), limit (more
+ * combinations, whether or not somebody is in them). */
+HARK_CHECK int hark_index_tally_by(struct hark_index *index, const struct hark_tally_query *query,
+                                   struct hark_tally_group **out, size_t *count,
+                                   struct hark_err *err);
 /* The values of a dimension, in byte order; *out freed with free(). */
 HARK_CHECK int hark_index_cohort_values(struct hark_index *index, const char *dimension,
                                         struct hark_cohort **out, size_t *count,

@@ -18,8 +18,9 @@
 
 #define BUCKETS     16384u
 #define BUCKET_BITS 14
-#define FULL        6144u /* rows held at most where nothing is borrowed */
-#define ARRAY_MAX   4096u
+#define FULL        6144u  /* rows held at most where nothing is borrowed */
+#define CROWDED     12288u /* at most with those that a row is about to need */
+#define ARRAY_MAX   HARK_BITS_LISTED
 #define HEADER      16u
 #define ROW_MAX     (HEADER + 8192u)
 
@@ -173,22 +174,25 @@ int hark_index_bits_flush(struct hark_index *index, struct hark_err *err)
     return 0;
 }
 
+static int make_room(struct hark_index *index, struct hark_err *err)
+{
+    int rc = index->in_transaction ? hark_index_bits_flush(index, err) : 0;
+
+    if (rc == 0)
+        clear(index->bits);
+    return rc;
+}
+
 int hark_index_bits_begin(struct hark_index *index, struct hark_err *err)
 {
-    if (index->read_only) {
+    if (index->read_only)
         hark_index_bits_drop(index);
-        return 0;
-    }
-    if (index->bits->count < FULL)
-        return 0;
-    if (index->in_transaction) {
-        int rc = hark_index_bits_flush(index, err);
+    return index->bits->count < FULL ? 0 : make_room(index, err);
+}
 
-        if (rc != 0)
-            return rc;
-    }
-    clear(index->bits);
-    return 0;
+int hark_index_bits_room(struct hark_index *index, size_t need, struct hark_err *err)
+{
+    return index->bits->count + need <= CROWDED ? 0 : make_room(index, err);
 }
 
 static int hold(struct hark_index *index, int64_t id, struct held **out, struct hark_err *err)
@@ -254,6 +258,44 @@ int hark_index_bits_rows(struct hark_index *index, unsigned *rows, struct hark_e
     if (rc == 0 && *rows > 256)
         rc = hark_err_set(err, HARK_E_DAMAGED, "the index has too many members");
     return rc;
+}
+
+/* Writes the row; gives how many members it has, 0 also for what is no row. */
+static size_t lay_out(const roaring_bitmap_t *bitmap, uint8_t row[ROW_MAX])
+{
+    if (roaring_bitmap_is_empty(bitmap) || roaring_bitmap_portable_size_in_bytes(bitmap) > ROW_MAX)
+        return 0;
+    (void)roaring_bitmap_portable_serialize(bitmap, (char *)row);
+    return get_u16(row + 10) + 1;
+}
+
+void hark_index_bits_write(const roaring_bitmap_t *bitmap, uint8_t out[8192])
+{
+    uint8_t row[ROW_MAX];
+    size_t count = lay_out(bitmap, row);
+
+    if (count > ARRAY_MAX) {
+        memcpy(out, row + HEADER, 8192);
+        return;
+    }
+    memset(out, 0, 8192);
+    for (size_t i = 0; i < count; i++) {
+        unsigned at = get_u16(row + HEADER + 2 * i);
+
+        out[at / 8] |= (uint8_t)(1u << at % 8);
+    }
+}
+
+size_t hark_index_bits_list(const roaring_bitmap_t *bitmap, uint16_t out[HARK_BITS_LISTED])
+{
+    uint8_t row[ROW_MAX];
+    size_t count = lay_out(bitmap, row);
+
+    if (count > HARK_BITS_LISTED)
+        return 0;
+    for (size_t i = 0; i < count; i++)
+        out[i] = (uint16_t)get_u16(row + HEADER + 2 * i);
+    return count;
 }
 
 int hark_index_bits_count(struct hark_index *index, int64_t set, uint64_t *count,

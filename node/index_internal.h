@@ -4,7 +4,7 @@
  * (index_store.c), Merkle trees in tiles (index_tree.c), bitmaps
  * (index_bitmap.c), what an entry adds (index_add.c) and an erasure takes away
  * (index_erase.c), words (index_words.c, index_search.c), and reading
- * (index_query.c, index_tally.c, index_check.c).
+ * (index_query.c, index_tally.c with index_count.c, index_check.c).
  *
  * Caches are write-back within a transaction and dropped when it is rolled back;
  * between transactions they hold what the file holds. A read-only connection has
@@ -175,12 +175,21 @@ HARK_CHECK int hark_index_bits_flush(struct hark_index *index, struct hark_err *
 /* To be called where no bitmap is borrowed: makes room, and forgets what a
  * read-only connection may see changed. */
 HARK_CHECK int hark_index_bits_begin(struct hark_index *index, struct hark_err *err);
+/* The same between the rows of one call: sees to room for `need` more (10,000 at
+ * most), and forgets nothing unless that takes it. */
+HARK_CHECK int hark_index_bits_room(struct hark_index *index, size_t need, struct hark_err *err);
 HARK_CHECK int hark_index_bits_set(struct hark_index *index, int64_t set, uint32_t ordinal, bool in,
                                    struct hark_err *err);
 /* Ordinals hi*65536 to hi*65536+65535 of a set, as 0 to 65535; NULL when there
- * are none. Borrowed until hark_index_bits_begin. */
+ * are none. Borrowed until hark_index_bits_begin or hark_index_bits_room. */
 HARK_CHECK int hark_index_bits_get(struct hark_index *index, int64_t set, unsigned hi,
                                    const roaring_bitmap_t **out, struct hark_err *err);
+/* Such a bitmap as bits: ordinal i is bit i % 8 of byte i / 8. */
+void hark_index_bits_write(const roaring_bitmap_t *bitmap, uint8_t out[8192]);
+/* Its ordinals, ascending; their number, 0 when there are more than that. Some times
+ * quicker than Roaring's own way to an array, which is of u32. */
+#define HARK_BITS_LISTED 4096u
+size_t hark_index_bits_list(const roaring_bitmap_t *bitmap, uint16_t out[HARK_BITS_LISTED]);
 HARK_CHECK int hark_index_bits_count(struct hark_index *index, int64_t set, uint64_t *count,
                                      struct hark_err *err);
 /* Rows of ordinals that members need. */
@@ -188,6 +197,26 @@ HARK_CHECK int hark_index_bits_rows(struct hark_index *index, unsigned *rows, st
 /* A vote's member leaves the sets of one choice (-1: none) for another's. */
 HARK_CHECK int hark_index_bits_vote(struct hark_index *index, uint64_t subject, uint32_t member,
                                     int from, int to, struct hark_err *err);
+
+/* ---- index_count.c ---- */
+
+/* What is counted of a group: who votes what, by choice, and who is active. */
+enum { HARK_COUNT_ACTIVE = HARK_CHOICES, HARK_COUNTS };
+
+/* A row of members whose groups are counted. The sets are borrowed; NULL for none.
+ * Codes (73 KiB; freed with free()) make it quicker where there are many groups, and
+ * are for bitmaps of 0 to 65535 only. */
+struct hark_index_count {
+    const roaring_bitmap_t *sets[HARK_COUNTS];
+    struct hark_index_codes *codes; /* or NULL */
+};
+/* NULL when there is no memory. */
+struct hark_index_codes *hark_index_codes_new(void);
+/* Forgets the row before: its sets are to be set anew. */
+void hark_index_count_begin(struct hark_index_count *row);
+/* How many of `within` (NULL: of all) are in each set. */
+void hark_index_count(struct hark_index_count *row, const roaring_bitmap_t *within,
+                      uint64_t counts[HARK_COUNTS]);
 
 /* ---- index_add.c, index_words.c ---- */
 #define HARK_FLAG_ERASABLE 1 /* of entry.flags: its kind is */

@@ -1,9 +1,11 @@
 /*
  * Counting: tallies and cohorts.
  *
- * As the log stands, a tally is an AND and a count of bitmaps, row by row of
- * 65,536 members. At an earlier size the bitmaps are made from the rows that
- * were there then, for that one tally.
+ * As the log stands, a tally counts in bitmaps, row by row of 65,536 members. At an
+ * earlier size the bitmaps, each of all members, are made from the rows that were
+ * there then, for that one call. In both cases the groups are a tree: those within
+ * `where`, of them those with each value of the first dimension, of these those with
+ * each value of the second, and nothing is counted below where nobody is.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -12,8 +14,34 @@
 
 #define WHERE_MAX 32u
 
-static void add_counts(struct hark_tally *out, const uint64_t counts[HARK_CHOICES])
+/* The members of a cohort. */
+struct cohort_set {
+    int64_t number;           /* as the log stands; -1: there is no such cohort */
+    roaring_bitmap_t *before; /* at an earlier size */
+};
+
+struct dimension {
+    size_t count;
+    struct hark_cohort *values;
+    struct cohort_set *sets;
+};
+
+struct counting {
+    struct hark_index *index;
+    const struct hark_tally_query *query;
+    bool earlier;
+    unsigned hi; /* the row that is counted */
+    struct cohort_set where[WHERE_MAX];
+    struct dimension by[HARK_TALLY_BY_MAX];
+    roaring_bitmap_t *before[HARK_COUNTS]; /* at an earlier size */
+    struct hark_index_count row;
+    size_t group_count;
+    struct hark_tally *groups; /* by the numbers of their values, the last quickest */
+};
+
+static void add_counts(struct hark_tally *out, const uint64_t counts[HARK_COUNTS])
 {
+    out->eligible += counts[HARK_COUNT_ACTIVE];
     out->agree += counts[HARK_CHOICE_AGREE];
     out->disagree += counts[HARK_CHOICE_DISAGREE];
     out->pass += counts[HARK_CHOICE_PASS];
@@ -22,102 +50,142 @@ static void add_counts(struct hark_tally *out, const uint64_t counts[HARK_CHOICE
     out->voters = out->agree + out->disagree + out->pass;
 }
 
-static uint64_t count_within(const roaring_bitmap_t *set, const roaring_bitmap_t *within,
-                             bool everybody)
+/* ---- groups in a row ---- */
+
+/* Those of a cohort in this row; NULL for none. Borrowed. */
+static int cohort_bits(struct counting *c, const struct cohort_set *set,
+                       const roaring_bitmap_t **out, struct hark_err *err)
 {
-    if (set == NULL || (!everybody && within == NULL))
+    *out = NULL;
+    if (!c->earlier)
+        return set->number < 0
+                   ? 0
+                   : hark_index_bits_get(c->index, HARK_SET_COHORT(set->number), c->hi, out, err);
+    if (!roaring_bitmap_is_empty(set->before))
+        *out = set->before;
+    return 0;
+}
+
+/* Those of `within` (NULL: all) who are in the set, NULL for none. What is made for
+ * it is in *made, to be freed. */
+static int narrow(struct counting *c, const struct cohort_set *set, const roaring_bitmap_t *within,
+                  const roaring_bitmap_t **out, roaring_bitmap_t **made, struct hark_err *err)
+{
+    int rc = cohort_bits(c, set, out, err);
+
+    *made = NULL;
+    if (rc != 0 || *out == NULL || within == NULL)
+        return rc;
+    *made = roaring_bitmap_and(within, *out);
+    if (*made == NULL)
+        return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a bitmap");
+    *out = roaring_bitmap_is_empty(*made) ? NULL : *made;
+    return 0;
+}
+
+static void bitmap_free(roaring_bitmap_t *bitmap)
+{
+    if (bitmap != NULL)
+        roaring_bitmap_free(bitmap);
+}
+
+/* Counts the groups within `within` (NULL: all) by the dimensions from `level` on;
+ * `group` is their number so far. */
+static int count_by(struct counting *c, size_t level, size_t group, const roaring_bitmap_t *within,
+                    struct hark_err *err)
+{
+    const struct dimension *by;
+    uint64_t counts[HARK_COUNTS];
+    int rc = 0;
+
+    if (level == HARK_TALLY_BY_MAX || level == c->query->by_count) {
+        hark_index_count(&c->row, within, counts);
+        add_counts(&c->groups[group], counts);
         return 0;
-    return everybody ? roaring_bitmap_get_cardinality(set)
-                     : roaring_bitmap_and_cardinality(set, within);
+    }
+    by = &c->by[level];
+    for (size_t i = 0; rc == 0 && i < by->count; i++) {
+        const roaring_bitmap_t *some = NULL;
+        roaring_bitmap_t *made = NULL;
+
+        rc = narrow(c, &by->sets[i], within, &some, &made, err);
+        if (rc == 0 && some != NULL)
+            rc = count_by(c, level + 1, group * by->count + i, some, err);
+        bitmap_free(made);
+    }
+    return rc;
+}
+
+static int count_row(struct counting *c, struct hark_err *err)
+{
+    const roaring_bitmap_t *within = NULL;
+    roaring_bitmap_t *kept = NULL;
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < c->query->where_count; i++) {
+        roaring_bitmap_t *made = NULL;
+
+        rc = narrow(c, &c->where[i], within, &within, &made, err);
+        if (made != NULL) {
+            bitmap_free(kept);
+            kept = made;
+        }
+        if (within == NULL)
+            break;
+    }
+    if (rc == 0 && (within != NULL || c->query->where_count == 0))
+        rc = count_by(c, 0, 0, within, err);
+    bitmap_free(kept);
+    return rc;
 }
 
 /* ---- as the log stands ---- */
 
-/* The cohorts' sets by number; *nobody when one of them has no members at all. */
-static int find_sets(struct hark_index *index, const struct hark_cohort *where, size_t count,
-                     int64_t *sets, bool *nobody, struct hark_err *err)
+static int set_now(struct hark_index *index, const struct hark_cohort *cohort,
+                   struct cohort_set *out, struct hark_err *err)
 {
-    int rc = 0;
-
-    *nobody = false;
-    for (size_t i = 0; rc == 0 && i < count; i++) {
-        bool found = false;
-
-        rc = hark_index_number(index, err, &found, &sets[i],
+    bool found = false;
+    int rc = hark_index_number(index, err, &found, &out->number,
                                "SELECT number FROM cohort_set WHERE dimension = ?1 AND value = ?2",
-                               V_ARGS(V_TEXT(where[i].dimension, strlen(where[i].dimension)),
-                                      V_TEXT(where[i].value, strlen(where[i].value))));
-        *nobody = *nobody || !found;
-    }
+                               V_ARGS(V_TEXT(cohort->dimension, strlen(cohort->dimension)),
+                                      V_TEXT(cohort->value, strlen(cohort->value))));
+
+    if (!found)
+        out->number = -1;
     return rc;
 }
 
-/* Those of one row who are in all sets: allocated, or NULL for none. */
-static int intersect(struct hark_index *index, const int64_t *sets, size_t count, unsigned hi,
-                     roaring_bitmap_t **out, struct hark_err *err)
+static int row_now(struct counting *c, size_t need, struct hark_err *err)
 {
-    int rc = 0;
+    int rc = hark_index_bits_room(c->index, need, err);
 
-    *out = NULL;
-    for (size_t i = 0; rc == 0 && i < count; i++) {
-        const roaring_bitmap_t *set = NULL;
-
-        rc = hark_index_bits_get(index, HARK_SET_COHORT(sets[i]), hi, &set, err);
-        if (rc == 0 && set == NULL) {
-            if (*out != NULL)
-                roaring_bitmap_free(*out);
-            *out = NULL;
-            return 0;
-        }
-        if (rc == 0 && i == 0) {
-            *out = roaring_bitmap_copy(set);
-            if (*out == NULL)
-                rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a bitmap");
-        } else if (rc == 0) {
-            roaring_bitmap_and_inplace(*out, set);
-        }
-    }
-    return rc;
+    hark_index_count_begin(&c->row);
+    for (int choice = 0; rc == 0 && choice < HARK_CHOICES; choice++)
+        rc = hark_index_bits_get(c->index, HARK_SET_VOTE(c->query->subject, choice), c->hi,
+                                 &c->row.sets[choice], err);
+    if (rc == 0)
+        rc = hark_index_bits_get(c->index, HARK_SET_ACTIVE, c->hi, &c->row.sets[HARK_COUNT_ACTIVE],
+                                 err);
+    return rc == 0 ? count_row(c, err) : rc;
 }
 
-static int tally_row(struct hark_index *index, uint64_t subject, const int64_t *sets, size_t count,
-                     unsigned hi, struct hark_tally *out, struct hark_err *err)
+static int count_now(struct counting *c, struct hark_err *err)
 {
-    uint64_t counts[HARK_CHOICES] = {0};
-    roaring_bitmap_t *within = NULL;
-    const roaring_bitmap_t *set = NULL;
-    int rc = intersect(index, sets, count, hi, &within, err);
-
-    if (rc == 0)
-        rc = hark_index_bits_get(index, HARK_SET_ACTIVE, hi, &set, err);
-    if (rc == 0)
-        out->eligible += count_within(set, within, count == 0);
-    for (int choice = 0; rc == 0 && choice < HARK_CHOICES; choice++) {
-        rc = hark_index_bits_get(index, HARK_SET_VOTE(subject, choice), hi, &set, err);
-        if (rc == 0)
-            counts[choice] = count_within(set, within, count == 0);
-    }
-    if (rc == 0)
-        add_counts(out, counts);
-    if (within != NULL)
-        roaring_bitmap_free(within);
-    return rc;
-}
-
-static int tally_now(struct hark_index *index, uint64_t subject, const struct hark_cohort *where,
-                     size_t count, struct hark_tally *out, struct hark_err *err)
-{
-    int64_t sets[WHERE_MAX];
+    size_t need = HARK_COUNTS + c->query->where_count;
     unsigned rows = 0;
-    bool nobody = false;
-    int rc = hark_index_bits_begin(index, err);
+    int rc = hark_index_bits_begin(c->index, err);
 
     if (rc == 0)
-        rc = find_sets(index, where, count, sets, &nobody, err);
-    if (rc == 0 && !nobody)
-        rc = hark_index_bits_rows(index, &rows, err);
-    for (unsigned hi = 0; rc == 0 && hi < rows; hi++)
-        rc = tally_row(index, subject, sets, count, hi, out, err);
+        rc = hark_index_bits_rows(c->index, &rows, err);
+    for (size_t i = 0; i < c->query->by_count; i++)
+        need += c->by[i].count;
+    if (rc == 0 && c->group_count > 1) {
+        c->row.codes = hark_index_codes_new();
+        if (c->row.codes == NULL)
+            rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a tally");
+    }
+    for (c->hi = 0; rc == 0 && c->hi < rows; c->hi++)
+        rc = row_now(c, need, err);
     return rc;
 }
 
@@ -145,34 +213,22 @@ static int collect(struct hark_index *index, roaring_bitmap_t *out, const char *
     return rc;
 }
 
-static int collect_where(struct hark_index *index, roaring_bitmap_t *within,
-                         const struct hark_cohort *where, size_t count, uint64_t below,
-                         struct hark_err *err)
+static int set_before(struct hark_index *index, const struct hark_cohort *cohort, uint64_t below,
+                      struct cohort_set *out, struct hark_err *err)
 {
-    int rc = 0;
-
-    for (size_t i = 0; rc == 0 && i < count; i++) {
-        roaring_bitmap_t *set = roaring_bitmap_create();
-
-        if (set == NULL)
-            return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a bitmap");
-        rc = collect(index, set,
-                     "SELECT member, value = ?2 FROM cohort WHERE dimension = ?1 AND position < ?3"
-                     " ORDER BY position",
-                     V_ARGS(V_TEXT(where[i].dimension, strlen(where[i].dimension)),
-                            V_TEXT(where[i].value, strlen(where[i].value)), V_INT(below)),
-                     err);
-        if (i == 0)
-            roaring_bitmap_or_inplace(within, set);
-        else
-            roaring_bitmap_and_inplace(within, set);
-        roaring_bitmap_free(set);
-    }
-    return rc;
+    out->before = roaring_bitmap_create();
+    if (out->before == NULL)
+        return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a bitmap");
+    return collect(index, out->before,
+                   "SELECT member, value = ?2 FROM cohort WHERE dimension = ?1 AND position < ?3"
+                   " ORDER BY position",
+                   V_ARGS(V_TEXT(cohort->dimension, strlen(cohort->dimension)),
+                          V_TEXT(cohort->value, strlen(cohort->value)), V_INT(below)),
+                   err);
 }
 
 /* The choice of each member's latest vote among the first `below` entries. */
-static int collect_votes(struct hark_index *index, roaring_bitmap_t *sets[HARK_CHOICES],
+static int collect_votes(struct hark_index *index, roaring_bitmap_t *sets[HARK_COUNTS],
                          uint64_t subject, uint64_t below, struct hark_err *err)
 {
     sqlite3_stmt *statement = NULL;
@@ -201,61 +257,189 @@ static int collect_votes(struct hark_index *index, roaring_bitmap_t *sets[HARK_C
     return rc;
 }
 
-static int tally_below(struct hark_index *index, uint64_t subject, const struct hark_cohort *where,
-                       size_t count, uint64_t below, struct hark_tally *out, struct hark_err *err)
+static int count_before(struct counting *c, struct hark_err *err)
 {
-    enum { ACTIVE = HARK_CHOICES, WITHIN, SETS };
-    roaring_bitmap_t *sets[SETS] = {NULL};
-    uint64_t counts[HARK_CHOICES] = {0};
+    uint64_t below = c->query->below;
     int rc = 0;
 
-    for (size_t i = 0; rc == 0 && i < SETS; i++) {
-        sets[i] = roaring_bitmap_create();
-        if (sets[i] == NULL)
+    for (size_t i = 0; rc == 0 && i < HARK_COUNTS; i++) {
+        c->before[i] = roaring_bitmap_create();
+        if (c->before[i] == NULL)
             rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a bitmap");
+        c->row.sets[i] = c->before[i];
     }
     if (rc == 0)
-        rc = collect(index, sets[ACTIVE],
+        rc = collect(c->index, c->before[HARK_COUNT_ACTIVE],
                      "SELECT ordinal, 1 FROM member WHERE admit < ?1"
                      " AND (ended IS NULL OR ended >= ?1)",
                      V_ARGS(V_INT(below)), err);
     if (rc == 0)
-        rc = collect_where(index, sets[WITHIN], where, count, below, err);
-    if (rc == 0)
-        rc = collect_votes(index, sets, subject, below, err);
-    if (rc == 0) {
-        out->eligible = count_within(sets[ACTIVE], sets[WITHIN], count == 0);
-        for (size_t i = 0; i < HARK_CHOICES; i++)
-            counts[i] = count_within(sets[i], sets[WITHIN], count == 0);
-        add_counts(out, counts);
-    }
-    for (size_t i = 0; i < SETS; i++)
-        if (sets[i] != NULL)
-            roaring_bitmap_free(sets[i]);
+        rc = collect_votes(c->index, c->before, c->query->subject, below, err);
+    return rc == 0 ? count_row(c, err) : rc;
+}
+
+/* ---- both ---- */
+
+static int find_set(struct counting *c, const struct hark_cohort *cohort, struct cohort_set *out,
+                    struct hark_err *err)
+{
+    return c->earlier ? set_before(c->index, cohort, c->query->below, out, err)
+                      : set_now(c->index, cohort, out, err);
+}
+
+static int find_where(struct counting *c, struct hark_err *err)
+{
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < c->query->where_count; i++)
+        rc = find_set(c, &c->query->where[i], &c->where[i], err);
     return rc;
+}
+
+/* The dimensions' values, and how many groups they make. */
+static int find_values(struct counting *c, struct hark_err *err)
+{
+    bool none = false;
+    int rc = 0;
+
+    c->group_count = 1;
+    for (size_t i = 0; rc == 0 && i < c->query->by_count; i++) {
+        rc = hark_index_cohort_values(c->index, c->query->by[i], &c->by[i].values, &c->by[i].count,
+                                      err);
+        none = none || c->by[i].count == 0;
+    }
+    for (size_t i = 0; rc == 0 && !none && i < c->query->by_count; i++) {
+        if (c->by[i].count > HARK_TALLY_GROUPS_MAX / c->group_count)
+            return hark_err_set(err, HARK_E_LIMIT, "more than %u groups", HARK_TALLY_GROUPS_MAX);
+        c->group_count *= c->by[i].count;
+    }
+    if (none)
+        c->group_count = 0;
+    return rc;
+}
+
+static int find_by(struct counting *c, struct hark_err *err)
+{
+    int rc = 0;
+
+    for (size_t d = 0; rc == 0 && d < c->query->by_count; d++) {
+        struct dimension *by = &c->by[d];
+
+        by->sets = calloc(by->count, sizeof(*by->sets));
+        if (by->sets == NULL)
+            return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for cohorts");
+        for (size_t i = 0; rc == 0 && i < by->count; i++)
+            rc = find_set(c, &by->values[i], &by->sets[i], err);
+    }
+    return rc;
+}
+
+/* To be ended with counting_end, also after a failure. */
+static int counting_run(struct counting *c, struct hark_err *err)
+{
+    uint64_t size = 0;
+    int rc;
+
+    if (c->query->where_count > WHERE_MAX || c->query->by_count > HARK_TALLY_BY_MAX)
+        return hark_err_set(err, HARK_E_USAGE, "a tally is by %u cohorts and %u dimensions at most",
+                            WHERE_MAX, HARK_TALLY_BY_MAX);
+    rc = hark_index_size(c->index, &size, err);
+    if (rc == 0 && c->query->subject >= size)
+        rc = hark_err_set(err, HARK_E_NOT_FOUND, "there is no entry %llu",
+                          (unsigned long long)c->query->subject);
+    if (rc == 0)
+        rc = find_values(c, err);
+    if (rc != 0 || c->group_count == 0)
+        return rc;
+    c->earlier = c->query->below != 0 && c->query->below < size;
+    c->groups = calloc(c->group_count, sizeof(*c->groups));
+    if (c->groups == NULL)
+        return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a tally");
+    rc = find_where(c, err);
+    if (rc == 0)
+        rc = find_by(c, err);
+    if (rc != 0)
+        return rc;
+    return c->earlier ? count_before(c, err) : count_now(c, err);
+}
+
+static void counting_end(struct counting *c)
+{
+    for (size_t i = 0; i < WHERE_MAX; i++)
+        bitmap_free(c->where[i].before);
+    for (size_t d = 0; d < HARK_TALLY_BY_MAX; d++) {
+        for (size_t i = 0; c->by[d].sets != NULL && i < c->by[d].count; i++)
+            bitmap_free(c->by[d].sets[i].before);
+        free(c->by[d].sets);
+        free(c->by[d].values);
+    }
+    for (size_t i = 0; i < HARK_COUNTS; i++)
+        bitmap_free(c->before[i]);
+    free(c->row.codes);
+    free(c->groups);
 }
 
 int hark_index_tally(struct hark_index *index, uint64_t subject, const struct hark_cohort *where,
                      size_t where_count, uint64_t below, struct hark_tally *out,
                      struct hark_err *err)
 {
-    uint64_t size = 0;
+    const struct hark_tally_query query = {
+        .subject = subject, .where = where, .where_count = where_count, .below = below};
+    struct counting counting = {.index = index, .query = &query};
     bool own = false;
-    int rc;
+    int rc = hark_index_view(index, &own, err);
 
     memset(out, 0, sizeof(*out));
-    if (where_count > WHERE_MAX)
-        return hark_err_set(err, HARK_E_USAGE, "a tally is by %u cohorts at most", WHERE_MAX);
-    rc = hark_index_view(index, &own, err);
     if (rc == 0)
-        rc = hark_index_size(index, &size, err);
-    if (rc == 0 && subject >= size)
-        rc = hark_err_set(err, HARK_E_NOT_FOUND, "there is no entry %llu",
-                          (unsigned long long)subject);
-    if (rc == 0 && (below == 0 || below >= size))
-        rc = tally_now(index, subject, where, where_count, out, err);
-    else if (rc == 0)
-        rc = tally_below(index, subject, where, where_count, below, out, err);
+        rc = counting_run(&counting, err);
+    if (rc == 0)
+        *out = counting.groups[0];
+    counting_end(&counting);
+    hark_index_view_end(index, own);
+    return rc;
+}
+
+/* The groups that somebody is in. */
+static int list_groups(const struct counting *c, struct hark_tally_group **out, size_t *count,
+                       struct hark_err *err)
+{
+    size_t some = 0;
+
+    for (size_t g = 0; g < c->group_count; g++)
+        some += c->groups[g].eligible > 0 || c->groups[g].voters > 0;
+    if (some == 0)
+        return 0;
+    *out = calloc(some, sizeof(**out));
+    if (*out == NULL)
+        return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for groups");
+    for (size_t g = 0; g < c->group_count; g++) {
+        struct hark_tally_group *group = &(*out)[*count];
+        size_t number = g;
+
+        if (c->groups[g].eligible == 0 && c->groups[g].voters == 0)
+            continue;
+        group->tally = c->groups[g];
+        for (size_t d = c->query->by_count; d-- > 0; number /= c->by[d].count)
+            group->of[d] = c->by[d].values[number % c->by[d].count];
+        (*count)++;
+    }
+    return 0;
+}
+
+int hark_index_tally_by(struct hark_index *index, const struct hark_tally_query *query,
+                        struct hark_tally_group **out, size_t *count, struct hark_err *err)
+{
+    struct counting counting = {.index = index, .query = query};
+    bool own = false;
+    int rc = hark_index_view(index, &own, err);
+
+    *out = NULL;
+    *count = 0;
+    if (rc == 0)
+        rc = counting_run(&counting, err);
+    if (rc == 0)
+        rc = list_groups(&counting, out, count, err);
+    counting_end(&counting);
     hark_index_view_end(index, own);
     return rc;
 }
