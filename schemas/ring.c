@@ -243,7 +243,7 @@ int hark_ring_learn(struct hark_ring *ring, uint32_t epoch, const uint8_t key[HA
     struct hark_epoch *learned = NULL;
     struct hark_ring_run *run;
     const struct hark_epoch *known;
-    bool committed, differs;
+    bool committed;
     int rc;
 
     if (ring->count == 0 || epoch > ring->in_force)
@@ -256,13 +256,12 @@ int hark_ring_learn(struct hark_ring *ring, uint32_t epoch, const uint8_t key[HA
         rc = check_committed(run, learned, err);
     if (rc == 0 && known != NULL)
         rc = leads_elsewhere(learned, known, err);
-    differs = rc == 1;
-    if (differs)
+    if (rc == 1)
         rc = committed ? 0
                        : hark_err_set(err, HARK_E_EPOCH_KEY,
                                       "this key of epoch %lu does not go with those that are known",
                                       (unsigned long)epoch);
-    if (rc == 0 && (known == NULL || differs || epoch < hark_epoch_number(known)))
+    if (rc == 0 && (known == NULL || epoch < hark_epoch_number(known)))
         rc = install(ring, run, &learned, err);
     hark_epoch_free(learned);
     return rc;

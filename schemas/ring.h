@@ -79,9 +79,10 @@ HARK_CHECK int hark_ring_check(struct hark_ring *ring, uint64_t position, uint32
                                const struct hark_epoch_box *boxes, size_t count,
                                struct hark_err *err);
 /* A key from elsewhere: an older one that a newcomer is given, or one that the holder made
- * itself, as a steward does. The caller wipes `key`. Errors: epoch-key (not the one committed
- * to, or not one that leads to what the ring has; nothing has changed), epoch-unknown (no such
- * epoch is in force yet), no-memory (what was taken until then is kept). */
+ * itself, as a steward does. One that was committed to is taken even where it does not lead to
+ * what the ring has, which it replaces. The caller wipes `key`. Errors: epoch-key (not the one
+ * committed to, or not one that leads to what the ring has; nothing has changed), epoch-unknown (no
+ * such epoch is in force yet), no-memory (what was taken until then is kept). */
 HARK_CHECK int hark_ring_learn(struct hark_ring *ring, uint32_t epoch,
                                const uint8_t key[HARK_EPOCH_KEY_SIZE], struct hark_err *err);
 

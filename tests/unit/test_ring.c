@@ -458,6 +458,29 @@ static void test_ring__another_order_is_the_callers_mistake(void **state)
     assert_false(has(world, 0, 2));
 }
 
+static struct hark_buf encoded(const struct hark_ring *ring)
+{
+    struct hark_buf out = hark_buf_init_secret(HARK_RING_FORM_MAX);
+
+    OK(hark_ring_encode(&out, ring, &err));
+    return out;
+}
+
+static void read_again(struct world *world, size_t member)
+{
+    struct hark_buf bytes = encoded(world->ring[member]), again;
+    struct hark_ring *ring = NULL;
+
+    OK(hark_ring_decode(&ring, hark_buf_span(&bytes), &err));
+    again = encoded(ring);
+    assert_true(hark_span_equal(hark_buf_span(&bytes), hark_buf_span(&again)));
+    OK(hark_ring_own(ring, world->box[member], &err));
+    hark_ring_free(world->ring[member]);
+    world->ring[member] = ring;
+    hark_buf_free(&bytes);
+    hark_buf_free(&again);
+}
+
 /* ---- long runs ---- */
 
 /* A run is full, and the next goes on from it: nothing of that shows. */
@@ -483,6 +506,8 @@ static void test_ring__a_run_goes_on_when_it_is_full(void **state)
     }
     ring_log_feed(world->ring[0], &world->log, world->log.count);
     ring_log_feed(world->ring[1], &world->log, world->log.count);
+    read_again(world, 0);
+    read_again(world, 1);
     for (uint32_t e = end + 1; e-- > 0; e -= e > 500 && e % 8 == 0 ? 499 : 0) {
         assert_true(has(world, 0, e));
         assert_int_equal(has(world, 1, e), e >= late);
@@ -573,7 +598,8 @@ static void test_ring__what_was_committed_to_replaces_what_does_not_follow(void 
     assert_memory_equal(good, bad, 32);
     expect_found(world->ring[2], world->log.count - 1, 4, 103, HARK_E_EPOCH_KEY);
     OK(learn(world, 2, 2, true));
-    for (uint32_t e = 2; e <= 4; e++)
+    /* From the last one: nothing is left of what was found by steps from the other. */
+    for (uint32_t e = 4; e >= 2; e--)
         assert_true(has(world, 2, e));
 }
 
@@ -601,29 +627,6 @@ static void test_ring__a_steward_learns_what_it_made(void **state)
 
 /* ---- the form ---- */
 
-static struct hark_buf encoded(const struct hark_ring *ring)
-{
-    struct hark_buf out = hark_buf_init_secret(HARK_RING_FORM_MAX);
-
-    OK(hark_ring_encode(&out, ring, &err));
-    return out;
-}
-
-static void read_again(struct world *world, size_t member)
-{
-    struct hark_buf bytes = encoded(world->ring[member]), again;
-    struct hark_ring *ring = NULL;
-
-    OK(hark_ring_decode(&ring, hark_buf_span(&bytes), &err));
-    again = encoded(ring);
-    assert_true(hark_span_equal(hark_buf_span(&bytes), hark_buf_span(&again)));
-    OK(hark_ring_own(ring, world->box[member], &err));
-    hark_ring_free(world->ring[member]);
-    world->ring[member] = ring;
-    hark_buf_free(&bytes);
-    hark_buf_free(&again);
-}
-
 static void test_ring__is_kept_and_goes_on(void **state)
 {
     struct world *world = *state;
@@ -637,10 +640,16 @@ static void test_ring__is_kept_and_goes_on(void **state)
     /* Parts that wait are to be fed again. */
     assert_int_equal(hark_ring_next(world->ring[0]), 2);
     ring_log_force(&world->log);
+    (void)parts_for(world, 0, 2);
+    hark_epoch_free(world->log.keys[3]);
+    world->log.keys[3] = NULL;
     (void)join(world, 2);
     feed(world);
-    for (size_t i = 0; i < MEMBERS; i++)
+    for (size_t i = 0; i < MEMBERS; i++) {
         read_again(world, i);
+        /* Nor are those that the step has dropped. */
+        assert_int_equal(hark_ring_next(world->ring[i]), world->log.count);
+    }
     for (uint32_t e = 0; e < 4; e++) {
         assert_true(has(world, 0, e));
         assert_int_equal(has(world, 1, e), e >= 1);
@@ -701,11 +710,12 @@ static void test_ring__another_form_is_refused(void **state)
     hark_buf_free(&good);
 }
 
+static const uint8_t zeros[40];
+
 /* One by hand: whether a run may be as long as that, and go on. */
 static int decode_runs(uint32_t in_force, uint32_t second, bool fresh)
 {
     struct hark_buf bytes = hark_buf_init(1024);
-    static const uint8_t zeros[40];
     struct hark_ring *ring = NULL;
     int rc;
 
@@ -723,6 +733,24 @@ static int decode_runs(uint32_t in_force, uint32_t second, bool fresh)
     hark_ring_free(ring);
     hark_buf_free(&bytes);
     return rc;
+}
+
+/* What comes first was not committed to, as far as the log says. */
+static void test_ring__the_first_run_is_not_fresh(void **state)
+{
+    struct hark_buf bytes = hark_buf_init(1024);
+    struct hark_ring *ring = NULL;
+
+    (void)state;
+    OK(hark_buf_append_u8(&bytes, 1, &err));
+    OK(hark_buf_append(&bytes, zeros, 40, &err));
+    OK(hark_buf_append_u32(&bytes, 0, &err));
+    OK(hark_buf_append_u32(&bytes, 1, &err));
+    OK(hark_buf_append_u32(&bytes, 0, &err));
+    OK(hark_buf_append_u8(&bytes, 1, &err));
+    OK(hark_buf_append(&bytes, zeros, 32, &err));
+    assert_int_equal(hark_ring_decode(&ring, hark_buf_span(&bytes), &err), HARK_E_RING_FORM);
+    hark_buf_free(&bytes);
 }
 
 static void test_ring__runs_are_as_long_as_they_are_made(void **state)
@@ -842,6 +870,7 @@ int main(void)
         TEST(a_steward_learns_what_it_made),
         TEST(is_kept_and_goes_on),
         TEST(another_form_is_refused),
+        TEST(the_first_run_is_not_fresh),
         TEST(runs_are_as_long_as_they_are_made),
         TEST(an_entry_is_sealed_and_opened),
         TEST(only_sealed_entries_of_its_space),
