@@ -72,6 +72,11 @@ void hark_epoch_free(struct hark_epoch *epoch)
     }
 }
 
+void hark_epoch_bytes(uint8_t out[HARK_EPOCH_KEY_SIZE], const struct hark_epoch *epoch)
+{
+    memcpy(out, hark_seed_bytes(epoch->key), HARK_EPOCH_KEY_SIZE);
+}
+
 const struct hark_hash *hark_epoch_space(const struct hark_epoch *epoch)
 {
     return &epoch->space;
@@ -249,12 +254,11 @@ static int check_commitment(const struct hark_epoch *epoch, const uint8_t *commi
 }
 
 int hark_epoch_open_box(struct hark_epoch **out, const struct hark_hash *space, uint32_t number,
-                        const uint8_t commitment[HARK_EPOCH_COMMITMENT_SIZE],
-                        const struct hark_box *box, const uint8_t sealed[HARK_EPOCH_BOX_SIZE],
-                        struct hark_err *err)
+                        const uint8_t *commitment, const struct hark_box *box,
+                        const uint8_t sealed[HARK_EPOCH_BOX_SIZE], struct hark_err *err)
 {
     int rc = open_key(out, space, number, box, sealed, err);
-    if (rc == 0) {
+    if (rc == 0 && commitment != NULL) {
         rc = check_commitment(*out, commitment, err);
     }
     if (rc == 0) {
@@ -265,20 +269,4 @@ int hark_epoch_open_box(struct hark_epoch **out, const struct hark_hash *space, 
         *out = NULL;
     }
     return rc;
-}
-
-int hark_epoch_seal_group_key(uint8_t out[HARK_EPOCH_BOX_SIZE], const struct hark_epoch *epoch,
-                              const struct hark_key *to, struct hark_err *err)
-{
-    if (crypto_box_seal(out, hark_seed_bytes(epoch->key), HARK_EPOCH_KEY_SIZE, to->bytes) != 0) {
-        return hark_err_set(err, HARK_E_SEAL, "nothing can be sealed to a key of small order");
-    }
-    return 0;
-}
-
-int hark_epoch_open_group_key(struct hark_epoch **out, const struct hark_hash *space,
-                              uint32_t number, const struct hark_box *box,
-                              const uint8_t sealed[HARK_EPOCH_BOX_SIZE], struct hark_err *err)
-{
-    return open_key(out, space, number, box, sealed, err);
 }

@@ -30,6 +30,8 @@ HARK_CHECK int hark_epoch_from_bytes(struct hark_epoch **out, const struct hark_
                                      uint32_t number, const uint8_t key[HARK_EPOCH_KEY_SIZE],
                                      struct hark_err *err);
 void hark_epoch_free(struct hark_epoch *epoch);
+/* The key's bytes, to be sealed elsewhere or given to a newcomer. The caller wipes them. */
+void hark_epoch_bytes(uint8_t out[HARK_EPOCH_KEY_SIZE], const struct hark_epoch *epoch);
 const struct hark_hash *hark_epoch_space(const struct hark_epoch *epoch); /* borrowed */
 uint32_t hark_epoch_number(const struct hark_epoch *epoch);
 
@@ -45,9 +47,9 @@ HARK_CHECK int hark_epoch_entry_key(struct hark_seed **out, const struct hark_ep
                                     const struct hark_key *author, uint64_t seq,
                                     const uint8_t nonce[24], struct hark_err *err);
 
-/* ---- A fresh key, sealed to each member's key -------------------------------- */
+/* ---- A key, sealed to a member's key ------------------------------------------ */
 
-/* One recipient in a part. */
+/* One recipient, in a part of a fresh key or in the `group_key` of who joins. */
 struct hark_epoch_box {
     uint32_t number;    /* of the recipient's key, as the space counts them: for messages */
     struct hark_key to; /* its X25519 key */
@@ -66,27 +68,13 @@ HARK_CHECK int hark_epoch_seal_boxes(const struct hark_epoch *epoch, struct hark
 HARK_CHECK int hark_epoch_check_boxes(const struct hark_epoch *epoch,
                                       const struct hark_epoch_box *boxes, size_t count,
                                       size_t *wrong, struct hark_err *err);
-/* Opens one's own. It has to be the key that the commitment is of, and the box the one that
- * this key makes. Errors: seal (not for this key, or changed since), epoch-key (another key
- * than the commitment's, or made in another way), no-memory. */
+/* Opens one's own. The box has to be the one that its key makes, and the key the one that the
+ * commitment is of; NULL: nothing was committed to (a `group_key`). Errors: seal (not for this
+ * key, or changed since), epoch-key (another key than the commitment's, or made in another
+ * way), no-memory. */
 HARK_CHECK int hark_epoch_open_box(struct hark_epoch **out, const struct hark_hash *space,
-                                   uint32_t number,
-                                   const uint8_t commitment[HARK_EPOCH_COMMITMENT_SIZE],
+                                   uint32_t number, const uint8_t *commitment,
                                    const struct hark_box *box,
                                    const uint8_t sealed[HARK_EPOCH_BOX_SIZE], struct hark_err *err);
-
-/* ---- The key in force, for who joins: `group_key` of `admit` and `device` ---- */
-
-/* crypto_box_seal: by a random ephemeral key, another one each time. Errors: seal (a key of
- * small order), no-memory. */
-HARK_CHECK int hark_epoch_seal_group_key(uint8_t out[HARK_EPOCH_BOX_SIZE],
-                                         const struct hark_epoch *epoch, const struct hark_key *to,
-                                         struct hark_err *err);
-/* Nothing in it shows that it is the key that the others have: the first envelope of that
- * epoch does, which opens or does not. Errors: seal, no-memory. */
-HARK_CHECK int hark_epoch_open_group_key(struct hark_epoch **out, const struct hark_hash *space,
-                                         uint32_t number, const struct hark_box *box,
-                                         const uint8_t sealed[HARK_EPOCH_BOX_SIZE],
-                                         struct hark_err *err);
 
 #endif

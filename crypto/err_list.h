@@ -46,6 +46,12 @@
     X(ENVELOPE_KEY,        "envelope-key",           3) \
     X(ENVELOPE_SEAL,       "envelope-seal",          3) \
     X(ENVELOPE_PADDING,    "envelope-padding",       3) \
+    X(ENVELOPE_OLD,        "envelope-old",           3) \
+    X(ENVELOPE_AHEAD,      "envelope-ahead",         3) \
+    X(EPOCH_UNKNOWN,       "epoch-unknown",          3) \
+    X(INNER_FORM,          "inner-form",             3) \
+    X(INNER_KIND,          "inner-kind",             3) \
+    X(RING_FORM,           "ring-form",              5) \
     X(DISCLOSURE_FORM,     "disclosure-form",        3) \
     X(DISCLOSURE,          "disclosure",             1) \
     /* Merkle proofs, notes, checkpoints */ \

@@ -569,6 +569,17 @@ int hark_payload_read(struct hark_span bytes, json_t **json, struct hark_err *er
     return rc != 0 ? rc : parse_json(bytes, json, err);
 }
 
+int hark_payload_read_bare(struct hark_span bytes, json_t **json, struct hark_err *err)
+{
+    int rc = check_size(bytes, err);
+    *json = NULL;
+    if (rc == 0 && !hark_utf8_valid(bytes))
+        rc = hark_err_set(err, HARK_E_PAYLOAD_UTF8, "it is not UTF-8");
+    if (rc == 0)
+        rc = check_depth(bytes, err);
+    return rc != 0 ? rc : parse_json(bytes, json, err);
+}
+
 int hark_payload_judge(const struct hark_kind *kind, json_t *json, struct hark_err *err)
 {
     struct judge judge = {.rule = NO_RULE};

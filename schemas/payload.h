@@ -33,6 +33,11 @@ HARK_CHECK int hark_payload_check(const struct hark_kind *kind, struct hark_span
 HARK_CHECK int hark_payload_read(struct hark_span bytes, json_t **json, struct hark_err *err);
 HARK_CHECK int hark_payload_judge(const struct hark_kind *kind, json_t *json, struct hark_err *err);
 
+/* Reads one that is sealed in an envelope, of at most HARK_PAYLOAD_MAX bytes, and therefore has
+ * neither salt nor padding: P6, P8 to P11. hark_payload_judge is for it too, but takes a
+ * `salt`. */
+HARK_CHECK int hark_payload_read_bare(struct hark_span bytes, json_t **json, struct hark_err *err);
+
 /* Appends the bytes of a payload: salt first, then the members of `fields`
  * (borrowed; must not have "salt") in their order, compact, padded. Then runs
  * hark_payload_check on the result, so that nothing invalid is ever signed. */

@@ -37,7 +37,7 @@ both "$vectors/sealed.json"
 both "$work/ours.json"
 "$python" "$vectors/check_sealed.py" --make >"$work/theirs.json"
 both "$work/theirs.json"
-for list in epochs boxes group_keys envelopes bad_envelopes disclosures; do
+for list in epochs boxes group_keys bad_group_keys envelopes bad_envelopes disclosures; do
     if grep -q "^$list 0\$" "$work/here"; then
         echo "no $list were made"
         exit 1

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes payload.json, ticket.json and kind.json beside itself.
+"""Writes payload.json, inner.json, ticket.json and kind.json beside itself.
 
 Written from PROTOCOL.md alone, without Hark's code: an implementation and its
 vectors must not share their mistakes. `--check` writes nothing and exits with 1
@@ -278,6 +278,114 @@ def payload_cases():
               payload(body="", member="1"))
 
 
+# ---- inner.json -------------------------------------------------------------
+
+INNER_ERRORS = {"I1": "inner-form", "I2": "inner-kind", "I3": "void-re-count",
+                "I4": "void-re-repeated"}
+OBJECTIVE = SPACE["objective"]
+
+
+def inner_case(name, outer, rule, error, content):
+    content = content if isinstance(content, bytes) else content.encode()
+    return {"name": name, "outer": outer, "rule": rule,
+            "error": error or INNER_ERRORS.get(rule), "content": content.hex()}
+
+
+def inner(kind, re=(), payload=None):
+    payload = payload if isinstance(payload, str) else compact(payload)
+    ids = ",".join(f'"{number:064x}"' for number in re)
+    return f'{{"kind":"{kind}","re":[{ids}],"payload":{payload}}}'
+
+
+def inner_cases():
+    post = inner("post", [1], {"body": "Hello"})
+    charter = {"title": "Bäume", "objective": OBJECTIVE}
+
+    def good(name, content, outer="sealed"):
+        return inner_case(name, outer, None, None, content)
+
+    def bad(rule, name, content, outer="sealed", error=None):
+        return inner_case(name, outer, rule, error, content)
+
+    yield good("a post", post)
+    yield good("about nothing", inner("idea", [], {"body": "A bench"}))
+    yield good("about 32", inner("post", range(32), {"body": "x"}))
+    yield good("white space inside the payload", inner("vote", [1], '{ "choice" :\n"pass" }'))
+    yield good("escapes mean what they stand for", inner("post", [1], r'{"body":"\u00fc\n"}'))
+    yield good("a member in the role staff", inner("hide", [1], {"reason": "spam"}))
+    yield good("a charter", inner("charter", [], charter), "charter")
+
+    yield bad("I1", "nothing", "")
+    yield bad("I1", "an object without members", "{}")
+    yield bad("I1", "cut short", post[:-1])
+    yield bad("I1", "followed by more", post + "\n")
+    yield bad("I6", "closed twice", post + "}", error="payload-json")
+    yield bad("I1", "white space between members", post.replace(',"re"', ', "re"'))
+    yield bad("I1", "white space between ids", inner("post", [1, 2], {"body": "x"})
+              .replace('","0', '", "0'))
+    yield bad("I1", "white space before the payload", post.replace('"payload":', '"payload": '))
+    yield bad("I1", "white space behind the payload", post[:-1] + " }")
+    yield bad("I1", "another order", '{"re":[],"kind":"idea","payload":{"body":"x"}}')
+    yield bad("I1", "a member left out", '{"kind":"idea","payload":{"body":"x"}}')
+    yield bad("I6", "a member more", post[:-1] + ',"more":{}}', error="payload-json")
+    yield bad("I1", "a kind in capitals", inner("Post", [1], {"body": "x"}))
+    yield bad("I1", "a kind with an escape", inner(r"p\u006fst", [1], {"body": "x"}))
+    yield bad("I1", "no kind", inner("", [1], {"body": "x"}))
+    yield bad("I1", "a kind too long", inner("a" * 33, [1], {"body": "x"}))
+    yield bad("I1", "an id in capitals", inner("post", [10], {"body": "x"}).replace("a\"]", "A\"]"))
+    yield bad("I1", "a short id", post.replace('["0', '["'))
+    yield bad("I1", "a comma too many", post.replace("],", ",],"))
+    yield bad("I1", "33 ids", inner("post", range(33), {"body": "x"}))
+    yield bad("I1", "a list for a payload", inner("post", [1], "[]"))
+    yield bad("I1", "a text for a payload", inner("post", [1], '"x"'))
+    yield bad("I2", "no kind of this space", inner("poem", [], {"body": "x"}))
+    yield bad("I2", "a kind of the steward's", inner("policy", [], {"policy": {}}))
+    yield bad("I2", "a kind that stands in the clear", inner("request", [], {"action": "other"}))
+    yield bad("I2", "an erase", inner("erase", [1]))
+    yield bad("I2", "a sealed", inner("sealed"))
+    yield bad("I2", "a charter by a member", inner("charter", [], charter))
+    yield bad("I2", "a post by the steward", post, "charter")
+    yield bad("I3", "too few", inner("post", [], {"body": "x"}))
+    yield bad("I3", "too many", inner("vote", [1, 2], {"choice": "pass"}))
+    yield bad("I3", "a charter about something", inner("charter", [1], charter), "charter")
+    yield bad("I4", "one twice", inner("post", [1, 2, 1], {"body": "x"}))
+    yield bad("I5", "no payload", inner("post", [1]), error="payload-absent")
+    yield bad("I5", "a charter without one", inner("charter"), "charter", "payload-absent")
+
+    def worse(rule, name, payload, kind="post", outer="sealed"):
+        ids = [] if outer == "charter" else [1]
+        head, tail = inner(kind, ids, "{}").encode().split(b"{}")
+        payload = payload if isinstance(payload, bytes) else payload.encode()
+        return bad("I6", name, head + payload + tail, outer, ERRORS[rule])
+
+    yield worse("P6", "an overlong slash", b'{"body":"\xc0\xaf"}')
+    yield worse("P8", "nine deep", '{"y":' + "[" * 8 + "]" * 8 + "}")
+    yield worse("P12", "eight deep is not too deep", '{"body":"x","y":' + "[" * 7 + "]" * 7 + "}")
+    yield worse("P9", "two objects", '{"body":"x"}{"body":"x"}')
+    yield worse("P9", "a comma too many in the payload", '{"body":"x",}')
+    yield worse("P10", "body twice", '{"body":"x","body":"x"}')
+    yield worse("P11", "a fraction", '{"body":1.5}')
+    yield worse("P12", "salt", '{"salt":"' + SALT + '","body":"x"}')
+    yield worse("P12", "a member that the kind has not", '{"body":"x","title":"x"}')
+    yield worse("P13", "no body", "{}")
+    yield worse("P14", "a number for a text", '{"body":1}')
+    yield worse("P15", "an empty body", '{"body":""}')
+    yield worse("P13", "a charter without a title", compact({"objective": OBJECTIVE}), "charter",
+                "charter")
+    yield worse("P13", "a charter without an objective", compact({"title": "x"}), "charter",
+                "charter")
+    yield worse("P12", "a charter with a policy", compact({**charter, "policy": {}}), "charter",
+                "charter")
+    yield worse("P15", "a title too long", compact({**charter, "title": "x" * 201}), "charter",
+                "charter")
+
+    # Where several rules are broken, the first is named.
+    yield bad("I1", "no form and no such kind", inner("poem", [1]) + " ")
+    yield bad("I2", "no such kind, with one id twice", inner("poem", [1, 1]))
+    yield bad("I3", "too many, one of them twice", inner("vote", [1, 1], {"choice": "no"}))
+    yield bad("I4", "one twice, and a payload that is none", inner("post", [1, 1], "{x}"))
+
+
 # ---- ticket.json ------------------------------------------------------------
 
 def text(data):
@@ -495,6 +603,7 @@ def main():
     count, set_hash = kinds_hash()
     files = {
         "payload.json": {"format": "hark/vectors/payload/1", "cases": list(payload_cases())},
+        "inner.json": {"format": "hark/vectors/inner/1", "cases": list(inner_cases())},
         "ticket.json": {"format": "hark/vectors/ticket/1", "cases": list(ticket_cases())},
         "kind.json": {"format": "hark/vectors/kind/1",
                       "builtin": {"count": count, "hash": set_hash}, "cases": list(kind_cases())},

@@ -96,19 +96,11 @@ static struct hark_box *box_of(const char *label, uint8_t secret[HARK_SEED_SIZE]
     return box;
 }
 
-/* An epoch's key as bytes: whoever it is sealed to has it. */
 static json_t *key_json(const struct hark_epoch *epoch)
 {
-    uint8_t secret[HARK_SEED_SIZE];
-    struct hark_box *box = box_of("anybody", secret);
-    struct hark_buf key = craft_buf();
-    uint8_t sealed[HARK_EPOCH_BOX_SIZE];
-    need(hark_epoch_seal_group_key(sealed, epoch, hark_box_key(box), &err));
-    need(hark_box_open(&key, box, hark_span(sealed, sizeof(sealed)), &err));
-    json_t *json = craft_hex(key.data, key.size);
-    hark_buf_free(&key);
-    hark_box_free(box);
-    return json;
+    uint8_t key[HARK_EPOCH_KEY_SIZE];
+    hark_epoch_bytes(key, epoch);
+    return craft_hex(key, sizeof(key));
 }
 
 static json_t *commitment_json(const struct hark_epoch *epoch)
@@ -158,20 +150,42 @@ static void add_boxes(json_t *root)
     hark_epoch_free(group.epoch);
 }
 
-/* By a random ephemeral key, so they differ each time. */
-static void add_group_key(json_t *root)
+/* `group_key`s: box and X25519 key of an `admit`, which anybody with the key makes again. */
+static void add_group_keys(json_t *root)
 {
-    struct group group = group_of(4);
-    uint8_t secret[HARK_SEED_SIZE], sealed[HARK_EPOCH_BOX_SIZE];
-    struct hark_box *box = box_of("who joins", secret);
-    json_t *json = group_json(&group);
-    need(hark_epoch_seal_group_key(sealed, group.epoch, hark_box_key(box), &err));
-    craft_put(json, "secret", craft_hex(secret, sizeof(secret)));
-    craft_put(json, "commitment", commitment_json(group.epoch));
-    craft_put(json, "box", craft_base64(hark_span(sealed, sizeof(sealed))));
-    put(root, "group_keys", json);
-    hark_box_free(box);
-    hark_epoch_free(group.epoch);
+    static const struct {
+        const char *name, *error;
+        uint32_t sealed_for;
+        size_t flip;
+    } all[] = {
+        {"founder", NULL, 0, SIZE_MAX},
+        {"who-joins", NULL, 4, SIZE_MAX},
+        {"changed", "seal", 4, 79},
+        {"another-ephemeral-secret", "epoch-key", 5, SIZE_MAX},
+    };
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        struct group group = group_of(all[i].sealed_for == 0 ? 0 : 4);
+        struct hark_epoch *other = NULL;
+        uint8_t secret[HARK_SEED_SIZE];
+        struct hark_box *box = box_of("who joins", secret);
+        struct hark_epoch_box sealed = {.to = *hark_box_key(box)};
+        json_t *json = group_json(&group);
+        need(hark_epoch_from_bytes(&other, &group.space, all[i].sealed_for, group.key, &err));
+        need(hark_epoch_seal_boxes(other, &sealed, 1, &err));
+        if (all[i].flip < sizeof(sealed.sealed)) {
+            sealed.sealed[all[i].flip] ^= 1;
+        }
+        craft_put(json, "name", craft_string(all[i].name));
+        if (all[i].error != NULL) {
+            craft_put(json, "error", craft_string(all[i].error));
+        }
+        craft_put(json, "secret", craft_hex(secret, sizeof(secret)));
+        craft_put(json, "box", craft_base64(hark_span(sealed.sealed, sizeof(sealed.sealed))));
+        put(root, all[i].error == NULL ? "group_keys" : "bad_group_keys", json);
+        hark_box_free(box);
+        hark_epoch_free(other);
+        hark_epoch_free(group.epoch);
+    }
 }
 
 /* What a recipient finds wrong in a box: changed, of another key than was committed to, of the
@@ -520,9 +534,7 @@ int main(int argc, char **argv)
     add_epochs(root);
     add_boxes(root);
     add_bad_boxes(root);
-    if (fresh) {
-        add_group_key(root);
-    }
+    add_group_keys(root);
     add_envelopes(root);
     add_bad_envelopes(root);
     add_disclosures(root);
