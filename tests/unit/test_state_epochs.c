@@ -410,6 +410,46 @@ static void test_state_epochs__objects_have_one_encoding(void **arg)
     world_free(w);
 }
 
+/* Objects that are cut short, go on, or hold what cannot be are found. */
+static void test_state_epochs__damaged_objects_are_found(void **arg)
+{
+    static const enum hark_section SECTIONS[] = {HARK_SECTION_EPOCH, HARK_SECTION_GROUP};
+    struct world *w = world_new_sealed(1);
+    struct hark_store store = hark_memstore_store(w->mem);
+    uint8_t object[HARK_OBJECT_MAX + 1] = {0};
+    struct hark_group_object set;
+    struct hark_epoch_object epoch;
+    uint32_t key = world_new_key(w), number = 0;
+    struct world_entry *entry;
+    struct world_draft d = {.by = key, .kind = "rekey"};
+    size_t size = 0;
+    bool found;
+
+    (void)arg;
+    admit(w, key);
+    d.fields = json_pack("{s:o}", "box", world_hex(world_box(key)->bytes, HARK_KEY_SIZE));
+    entry = world_build(w, &d);
+    assert_int_equal(
+        store.put(store.arg, HARK_SECTION_RECIPIENT, 5, object, sizeof(uint32_t), NULL), 0);
+    assert_int_equal(world_apply(w, &entry, NULL), HARK_E_DAMAGED);
+    world_entry_free(entry);
+    for (int change = -1; change <= 1; change += 2) {
+        for (size_t i = 0; i < 2; i++) {
+            assert_int_equal(store.get(store.arg, SECTIONS[i], 0, object, &size, NULL), 0);
+            size = (change < 0 ? size - 1 : size + 2); /* the second time from one less */
+            assert_int_equal(store.put(store.arg, SECTIONS[i], 0, object, size, NULL), 0);
+        }
+        assert_int_equal(hark_state_group(w->state, &set, NULL), HARK_E_DAMAGED);
+        assert_int_equal(hark_state_epoch(w->state, 0, &epoch, NULL), HARK_E_DAMAGED);
+        assert_int_equal(hark_state_epoch_at(w->state, 1, &found, &number, NULL), HARK_E_DAMAGED);
+        assert_int_equal(hark_state_owed(w->state, 0, &number, NULL), HARK_E_DAMAGED);
+    }
+    object[8] = 2; /* neither a step nor fresh */
+    assert_int_equal(store.put(store.arg, HARK_SECTION_EPOCH, 0, object, 41, NULL), 0);
+    assert_int_equal(hark_state_epoch(w->state, 0, &epoch, NULL), HARK_E_DAMAGED);
+    world_free(w);
+}
+
 /* ---- The same from everywhere ------------------------------------------------ */
 
 #define LOGS    20
@@ -537,6 +577,7 @@ int main(void)
         cmocka_unit_test(test_state_epochs__an_open_space_has_none),
         cmocka_unit_test(test_state_epochs__they_are_hashed),
         cmocka_unit_test(test_state_epochs__objects_have_one_encoding),
+        cmocka_unit_test(test_state_epochs__damaged_objects_are_found),
         cmocka_unit_test(test_state_epochs__the_same_by_every_way),
         cmocka_unit_test(test_state_epochs__the_counts_are_those_of_the_keys),
     };
