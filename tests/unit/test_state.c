@@ -1080,8 +1080,10 @@ static void v30_first_admit(struct stage *s, struct world_draft *d)
     world_free(s->world);
     s->world = world_new_sealed(7);
     draft_admit(s, d, world_new_key(s->world), WORLD_NO_KEY);
-    if (s->wrong)
+    if (s->wrong && variant == 0)
         json_object_set_new(d->fields, "group_key", world_group_key(1));
+    else if (s->wrong)
+        json_object_del(d->fields, "group_key");
 }
 
 static void v30_rekey(struct stage *s, struct world_draft *d)
@@ -1216,6 +1218,30 @@ static void v30_device_ends(struct stage *s, struct world_draft *d)
         json_object_set_new(d->fields, "group_key", world_group_key(NEXT_EPOCH));
 }
 
+/* No commitment is another thing than one of zeros; and with nobody left no fresh key could
+ * be sealed to anybody. */
+static void v30_zeros(struct stage *s, struct world_draft *d)
+{
+    static const struct hark_hash ZEROS = {.bytes = {0}};
+    uint32_t first, second, keys[] = {ALICE};
+    struct world_draft part = {.by = 0};
+    bool alone = s->wrong && variant == 0;
+
+    world_free(s->world);
+    s->world = world_new_sealed(7);
+    first = world_new_key(s->world);
+    second = world_new_key(s->world);
+    (void)admit(s, first, "member");
+    if (!alone) {
+        (void)admit(s, second, "member");
+        draft(&part, WORLD_STEWARD, "epoch", world_fields_part(2, 0, 1, &ZEROS, keys, 1));
+        (void)world_log(s->world, &part, 0);
+    }
+    draft(d, WORLD_STEWARD, "remove", json_pack("{s:i}", "member", alone ? 0 : 1));
+    if (!s->wrong || alone)
+        set_hex(d->fields, "commitment", ZEROS.bytes, HARK_HASH_SIZE);
+}
+
 /* A set is used once. */
 static void v30_used_set(struct stage *s, struct world_draft *d)
 {
@@ -1343,13 +1369,14 @@ static const struct {
     CASE(v29_own_kind, MODE),
     CASES(v30_admit, EPOCH, 5),
     CASES(v30_device, EPOCH, 6),
-    CASE(v30_first_admit, EPOCH),
+    CASES(v30_first_admit, EPOCH, 2),
     CASE(v30_rekey, EPOCH),
     CASE(v30_no_seen, EPOCH),
     CASES(v30_part, EPOCH, 10),
     CASES(v30_next_part, EPOCH, 8),
     CASES(v30_remove, EPOCH, 11),
     CASES(v30_device_ends, EPOCH, 3),
+    CASES(v30_zeros, EPOCH, 2),
     CASE(v30_used_set, EPOCH),
 };
 #define VOID_CASE_COUNT (sizeof(VOID_CASES) / sizeof(VOID_CASES[0]))
