@@ -486,9 +486,9 @@ struct world *world_new(uint64_t seed, world_git_id_fn *git_id, void *git_arg)
     return found_world(seed, false, git_id, git_arg);
 }
 
-struct world *world_new_sealed(uint64_t seed)
+struct world *world_new_sealed(uint64_t seed, world_git_id_fn *git_id, void *git_arg)
 {
-    return found_world(seed, true, NULL, NULL);
+    return found_world(seed, true, git_id, git_arg);
 }
 
 void world_free(struct world *world)

@@ -69,7 +69,7 @@ struct world {
 /* A world of one entry, the founding one. git_id NULL: world_git_id. */
 struct world *world_new(uint64_t seed, world_git_id_fn *git_id, void *git_arg);
 /* The same of an encrypted space: `admit` and `device` get their group keys by themselves. */
-struct world *world_new_sealed(uint64_t seed);
+struct world *world_new_sealed(uint64_t seed, world_git_id_fn *git_id, void *git_arg);
 void world_free(struct world *world);
 
 uint64_t world_random(struct world *world, uint64_t below);

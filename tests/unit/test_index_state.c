@@ -296,7 +296,8 @@ static size_t go_through_logs(bool sealed)
     size_t erased_rows = 0;
 
     for (uint64_t seed = 1; seed <= LOGS; seed++) {
-        struct world *world = sealed ? world_new_sealed(seed) : world_new(seed, NULL, NULL);
+        struct world *world =
+            sealed ? world_new_sealed(seed, NULL, NULL) : world_new(seed, NULL, NULL);
         struct hark_hash hashes[ENTRIES];
         struct site first, late, lacking;
 

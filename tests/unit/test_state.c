@@ -893,7 +893,7 @@ static void v29_epoch(struct stage *s, struct world_draft *d)
 static void seal_stage(struct stage *s)
 {
     world_free(s->world);
-    s->world = world_new_sealed(7);
+    s->world = world_new_sealed(7, NULL, NULL);
     s->alice = world_new_key(s->world);
     s->alice_phone = world_new_key(s->world);
     s->bob = world_new_key(s->world);
@@ -965,8 +965,17 @@ static void v19_removed_after_leaving(struct stage *s, struct world_draft *d)
     draft_bob_goes(d);
     if (!s->wrong)
         return;
-    draft_bob_goes(&first);
-    (void)world_log(s->world, &first, 0);
+    if (variant == 0) {
+        draft_bob_goes(&first);
+        (void)world_log(s->world, &first, 0);
+        return;
+    }
+    json_decref(d->fields);
+    if (variant == 1) /* nothing else can be done to who has left */
+        draft_role(d, WORLD_STEWARD, 1, "staff");
+    else
+        draft(d, WORLD_STEWARD, "device",
+              world_fields_device(s->world, 1, world_new_key(s->world)));
 }
 
 static void v29_group_key(struct stage *s, struct world_draft *d)
@@ -1078,7 +1087,7 @@ static void v30_device(struct stage *s, struct world_draft *d)
 static void v30_first_admit(struct stage *s, struct world_draft *d)
 {
     world_free(s->world);
-    s->world = world_new_sealed(7);
+    s->world = world_new_sealed(7, NULL, NULL);
     draft_admit(s, d, world_new_key(s->world), WORLD_NO_KEY);
     if (s->wrong && variant == 0)
         json_object_set_new(d->fields, "group_key", world_group_key(1));
@@ -1228,7 +1237,7 @@ static void v30_zeros(struct stage *s, struct world_draft *d)
     bool alone = s->wrong && variant == 0;
 
     world_free(s->world);
-    s->world = world_new_sealed(7);
+    s->world = world_new_sealed(7, NULL, NULL);
     first = world_new_key(s->world);
     second = world_new_key(s->world);
     (void)admit(s, first, "member");
@@ -1334,7 +1343,7 @@ static const struct {
     CASE(v19_same_role, TARGET),
     CASE(v19_removed_already, TARGET),
     CASE(v19_left_already, TARGET),
-    CASE(v19_removed_after_leaving, TARGET),
+    CASES(v19_removed_after_leaving, TARGET, 3),
     CASE(v19_device_of_removed, TARGET),
     CASES(v19_key_of_another, TARGET, 5),
     CASE(v19_key_ended, TARGET),

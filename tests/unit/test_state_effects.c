@@ -756,7 +756,7 @@ static struct world *eventful_sealed_world(void)
 {
     static const uint8_t SEALED[512] = {1}, CHARTER[512] = {2};
     static const struct hark_seen SEEN = {.size = 1};
-    struct world *w = world_new_sealed(5);
+    struct world *w = world_new_sealed(5, NULL, NULL);
     uint32_t a = world_new_key(w), b = world_new_key(w), c = world_new_key(w);
     struct world_draft sealed = {.by = a, .kind = "sealed", .seen = &SEEN};
     struct world_draft charter = {.by = WORLD_STEWARD, .kind = "charter"};

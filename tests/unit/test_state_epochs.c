@@ -120,7 +120,7 @@ static void assert_current(struct world *w, uint32_t wanted)
 
 static void test_state_epochs__who_joins_makes_a_step(void **arg)
 {
-    struct world *w = world_new_sealed(1);
+    struct world *w = world_new_sealed(1, NULL, NULL);
     uint32_t a = world_new_key(w), b = world_new_key(w), phone = world_new_key(w), number = 7;
     uint64_t at[3];
     bool found = true;
@@ -144,7 +144,7 @@ static void test_state_epochs__who_joins_makes_a_step(void **arg)
 
 static void test_state_epochs__who_goes_brings_a_fresh_key(void **arg)
 {
-    struct world *w = world_new_sealed(1);
+    struct world *w = world_new_sealed(1, NULL, NULL);
     uint32_t a = world_new_key(w), b = world_new_key(w), phone = world_new_key(w);
     struct hark_group_object set;
     struct hark_member_object member;
@@ -183,7 +183,7 @@ static void test_state_epochs__who_goes_brings_a_fresh_key(void **arg)
 /* A part 0 takes the place of the set under way. */
 static void test_state_epochs__a_set_begins_anew(void **arg)
 {
-    struct world *w = world_new_sealed(1);
+    struct world *w = world_new_sealed(1, NULL, NULL);
 
     (void)arg;
     for (int i = 0; i < 3; i++)
@@ -207,7 +207,7 @@ static uint32_t owed(struct world *w, uint32_t i)
 
 static void test_state_epochs__who_left_is_owed_a_fresh_key(void **arg)
 {
-    struct world *w = world_new_sealed(1);
+    struct world *w = world_new_sealed(1, NULL, NULL);
     uint32_t keys[5], member = 0;
     struct hark_member_object object;
 
@@ -249,7 +249,7 @@ static void test_state_epochs__who_left_is_owed_a_fresh_key(void **arg)
 /* A set is gone when it could not come into force any more, and only then. */
 static void test_state_epochs__a_set_lasts_while_it_fits(void **arg)
 {
-    struct world *w = world_new_sealed(1);
+    struct world *w = world_new_sealed(1, NULL, NULL);
     uint32_t keys[4];
     uint32_t two[] = {5, 6};
 
@@ -286,7 +286,7 @@ static void test_state_epochs__a_set_lasts_while_it_fits(void **arg)
 
 static void test_state_epochs__in_force_at_a_size(void **arg)
 {
-    struct world *w = world_new_sealed(1);
+    struct world *w = world_new_sealed(1, NULL, NULL);
     uint64_t began[9];
     uint32_t number = 0;
     bool found = true;
@@ -340,7 +340,7 @@ static void test_state_epochs__an_open_space_has_none(void **arg)
 /* PROTOCOL.md 6.5, written out once more: the three sections are under the hash. */
 static void test_state_epochs__they_are_hashed(void **arg)
 {
-    struct world *w = world_new_sealed(1);
+    struct world *w = world_new_sealed(1, NULL, NULL);
     struct hark_store store = hark_memstore_store(w->mem);
     struct hark_hash hash, again, root;
     uint64_t counts[HARK_SECTION_HASHED_];
@@ -377,7 +377,7 @@ static void test_state_epochs__they_are_hashed(void **arg)
 /* The bytes of 6.5. */
 static void test_state_epochs__objects_have_one_encoding(void **arg)
 {
-    struct world *w = world_new_sealed(1);
+    struct world *w = world_new_sealed(1, NULL, NULL);
     struct hark_store store = hark_memstore_store(w->mem);
     uint8_t bytes[HARK_OBJECT_MAX], wanted[64] = {0};
     size_t size = 0;
@@ -414,7 +414,7 @@ static void test_state_epochs__objects_have_one_encoding(void **arg)
 static void test_state_epochs__damaged_objects_are_found(void **arg)
 {
     static const enum hark_section SECTIONS[] = {HARK_SECTION_EPOCH, HARK_SECTION_GROUP};
-    struct world *w = world_new_sealed(1);
+    struct world *w = world_new_sealed(1, NULL, NULL);
     struct hark_store store = hark_memstore_store(w->mem);
     uint8_t object[HARK_OBJECT_MAX + 1] = {0};
     struct hark_group_object set;
@@ -494,7 +494,7 @@ static void test_state_epochs__the_same_by_every_way(void **arg)
 
     (void)arg;
     for (uint64_t seed = 1; seed <= LOGS; seed++) {
-        struct world *w = world_new_sealed(seed);
+        struct world *w = world_new_sealed(seed, NULL, NULL);
         struct hark_memstore *mem = NULL;
         struct hark_state *state = NULL;
         struct hark_store store;
@@ -539,7 +539,7 @@ static void test_state_epochs__the_counts_are_those_of_the_keys(void **arg)
 {
     (void)arg;
     for (uint64_t seed = 1; seed <= LOGS; seed++) {
-        struct world *w = world_new_sealed(seed);
+        struct world *w = world_new_sealed(seed, NULL, NULL);
 
         while (w->count < ENTRIES) {
             uint32_t keys[WORLD_KEYS], boxes = 0;

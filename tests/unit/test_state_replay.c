@@ -126,7 +126,7 @@ static unsigned verdicts[32];
 
 static void run_log(uint64_t seed, bool sealed)
 {
-    struct world *world = sealed ? world_new_sealed(seed) : world_new(seed, NULL, NULL);
+    struct world *world = sealed ? world_new_sealed(seed, NULL, NULL) : world_new(seed, NULL, NULL);
     struct hark_hash hashes[ENTRIES + 2];
     struct replay r = {.world = world, .seed = seed, .hashes = hashes};
     size_t cut;
