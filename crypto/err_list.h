@@ -141,6 +141,7 @@
     X(VOID_NAME_USED,      "void-name-used",         3) \
     X(VOID_LIMIT,          "void-limit",             3) \
     X(VOID_MODE,           "void-mode",              3) \
+    X(VOID_EPOCH,          "void-epoch",             3) \
     /* PROTOCOL.md 6.4: is it accepted from its author? */ \
     X(ACCEPT_RATE,         "accept-rate",            4) \
     X(ACCEPT_NOT_HERE,     "accept-not-here",        3) \

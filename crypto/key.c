@@ -360,6 +360,14 @@ const uint8_t *hark_box_secret(const struct hark_box *box)
     return box->secret;
 }
 
+bool hark_box_key_usable(const struct hark_key *key)
+{
+    static const uint8_t one[crypto_scalarmult_SCALARBYTES] = {1}; /* any will do; no secret */
+    uint8_t shared[crypto_scalarmult_BYTES];
+
+    return crypto_scalarmult(shared, one, key->bytes) == 0;
+}
+
 int hark_box_seal(struct hark_buf *out, const struct hark_key *to, struct hark_span plain,
                   struct hark_err *err)
 {

@@ -76,6 +76,9 @@ const struct hark_key *hark_box_key(const struct hark_box *box); /* borrowed */
 /* Borrowed 32 secret bytes, for libzmq's CURVE options only. */
 const uint8_t *hark_box_secret(const struct hark_box *box);
 
+/* Can anything be sealed to that X25519 key? Not to one of small order, with which X25519
+ * gives zeros whatever the secret. */
+bool hark_box_key_usable(const struct hark_key *key);
 /* libsodium's crypto_box_seal: appends size+48 bytes / the opened bytes.
  * Errors: seal (cannot be opened), no-memory, limit. */
 HARK_CHECK int hark_box_seal(struct hark_buf *out, const struct hark_key *to,

@@ -22,7 +22,7 @@
 #include "schemas/payload.h"
 #include "schemas/state.h"
 
-#define HARK_INDEX_VERSION 4
+#define HARK_INDEX_VERSION 5
 
 struct hark_index;
 

@@ -17,6 +17,8 @@ int hark_apply_key(struct hark_state *state, const struct hark_key_object *objec
     if (rc == HARK_OK)
         rc = state->store.bind(state->store.arg, HARK_LOOKUP_KEY,
                                hark_span(object->key.bytes, HARK_KEY_SIZE), count, err);
+    if (rc == HARK_OK)
+        rc = hark_epochs_add_key(state, (uint32_t)count, err);
     *number = (uint32_t)count;
     return rc;
 }
@@ -421,6 +423,8 @@ int hark_apply_standing(struct hark_judging *j, uint64_t position, struct hark_e
 {
     int rc = j->kind->who == HARK_WHO_STEWARD ? use_requests(j, position, err) : HARK_OK;
 
+    if (rc == HARK_OK) /* asks which keys end, so before they do */
+        rc = hark_epochs_apply(j, position, err);
     if (rc != HARK_OK)
         return rc;
     switch (j->action) {
@@ -461,6 +465,7 @@ int hark_apply_standing(struct hark_judging *j, uint64_t position, struct hark_e
     case HARK_ACTION_ROLE:
         return apply_role(j, effect, err);
     case HARK_ACTION_NONE:
+    case HARK_ACTION_EPOCH:
     case HARK_ACTION_SPACE:
         return HARK_OK;
     case HARK_ACTION_VOTE:

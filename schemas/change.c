@@ -15,16 +15,17 @@ static const struct {
     const char *kind;
     enum hark_action action;
 } ACTIONS[] = {
-    {"admit", HARK_ACTION_ADMIT},   {"close", HARK_ACTION_CLOSE},
-    {"cohort", HARK_ACTION_COHORT}, {"device", HARK_ACTION_DEVICE},
-    {"erase", HARK_ACTION_ERASE},   {"handover", HARK_ACTION_HANDOVER},
-    {"hide", HARK_ACTION_HIDE},     {"home", HARK_ACTION_HOME},
-    {"invite", HARK_ACTION_INVITE}, {"kind", HARK_ACTION_KIND},
-    {"leave", HARK_ACTION_LEAVE},   {"node", HARK_ACTION_NODE},
-    {"policy", HARK_ACTION_POLICY}, {"recover", HARK_ACTION_RECOVER},
-    {"rekey", HARK_ACTION_REKEY},   {"remove", HARK_ACTION_REMOVE},
-    {"revoke", HARK_ACTION_REVOKE}, {"role", HARK_ACTION_ROLE},
-    {"space", HARK_ACTION_SPACE},   {"vote", HARK_ACTION_VOTE},
+    {"admit", HARK_ACTION_ADMIT},       {"close", HARK_ACTION_CLOSE},
+    {"cohort", HARK_ACTION_COHORT},     {"device", HARK_ACTION_DEVICE},
+    {"epoch", HARK_ACTION_EPOCH},       {"erase", HARK_ACTION_ERASE},
+    {"handover", HARK_ACTION_HANDOVER}, {"hide", HARK_ACTION_HIDE},
+    {"home", HARK_ACTION_HOME},         {"invite", HARK_ACTION_INVITE},
+    {"kind", HARK_ACTION_KIND},         {"leave", HARK_ACTION_LEAVE},
+    {"node", HARK_ACTION_NODE},         {"policy", HARK_ACTION_POLICY},
+    {"recover", HARK_ACTION_RECOVER},   {"rekey", HARK_ACTION_REKEY},
+    {"remove", HARK_ACTION_REMOVE},     {"revoke", HARK_ACTION_REVOKE},
+    {"role", HARK_ACTION_ROLE},         {"space", HARK_ACTION_SPACE},
+    {"vote", HARK_ACTION_VOTE},
 };
 
 enum hark_action hark_action_of(const char *kind)
@@ -125,18 +126,36 @@ static bool read_new_key(const json_t *json, struct hark_change *c)
            json_hash(json, "terms", &c->terms);
 }
 
+/* group_key and commitment, where they are: of admit, device and remove. */
+static bool read_epoch_change(const json_t *json, struct hark_change *c)
+{
+    const json_t *group_key = json_object_get(json, "group_key");
+
+    c->has_group_key = group_key != NULL;
+    c->has_commitment = json_hash(json, "commitment", &c->commitment);
+    return !c->has_group_key || json_u32(group_key, "epoch", &c->epoch);
+}
+
+static bool read_epoch(const json_t *json, struct hark_change *c)
+{
+    c->sealed = json_object_get(json, "sealed");
+    return json_u32(json, "epoch", &c->epoch) && json_u32(json, "part", &c->part) &&
+           json_u32(json, "parts", &c->parts) && json_hash(json, "commitment", &c->commitment) &&
+           json_is_array(c->sealed);
+}
+
 static bool read_admit(const json_t *json, struct hark_change *c)
 {
     c->has_ticket = json_key(json, "ticket", &c->ticket);
     c->has_ticket_proof =
         hark_json_hex(json, "ticket_proof", c->ticket_proof, sizeof(c->ticket_proof));
-    return read_new_key(json, c) && json_role(json, &c->role);
+    return read_epoch_change(json, c) && read_new_key(json, c) && json_role(json, &c->role);
 }
 
 static bool read_device(const json_t *json, struct hark_change *c)
 {
     c->add = hark_json_is(json, "action", "add");
-    if (!json_u32(json, "member", &c->member))
+    if (!json_u32(json, "member", &c->member) || !read_epoch_change(json, c))
         return false;
     return c->add ? read_new_key(json, c) : json_key(json, "key", &c->old_key);
 }
@@ -236,6 +255,9 @@ int hark_change_read(struct hark_judging *j, struct hark_err *err)
     case HARK_ACTION_DEVICE:
         read = read_device(j->json, c);
         break;
+    case HARK_ACTION_EPOCH:
+        read = read_epoch(j->json, c);
+        break;
     case HARK_ACTION_HANDOVER:
     case HARK_ACTION_RECOVER:
         read = read_new_key(j->json, c);
@@ -256,7 +278,7 @@ int hark_change_read(struct hark_judging *j, struct hark_err *err)
         read = json_key(j->json, "box", &c->box);
         break;
     case HARK_ACTION_REMOVE:
-        read = json_u32(j->json, "member", &c->member);
+        read = json_u32(j->json, "member", &c->member) && read_epoch_change(j->json, c);
         break;
     case HARK_ACTION_REVOKE:
         c->has_ticket = read = json_key(j->json, "ticket", &c->ticket);

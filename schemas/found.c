@@ -1,7 +1,8 @@
 /*
  * The first entry of a log: PROTOCOL.md 6.1, last paragraph, and the objects that
  * it makes (6.5): space 0; key 0, the steward's; node 0, the home, with key 1, its
- * author key; then the recovery keys as keys 2 and on.
+ * author key; then the recovery keys as keys 2 and on. In an encrypted space also what
+ * its epochs begin with (10.7).
  */
 #include "schemas/state_internal.h"
 
@@ -80,8 +81,9 @@ static int read_founding(struct hark_founding *f, const struct hark_kinds *kinds
     rc = read_recovery(json, &f->space, err);
     if (rc == HARK_OK)
         rc = all_differ(f, &entry->author, err);
-    if (rc == HARK_OK && !hark_json_is(json, "mode", "open"))
-        rc = hark_err_set(err, HARK_E_UNSUPPORTED, "encrypted spaces are not followed yet");
+    f->space.mode = hark_json_is(json, "mode", "sealed") ? HARK_MODE_SEALED : HARK_MODE_OPEN;
+    if (rc == HARK_OK && hark_json_is(json, "mode", "entrusted"))
+        rc = hark_err_set(err, HARK_E_UNSUPPORTED, "entrusted spaces are not followed yet");
     return rc;
 }
 
@@ -123,6 +125,8 @@ int hark_found_apply(struct hark_state *state, const struct hark_entry *entry,
 
     state->space_object = founding->space;
     rc = hark_objects_put_space(state, err);
+    if (rc == HARK_OK)
+        rc = hark_epochs_found(state, err);
     if (rc == HARK_OK)
         rc = hark_apply_key(state, &key, &number, err);
     if (rc == HARK_OK)

@@ -1,8 +1,9 @@
 /*
- * Does it stand? The rules V1 to V29 of PROTOCOL.md 6.2, one function each, in
+ * Does it stand? The rules V1 to V30 of PROTOCOL.md 6.2, one function each, in
  * the order of their table; the first one broken is the verdict. A rule may rest
  * on what earlier rules found to be so: from V12 on every Re exists, from V16 on
- * the payload of a never-erased kind is valid and read into j->change.
+ * the payload of a never-erased kind is valid and read into j->change. V30 has a file
+ * of its own, judge_epoch.c.
  */
 #include "schemas/state_internal.h"
 
@@ -308,6 +309,10 @@ static int target_member(struct hark_judging *j, struct hark_err *err)
     rc = hark_state_member(j->state, ordinal, &j->target, err);
     if (rc != HARK_OK)
         return rc;
+    /* Who left an encrypted space has its key still, until a removal brings a fresh one. */
+    if (j->action == HARK_ACTION_REMOVE && j->target.status == HARK_STATUS_LEFT &&
+        hark_state_is_encrypted(j->state))
+        return HARK_OK;
     if (j->target.status != HARK_STATUS_ACTIVE)
         return VOID(err, TARGET, "member %u is not active", ordinal);
     if (j->action == HARK_ACTION_ROLE && j->target.role == j->change.role)
@@ -510,7 +515,7 @@ static int rule_ticket_proof(struct hark_judging *j, struct hark_err *err)
     return rc;
 }
 
-/* ---- V26 to V29 ------------------------------------------------------------ */
+/* ---- V26 to V29 (V30: judge_epoch.c) ---------------------------------------- */
 
 /* May the author of this request still ask for something? */
 static int asks_with_standing(struct hark_judging *j, uint32_t key_number, bool *standing,
@@ -618,11 +623,17 @@ static int rule_limit(struct hark_judging *j, struct hark_err *err)
 
 static int rule_mode(struct hark_judging *j, struct hark_err *err)
 {
-    bool open = j->state->space_object.mode == HARK_MODE_OPEN;
+    bool open = !hark_state_is_encrypted(j->state);
+    bool own = j->kind_number >= hark_kinds_builtin_count(j->state->kinds);
+    bool fits = j->kind->modes == HARK_MODES_ALL || open == (j->kind->modes == HARK_MODES_OPEN);
 
-    if (j->kind->modes == HARK_MODES_ALL || open == (j->kind->modes == HARK_MODES_OPEN))
-        return HARK_OK;
-    return VOID(err, MODE, "%s is not for %s spaces", j->kind->name, open ? "open" : "encrypted");
+    /* What members say in an encrypted space is said inside `sealed`. */
+    if (!fits || (own && !open))
+        return VOID(err, MODE, "%s is not for %s spaces", j->kind->name,
+                    open ? "open" : "encrypted");
+    if (open && (j->change.has_group_key || j->change.has_commitment))
+        return VOID(err, MODE, "an open space has no group key");
+    return HARK_OK;
 }
 
 /* ---- The table ------------------------------------------------------------- */
@@ -659,11 +670,12 @@ static const struct {
     {HARK_E_VOID_REQUEST_USED, rule_request_used},
     {HARK_E_VOID_NAME_USED, rule_name_used},
     {HARK_E_VOID_LIMIT, rule_limit},
-    {HARK_E_VOID_MODE, rule_mode}, /* V29 */
+    {HARK_E_VOID_MODE, rule_mode},
+    {HARK_E_VOID_EPOCH, hark_judge_epoch}, /* V30 */
 };
 #define RULE_COUNT (sizeof(RULES) / sizeof(RULES[0]))
 
-_Static_assert(RULE_COUNT == 29, "PROTOCOL.md 6.2 has 29 rules");
+_Static_assert(RULE_COUNT == 30, "PROTOCOL.md 6.2 has 30 rules");
 _Static_assert(HARK_AUTHOR_RULES == 6, "V1 to V6 ask who may write");
 
 static int judge_rules(struct hark_judging *j, size_t first, size_t end, struct hark_err *err)

@@ -1,7 +1,7 @@
 /*
  * The ring of a member's device: the epoch keys of one encrypted space that it comes to know
  * as it goes through the log, and the opening and sealing of entries with them. PROTOCOL.md
- * 10.7. Pure.
+ * 10.8. Pure.
  *
  * It is fed, in log order, with what stands: who joins, the parts of a fresh key, what puts
  * one into force. That these come in the order that 10.7 says is for the caller to see to;

@@ -95,9 +95,12 @@ static int load_log(struct hark_state *state, uint64_t entries, struct hark_err 
         return hark_err_set(err, HARK_E_DAMAGED, "the state is not that of this space's log");
     if (rc != HARK_OK)
         return rc;
-    if (state->space_object.rules != 1 || state->space_object.mode != HARK_MODE_OPEN)
+    if (state->space_object.rules != 1)
         return hark_err_set(err, HARK_E_UNSUPPORTED, "this program does not know rules %u",
                             state->space_object.rules);
+    if (state->space_object.mode != HARK_MODE_OPEN && state->space_object.mode != HARK_MODE_SEALED)
+        return hark_err_set(err, HARK_E_UNSUPPORTED, "this program does not know mode %u",
+                            state->space_object.mode);
     if (!hark_hash_equal(&state->space_object.kinds, &builtin))
         return hark_err_set(err, HARK_E_KIND_SET, "this program has another set of kinds");
     return HARK_OK;
@@ -167,6 +170,11 @@ const struct hark_kinds *hark_state_kinds(const struct hark_state *state)
 const struct hark_space_object *hark_state_space_object(const struct hark_state *state)
 {
     return &state->space_object;
+}
+
+bool hark_state_is_encrypted(const struct hark_state *state)
+{
+    return state->space_object.mode != HARK_MODE_OPEN;
 }
 
 /* ---- Look-ups -------------------------------------------------------------- */

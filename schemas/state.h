@@ -71,6 +71,21 @@ struct hark_node_object {
     struct hark_node_keys keys;
     uint64_t since, until;
 };
+/* In encrypted spaces only. */
+struct hark_epoch_object {
+    uint64_t position; /* that put it into force */
+    bool fresh;        /* not epoch 0, nor a step */
+    struct hark_hash commitment;
+};
+struct hark_group_object {
+    uint32_t keys; /* of members, in force */
+    uint32_t owed; /* leavings that no fresh key has answered */
+    /* The parts of a fresh key that are under way; zeros when there are none. */
+    uint32_t parts, came;
+    uint64_t since; /* position of part 0 */
+    struct hark_hash commitment;
+    uint32_t last_key, recipients;
+};
 /* Not hashed. */
 struct hark_feed_object {
     uint64_t seq;
@@ -212,7 +227,26 @@ HARK_CHECK int hark_state_feed(struct hark_state *state, uint32_t key_number,
 HARK_CHECK int hark_state_counts(struct hark_state *state, uint64_t counts[HARK_SECTION_HASHED_],
                                  struct hark_err *err);
 
-/* The number of a verdict (1 to 29) for a HARK_E_VOID_* code and back; 0 for
+/* ---- Epochs, PROTOCOL.md 10.7: in open spaces there are none ---- */
+
+bool hark_state_is_encrypted(const struct hark_state *state);
+/* *found false: nobody was admitted yet, or the space is open. */
+HARK_CHECK int hark_state_current_epoch(struct hark_state *state, bool *found, uint32_t *number,
+                                        struct hark_err *err);
+HARK_CHECK int hark_state_epoch(struct hark_state *state, uint32_t number,
+                                struct hark_epoch_object *out, struct hark_err *err);
+/* The one in force after the first `size` entries. Also not-found: the log is shorter. */
+HARK_CHECK int hark_state_epoch_at(struct hark_state *state, uint64_t size, bool *found,
+                                   uint32_t *number, struct hark_err *err);
+/* How far a fresh key is, and how many leavings are owed one. */
+HARK_CHECK int hark_state_group(struct hark_state *state, struct hark_group_object *out,
+                                struct hark_err *err);
+/* Who has left and is owed a fresh key: `i` from 0 to below `owed` of the group, in the
+ * order of leaving. */
+HARK_CHECK int hark_state_owed(struct hark_state *state, uint32_t i, uint32_t *member,
+                               struct hark_err *err);
+
+/* The number of a verdict (1 to 30) for a HARK_E_VOID_* code and back; 0 for
  * neither. */
 uint8_t hark_verdict_number(int code);
 int hark_verdict_code(uint8_t number);

@@ -21,6 +21,8 @@ int hark_state_hash(struct hark_state *state, struct hark_hash *out, struct hark
 {
     static const char LABEL[] = "hark/state/1\n";
     struct hark_hash root = hark_merkle_root(&state->log);
+    /* Those of encrypted spaces are no part of another's hash. */
+    int sections = hark_state_is_encrypted(state) ? HARK_SECTION_HASHED_ : HARK_SECTION_EPOCH;
     struct hark_sha256 h;
     int rc = HARK_OK;
 
@@ -29,7 +31,7 @@ int hark_state_hash(struct hark_state *state, struct hark_hash *out, struct hark
     add_hash(&h, &state->space);
     add_u64(&h, state->log.size);
     add_hash(&h, &root);
-    for (int s = 0; rc == HARK_OK && s < HARK_SECTION_HASHED_; s++) {
+    for (int s = 0; rc == HARK_OK && s < sections; s++) {
         uint64_t count = 0;
 
         rc = hark_objects_count(state, (enum hark_section)s, &count, err);

@@ -1,8 +1,9 @@
 /*
  * What the files of the state share, and nobody else includes: the state itself,
  * its objects' encodings (state_objects.c), what a never-erased payload says
- * (change.c), the founding entry (found.c), the rules V1 to V29 (judge.c), and
- * what a standing entry does (apply.c). state.c puts them together.
+ * (change.c), the founding entry (found.c), the rules V1 to V30 (judge.c,
+ * judge_epoch.c), and what a standing entry does (apply.c, epochs.c). state.c puts them
+ * together.
  */
 #ifndef HARK_SCHEMAS_STATE_INTERNAL_H
 #define HARK_SCHEMAS_STATE_INTERNAL_H
@@ -37,6 +38,7 @@ enum hark_action {
     HARK_ACTION_CLOSE,
     HARK_ACTION_COHORT,
     HARK_ACTION_DEVICE,
+    HARK_ACTION_EPOCH,
     HARK_ACTION_ERASE,
     HARK_ACTION_HANDOVER,
     HARK_ACTION_HIDE,
@@ -71,6 +73,10 @@ struct hark_change {
     uint8_t ticket_proof[HARK_SIGNATURE_SIZE];
     uint8_t role;
     uint32_t member;
+    bool has_group_key, has_commitment;   /* admit, device, remove */
+    uint32_t epoch, part, parts;          /* epoch; of a group_key its epoch */
+    struct hark_hash commitment;          /* device, remove, epoch */
+    const json_t *sealed;                 /* epoch: its list; lives in the payload's json */
     struct hark_key old_key;              /* device remove */
     struct hark_ticket_object new_ticket; /* invite: keys, role, uses, until */
     struct hark_node_object node;         /* name and keys */
@@ -123,6 +129,7 @@ struct hark_lookup_key hark_lookup_recover(uint32_t steward_key, const struct ha
 #define HARK_OTHER_COHORT  's' /* u64 position of a cohort -> the member's ordinal */
 #define HARK_OTHER_REPEAT  'p' /* u64 position -> the author's own first entry of that payload */
 #define HARK_OTHER_RECOVER 'r' /* steward key number ‖ proposal -> bits of recovery keys */
+#define HARK_OTHER_OWED    'o' /* u64 place among the leavings owed -> the member's ordinal */
 
 /* state.c: resolves kind and author. Errors: entry-rules, entry-key, the store's.
  * hark_judging_end frees what a judgement holds. */
@@ -143,6 +150,27 @@ HARK_CHECK int hark_judge_all(struct hark_judging *j, struct hark_err *err);
  * j->change, counted anew after each change of steward. */
 struct hark_lookup_key hark_recovery_lookup(const struct hark_judging *j);
 HARK_CHECK int hark_recovery_votes(struct hark_judging *j, uint64_t *votes, struct hark_err *err);
+
+/* judge_epoch.c: rule V30. */
+HARK_CHECK int hark_judge_epoch(struct hark_judging *j, struct hark_err *err);
+
+/* epochs.c: PROTOCOL.md 10.7. Each does nothing in an open space. What the first entry
+ * makes; what a new key object brings along; what a standing entry does to the epochs,
+ * which is asked before anything else of it is carried out. */
+HARK_CHECK int hark_epochs_found(struct hark_state *state, struct hark_err *err);
+HARK_CHECK int hark_epochs_add_key(struct hark_state *state, uint32_t key_number,
+                                   struct hark_err *err);
+HARK_CHECK int hark_epochs_apply(struct hark_judging *j, uint64_t position, struct hark_err *err);
+/* The number that comes after the current one: 0 where there is none yet, and 2^32 where
+ * there is none any more. */
+HARK_CHECK int hark_epochs_next(struct hark_state *state, uint64_t *next, struct hark_err *err);
+/* Has the set under way a box for that key? */
+HARK_CHECK int hark_epochs_is_recipient(struct hark_state *state,
+                                        const struct hark_group_object *group, uint32_t key_number,
+                                        bool *is, struct hark_err *err);
+/* The key number in box `i` of the list in an `epoch` entry. */
+HARK_CHECK int hark_epochs_box_key(const json_t *sealed, size_t i, uint32_t *number,
+                                   struct hark_err *err);
 
 /* change.c: fills j->change from j->json. An error is void-payload where the
  * kind's fields cannot say what is wrong, internal where kind and program

@@ -26,6 +26,9 @@ enum hark_section {
     HARK_SECTION_TICKET,
     HARK_SECTION_NODE,
     HARK_SECTION_KIND,
+    HARK_SECTION_EPOCH, /* this one and the next two: in encrypted spaces, else empty */
+    HARK_SECTION_GROUP,
+    HARK_SECTION_RECIPIENT,
     HARK_SECTION_HASHED_,                     /* sections before this one are hashed */
     HARK_SECTION_FEED = HARK_SECTION_HASHED_, /* by key number: seq, last id, git id, time */
     HARK_SECTION_VOTE,                        /* reserved */

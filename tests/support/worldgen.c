@@ -154,6 +154,8 @@ json_t *world_fields_admit(struct world *world, uint32_t key, const char *role, 
 {
     json_t *fields = world_fields_new_key(world, key, ticket);
 
+    if (world->sealed)
+        json_object_set_new(fields, "group_key", world_group_key(world_next_epoch(world)));
     json_object_set_new(fields, "role", json_string(role));
     json_object_set_new(fields, "source",
                         json_string(ticket == WORLD_NO_KEY ? "added" : "invited"));
@@ -164,6 +166,8 @@ json_t *world_fields_device(struct world *world, uint32_t member, uint32_t key)
 {
     json_t *fields = world_fields_new_key(world, key, WORLD_NO_KEY);
 
+    if (world->sealed)
+        json_object_set_new(fields, "group_key", world_group_key(world_next_epoch(world)));
     json_object_set_new(fields, "action", json_string("add"));
     json_object_set_new(fields, "member", json_integer(member));
     return fields;
@@ -229,9 +233,10 @@ json_t *world_fields_space(struct world *world)
     return json_pack(
         "{s:i, s:o, s:o, s:o, s:s, s:o, s:{s:i}, s:{s:i, s:o}, s:s, s:{s:s, s:s, s:s}}", "rules", 1,
         "kinds", world_hex(kinds.bytes, sizeof(kinds.bytes)), "nonce",
-        world_hex(nonce, sizeof(nonce)), "box", hex_key(world_box(WORLD_STEWARD)), "mode", "open",
-        "home", node_keys(WORLD_HOME, WORLD_LOG, WORLD_COSIGNER, WORLD_AUTHOR), "policy", "quorum",
-        1, "recovery", "threshold", 2, "keys", keys, "title", "A world for tests", "objective",
+        world_hex(nonce, sizeof(nonce)), "box", hex_key(world_box(WORLD_STEWARD)), "mode",
+        world->sealed ? "sealed" : "open", "home",
+        node_keys(WORLD_HOME, WORLD_LOG, WORLD_COSIGNER, WORLD_AUTHOR), "policy", "quorum", 1,
+        "recovery", "threshold", 2, "keys", keys, "title", "A world for tests", "objective",
         "question", "What is to be tested?", "owner", "The testers", "until", "2027-12-31");
 }
 
@@ -446,7 +451,7 @@ uint64_t world_say(struct world *world, uint32_t by, const char *kind, json_t *f
     return world_log(world, &draft, 0);
 }
 
-struct world *world_new(uint64_t seed, world_git_id_fn *git_id, void *git_arg)
+static struct world *found_world(uint64_t seed, bool sealed, world_git_id_fn *git_id, void *git_arg)
 {
     struct world *world = calloc(1, sizeof(*world));
     struct world_draft draft = {.by = WORLD_STEWARD, .kind = "space"};
@@ -457,6 +462,7 @@ struct world *world_new(uint64_t seed, world_git_id_fn *git_id, void *git_arg)
     make_pool();
     need(world != NULL, "no memory", NULL);
     world->random = seed;
+    world->sealed = sealed;
     world->now_ms = WORLD_START_MS;
     world->next_key = WORLD_FIRST_NEW;
     world->git_id = git_id;
@@ -473,6 +479,16 @@ struct world *world_new(uint64_t seed, world_git_id_fn *git_id, void *git_arg)
     need(hark_state_open(&world->state, &world->space, &store, &err) == 0, "no state", &err);
     need(world_apply(world, &entry, &err) == 0, "not founded", &err);
     return world;
+}
+
+struct world *world_new(uint64_t seed, world_git_id_fn *git_id, void *git_arg)
+{
+    return found_world(seed, false, git_id, git_arg);
+}
+
+struct world *world_new_sealed(uint64_t seed, world_git_id_fn *git_id, void *git_arg)
+{
+    return found_world(seed, true, git_id, git_arg);
 }
 
 void world_free(struct world *world)

@@ -52,8 +52,10 @@ struct world_entry {
 struct world {
     uint64_t random; /* state of the generator */
     uint64_t now_ms;
-    uint32_t next_key; /* the next of the pool that stands for nothing yet */
-    bool first_hand;   /* random entries are accepted when they arrive: no intakes */
+    uint32_t next_key;         /* the next of the pool that stands for nothing yet */
+    bool first_hand;           /* random entries are accepted when they arrive: no intakes */
+    bool sealed;               /* an encrypted space */
+    uint32_t going, going_key; /* random rotations: member, key number or WORLD_NO_KEY */
     world_git_id_fn *git_id;
     void *git_arg;
     struct hark_hash space;
@@ -66,6 +68,8 @@ struct world {
 
 /* A world of one entry, the founding one. git_id NULL: world_git_id. */
 struct world *world_new(uint64_t seed, world_git_id_fn *git_id, void *git_arg);
+/* The same of an encrypted space: `admit` and `device` get their group keys by themselves. */
+struct world *world_new_sealed(uint64_t seed, world_git_id_fn *git_id, void *git_arg);
 void world_free(struct world *world);
 
 uint64_t world_random(struct world *world, uint64_t below);
@@ -114,5 +118,17 @@ json_t *world_fields_invite(uint32_t ticket, const char *role, uint32_t uses, ui
 json_t *world_fields_node(const char *name, uint32_t log, uint32_t cosigner, uint32_t author);
 json_t *world_fields_home(struct world *world, const char *name);
 json_t *world_fields_kind(const char *name);
+
+/* Of encrypted spaces. */
+json_t *world_group_key(uint32_t epoch);
+uint32_t world_next_epoch(struct world *world);
+/* The numbers of members' keys in force but that member's, and that key (WORLD_NO_KEY:
+ * nobody's, none), in ascending order. Returns how many, at most `most`. */
+size_t world_keys_staying(struct world *world, uint32_t member, uint32_t key, uint32_t *out,
+                          size_t most);
+json_t *world_fields_part(uint32_t epoch, uint32_t part, uint32_t parts,
+                          const struct hark_hash *commitment, const uint32_t *keys, size_t count);
+/* The next entry of a random rotation; false when there is none to be had. */
+bool world_draft_rotation(struct world *world, uint32_t steward, struct world_draft *draft);
 
 #endif

@@ -311,12 +311,15 @@ static bool draft_report(struct world *world, struct world_draft *draft)
 static bool draft_erase(struct world *world, struct world_draft *draft)
 {
     static const char *const KINDS[] = {"idea", "post", "vote", "cohort", "admit", "profile"};
+    static const char *const SEALED[] = {"sealed", "sealed", "sealed",
+                                         "cohort", "admit",  "charter"};
+    const char *const *kinds = world->sealed ? SEALED : KINDS;
     uint64_t count = world_random(world, 3) + 1;
 
     if (one_in(world, 2))
         draft->fields = words(world, "ground");
     for (uint64_t i = 0; i < count; i++)
-        (void)about(world, draft, KINDS[world_random(world, 6)]);
+        (void)about(world, draft, kinds[world_random(world, 6)]);
     return by_member(world, draft, one_in(world, 2)) && draft->re_count > 0;
 }
 
@@ -361,9 +364,14 @@ static bool draft_action(struct world *world, struct world_draft *draft)
 
 static bool draft_sealed(struct world *world, struct world_draft *draft)
 {
-    static const uint8_t BYTES[512] = {1};
+    static uint8_t bytes[512] = {1};
+    static const struct hark_seen SEEN = {.size = 1};
 
-    draft->raw = hark_span(BYTES, sizeof(BYTES));
+    if (world->sealed) {
+        hark_put_u64(bytes + 8, world_random(world, 1000));
+        draft->seen = one_in(world, 16) ? NULL : &SEEN;
+    }
+    draft->raw = hark_span(bytes, sizeof(bytes));
     return by_member(world, draft, false);
 }
 
@@ -491,13 +499,30 @@ static size_t some_drafter(struct world *world)
     return i;
 }
 
+/* In an encrypted space members mostly write what is for one. */
+static size_t fitting_drafter(struct world *world, size_t i)
+{
+    const struct hark_kinds *kinds = hark_state_kinds(world->state);
+    int number = hark_kinds_find(kinds, DRAFTERS[i].kind);
+    bool own = number < 0 || (size_t)number >= hark_kinds_builtin_count(kinds);
+
+    if (!world->sealed || one_in(world, 8) ||
+        (!own && hark_kinds_get(kinds, (size_t)number)->modes != HARK_MODES_OPEN))
+        return i;
+    for (i = 0; strcmp(DRAFTERS[i].kind, "sealed") != 0; i++)
+        ;
+    return i;
+}
+
 void world_step(struct world *world)
 {
     for (;;) {
-        size_t i = some_drafter(world);
+        size_t i = fitting_drafter(world, some_drafter(world));
         struct world_draft draft = {.kind = DRAFTERS[i].kind};
         struct world_entry *entry = NULL;
-        bool drafted = DRAFTERS[i].draft(world, &draft);
+        bool rotates = world->sealed && one_in(world, 3);
+        bool drafted = rotates ? world_draft_rotation(world, steward_now(world), &draft)
+                               : DRAFTERS[i].draft(world, &draft);
 
         if (drafted && one_in(world, 6))
             spoil(world, &draft);

@@ -291,13 +291,13 @@ static void assert_same(struct site *a, struct site *b, size_t count)
     }
 }
 
-static void test_index_state__rows_say_what_the_state_says(void **state)
+static size_t go_through_logs(bool sealed)
 {
     size_t erased_rows = 0;
 
-    (void)state;
     for (uint64_t seed = 1; seed <= LOGS; seed++) {
-        struct world *world = world_new(seed, NULL, NULL);
+        struct world *world =
+            sealed ? world_new_sealed(seed, NULL, NULL) : world_new(seed, NULL, NULL);
         struct hark_hash hashes[ENTRIES];
         struct site first, late, lacking;
 
@@ -325,13 +325,27 @@ static void test_index_state__rows_say_what_the_state_says(void **state)
         site_remove(&lacking);
         world_free(world);
     }
-    assert_true(erased_rows > LOGS); /* else it would not have said much */
+    return erased_rows;
+}
+
+static void test_index_state__rows_say_what_the_state_says(void **state)
+{
+    (void)state;
+    assert_true(go_through_logs(false) > LOGS); /* else it would not have said much */
+}
+
+/* Their state has sections more. */
+static void test_index_state__encrypted_spaces_as_well(void **state)
+{
+    (void)state;
+    assert_true(go_through_logs(true) > LOGS);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_index_state__rows_say_what_the_state_says),
+        cmocka_unit_test(test_index_state__encrypted_spaces_as_well),
     };
 
     return cmocka_run_group_tests_name("index_state", tests, NULL, NULL);

@@ -515,6 +515,38 @@ static void test_key__box_bounds(void **state)
     hark_box_free(box);
 }
 
+/* All u of small order, on the curve and its twist, as they are written and with p added. */
+static void test_key__nothing_is_sealed_to_small_orders(void **state)
+{
+    static const char *const SMALL[] = {
+        "0000000000000000000000000000000000000000000000000000000000000000",
+        "0100000000000000000000000000000000000000000000000000000000000000",
+        "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
+        "5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157",
+        "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    };
+    struct hark_key key;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(SMALL) / sizeof(SMALL[0]); i++) {
+        struct hark_buf sealed = hark_buf_init(100);
+        assert_int_equal(
+            hark_hex_decode(key.bytes, sizeof(key.bytes), hark_span_str(SMALL[i]), NULL), 0);
+        assert_false(hark_box_key_usable(&key));
+        assert_int_equal(hark_box_seal(&sealed, &key, hark_span(NULL, 0), NULL), HARK_E_SEAL);
+        key.bytes[31] |= 0x80; /* the highest bit does not count */
+        assert_false(hark_box_key_usable(&key));
+        hark_buf_free(&sealed);
+    }
+    for (uint8_t i = 1; i < 50; i++) {
+        struct hark_box *box = box_of(i);
+        assert_true(hark_box_key_usable(hark_box_key(box)));
+        hark_box_free(box);
+    }
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -539,6 +571,7 @@ int main(void)
         cmocka_unit_test(test_key__x25519_vector),
         cmocka_unit_test(test_key__boxes_open_for_their_key_only),
         cmocka_unit_test(test_key__box_bounds),
+        cmocka_unit_test(test_key__nothing_is_sealed_to_small_orders),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }

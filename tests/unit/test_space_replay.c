@@ -181,7 +181,9 @@ static void crash(struct hark_space **space, const char *place, struct world *wo
 
 static void run_log(const char *base)
 {
-    struct world *world = world_new(seed, real_git_id, NULL);
+    /* One in four is of an encrypted space. */
+    struct world *world = seed % 4 == 0 ? world_new_sealed(seed, real_git_id, NULL)
+                                        : world_new(seed, real_git_id, NULL);
     struct hark_space *home = NULL, *single = NULL, *early = NULL, *late = NULL;
     char homes[PLACE_MAX], singles[PLACE_MAX], earlies[PLACE_MAX], lates[PLACE_MAX];
     struct hark_hash hash;

@@ -1,5 +1,5 @@
 /*
- * schemas/state: the rules. For every rule L2 to L10 and V1 to V29 of PROTOCOL.md
+ * schemas/state: the rules. For every rule L2 to L10 and V1 to V30 of PROTOCOL.md
  * 6.1 and 6.2 there are cases that break just that rule: the same draft is made
  * twice, once right, which must be logged and stand, and once with the one thing
  * wrong. What is refused leaves the state hash as it was; what is void changes
@@ -887,6 +887,390 @@ static void v29_epoch(struct stage *s, struct world_draft *d)
     set_hex(d->fields, "commitment", s->world->space.bytes, HARK_HASH_SIZE);
 }
 
+/* ---- V29, V30: encrypted spaces --------------------------------------------- */
+
+/* The stage of an encrypted space: Alice (keys 5 and 8), Bob (6) and Sam (7), at epoch 3. */
+static void seal_stage(struct stage *s)
+{
+    world_free(s->world);
+    s->world = world_new_sealed(7, NULL, NULL);
+    s->alice = world_new_key(s->world);
+    s->alice_phone = world_new_key(s->world);
+    s->bob = world_new_key(s->world);
+    s->sam = world_new_key(s->world);
+    s->admit_alice = admit(s, s->alice, "member");
+    s->admit_bob = admit(s, s->bob, "member");
+    (void)admit(s, s->sam, "staff");
+    world_say(s->world, WORLD_STEWARD, "device", world_fields_device(s->world, 0, s->alice_phone),
+              HARK_NONE);
+}
+
+enum { ALICE = 5, BOB, SAM, PHONE, NEXT_EPOCH = 4 };
+
+static const struct hark_hash FRESH = {.bytes = {1, 2, 3}}, ANOTHER = {.bytes = {4, 5, 6}};
+
+static void draft_part(struct world_draft *d, uint32_t part, uint32_t parts, const uint32_t *keys,
+                       size_t count)
+{
+    draft(d, WORLD_STEWARD, "epoch",
+          world_fields_part(NEXT_EPOCH, part, parts, &FRESH, keys, count));
+}
+
+static void do_part(struct stage *s, uint32_t part, uint32_t parts, const uint32_t *keys,
+                    size_t count)
+{
+    struct world_draft d = {.by = 0};
+
+    draft_part(&d, part, parts, keys, count);
+    (void)world_log(s->world, &d, 0);
+}
+
+/* Bob goes: all others have the fresh key. */
+static void do_set(struct stage *s)
+{
+    static const uint32_t STAY[] = {ALICE, SAM, PHONE};
+
+    do_part(s, 0, 1, STAY, 3);
+}
+
+static void draft_bob_goes(struct world_draft *d)
+{
+    draft(d, WORLD_STEWARD, "remove", json_pack("{s:i}", "member", 1));
+    set_hex(d->fields, "commitment", FRESH.bytes, HARK_HASH_SIZE);
+}
+
+static void draft_phone_ends(struct world_draft *d)
+{
+    draft(d, WORLD_STEWARD, "device", json_pack("{s:s, s:i}", "action", "remove", "member", 0));
+    set_hex(d->fields, "commitment", FRESH.bytes, HARK_HASH_SIZE);
+}
+
+static void draft_sealed(struct world_draft *d, uint32_t by)
+{
+    static const struct hark_seen SEEN = {.size = 1};
+    static const uint8_t BYTES[512] = {1};
+
+    draft(d, by, "sealed", NULL);
+    d->raw = hark_span(BYTES, sizeof(BYTES));
+    d->seen = &SEEN;
+}
+
+static void v19_removed_after_leaving(struct stage *s, struct world_draft *d)
+{
+    struct world_draft first = {.by = 0};
+
+    seal_stage(s);
+    world_say(s->world, s->bob, "leave", NULL, HARK_NONE);
+    do_set(s);
+    draft_bob_goes(d);
+    if (!s->wrong)
+        return;
+    if (variant == 0) {
+        draft_bob_goes(&first);
+        (void)world_log(s->world, &first, 0);
+        return;
+    }
+    json_decref(d->fields);
+    if (variant == 1) /* nothing else can be done to who has left */
+        draft_role(d, WORLD_STEWARD, 1, "staff");
+    else
+        draft(d, WORLD_STEWARD, "device",
+              world_fields_device(s->world, 1, world_new_key(s->world)));
+}
+
+static void v29_group_key(struct stage *s, struct world_draft *d)
+{
+    switch (variant) {
+    case 0:
+        draft_admit(s, d, world_new_key(s->world), WORLD_NO_KEY);
+        break;
+    case 1:
+        draft(d, WORLD_STEWARD, "device",
+              world_fields_device(s->world, 0, world_new_key(s->world)));
+        break;
+    default:
+        draft(d, WORLD_STEWARD, "remove", json_pack("{s:i}", "member", 1));
+        break;
+    }
+    if (s->wrong && variant < 2)
+        json_object_set_new(d->fields, "group_key", world_group_key(0));
+    else if (s->wrong)
+        set_hex(d->fields, "commitment", FRESH.bytes, HARK_HASH_SIZE);
+}
+
+static void v29_open_kinds(struct stage *s, struct world_draft *d)
+{
+    static const char *const KINDS[] = {"topic", "profile", "idea", "report"};
+
+    seal_stage(s);
+    draft_sealed(d, s->alice);
+    if (!s->wrong)
+        return;
+    d->raw = hark_span(NULL, 0);
+    d->kind = KINDS[variant];
+    d->fields = text("body", "One");
+}
+
+static void v29_own_kind(struct stage *s, struct world_draft *d)
+{
+    seal_stage(s);
+    world_say(s->world, WORLD_STEWARD, "kind", world_fields_kind("x-thing"), HARK_NONE);
+    if (s->wrong)
+        draft(d, s->alice, "x-thing", text("body", "One"));
+    else
+        draft_sealed(d, s->alice);
+}
+
+/* A proof over a key that comes with another X25519 key. */
+static void set_box(struct stage *s, json_t *fields, uint32_t key, const struct hark_key *box)
+{
+    struct hark_buf message = hark_buf_init(HARK_OBJECT_MAX);
+    struct hark_hash terms = hark_sha256(hark_span_str("terms"));
+    struct hark_sshsig sig;
+
+    assert_int_equal(
+        hark_join_message(&message, &s->world->space, world_key(key), box, NULL, &terms, NULL), 0);
+    assert_int_equal(
+        hark_sshsig_make(&sig, world_signer(key), "hark-join", hark_buf_span(&message), NULL), 0);
+    set_hex(fields, "box", box->bytes, HARK_KEY_SIZE);
+    set_hex(fields, "proof", sig.signature, sizeof(sig.signature));
+    hark_buf_free(&message);
+}
+
+/* 0 and 1 are of small order. */
+static const struct hark_key SMALL[] = {{.bytes = {0}}, {.bytes = {1}}};
+
+static void spoil_step(struct stage *s, json_t *fields, uint32_t key)
+{
+    switch (variant) {
+    case 0:
+        json_object_del(fields, "group_key");
+        break;
+    case 1:
+        json_object_set_new(fields, "group_key", world_group_key(NEXT_EPOCH - 1));
+        break;
+    case 2:
+        json_object_set_new(fields, "group_key", world_group_key(NEXT_EPOCH + 1));
+        break;
+    case 3:
+    case 4:
+        set_box(s, fields, key, &SMALL[variant - 3]);
+        break;
+    default:
+        set_hex(fields, "commitment", FRESH.bytes, HARK_HASH_SIZE);
+        break;
+    }
+}
+
+static void v30_admit(struct stage *s, struct world_draft *d)
+{
+    uint32_t key;
+
+    seal_stage(s);
+    key = world_new_key(s->world);
+    draft_admit(s, d, key, WORLD_NO_KEY);
+    if (s->wrong)
+        spoil_step(s, d->fields, key);
+}
+
+static void v30_device(struct stage *s, struct world_draft *d)
+{
+    uint32_t key;
+
+    seal_stage(s);
+    key = world_new_key(s->world);
+    draft(d, WORLD_STEWARD, "device", world_fields_device(s->world, 1, key));
+    if (s->wrong)
+        spoil_step(s, d->fields, key);
+}
+
+static void v30_first_admit(struct stage *s, struct world_draft *d)
+{
+    world_free(s->world);
+    s->world = world_new_sealed(7, NULL, NULL);
+    draft_admit(s, d, world_new_key(s->world), WORLD_NO_KEY);
+    if (s->wrong && variant == 0)
+        json_object_set_new(d->fields, "group_key", world_group_key(1));
+    else if (s->wrong)
+        json_object_del(d->fields, "group_key");
+}
+
+static void v30_rekey(struct stage *s, struct world_draft *d)
+{
+    seal_stage(s);
+    draft(d, s->alice, "rekey", json_object());
+    set_hex(d->fields, "box", (s->wrong ? &SMALL[0] : world_box(s->bob))->bytes, HARK_KEY_SIZE);
+}
+
+static void v30_no_seen(struct stage *s, struct world_draft *d)
+{
+    seal_stage(s);
+    draft_sealed(d, s->alice);
+    if (s->wrong)
+        d->seen = NULL;
+}
+
+static void v30_part(struct stage *s, struct world_draft *d)
+{
+    static const uint32_t KEYS[][3] = {
+        {ALICE, BOB, SAM},   {ALICE, BOB, SAM}, {ALICE, BOB, SAM}, {ALICE, BOB, SAM},
+        {0, ALICE, BOB},     {1, ALICE, BOB},   {BOB, SAM, PHONE}, {ALICE, BOB, PHONE + 1},
+        {ALICE, ALICE, BOB}, {BOB, ALICE, SAM}};
+
+    seal_stage(s);
+    if (variant == 6)
+        world_say(s->world, s->alice_phone, "leave", NULL, HARK_NONE);
+    if (!s->wrong) {
+        draft_part(d, 0, 2, KEYS[0], 3);
+        return;
+    }
+    draft_part(d, variant == 2 || variant == 3 ? 1 : 0, variant == 3 ? 1 : 2, KEYS[variant], 3);
+    if (variant < 2)
+        json_object_set_new(d->fields, "epoch",
+                            json_integer(variant == 0 ? NEXT_EPOCH - 1 : NEXT_EPOCH + 1));
+}
+
+static void v30_next_part(struct stage *s, struct world_draft *d)
+{
+    static const uint32_t FIRST[] = {ALICE, BOB}, NEXT[] = {SAM}, AGAIN[] = {BOB};
+
+    seal_stage(s);
+    do_part(s, 0, s->wrong && variant == 7 ? 1 : 3, FIRST, 2);
+    draft_part(d, 1, s->wrong && variant == 7 ? 1 : 3, NEXT, 1);
+    if (!s->wrong || variant == 7) /* the set has all its parts already */
+        return;
+    switch (variant) {
+    case 0:
+        json_object_set_new(d->fields, "part", json_integer(2));
+        break;
+    case 1:
+        json_object_set_new(d->fields, "parts", json_integer(2));
+        break;
+    case 2:
+        set_hex(d->fields, "commitment", ANOTHER.bytes, HARK_HASH_SIZE);
+        break;
+    case 3:
+        json_decref(d->fields);
+        draft_part(d, 1, 3, AGAIN, 1);
+        break;
+    case 4: /* a step makes the set worthless */
+        (void)admit(s, world_new_key(s->world), "member");
+        json_object_set_new(d->fields, "epoch", json_integer(NEXT_EPOCH + 1));
+        break;
+    case 5: /* and so does a recipient who leaves */
+        world_say(s->world, s->bob, "leave", NULL, HARK_NONE);
+        break;
+    default: /* or has another X25519 key */
+        world_say(s->world, s->bob, "rekey",
+                  json_pack("{s:o}", "box", world_hex(world_box(s->sam)->bytes, HARK_KEY_SIZE)),
+                  HARK_NONE);
+        break;
+    }
+}
+
+static void v30_remove(struct stage *s, struct world_draft *d)
+{
+    static const uint32_t STAY[] = {ALICE, SAM, PHONE}, ALL[] = {ALICE, BOB, SAM, PHONE},
+                          FEWER[] = {ALICE, SAM}, WITH_BOB[] = {ALICE, BOB, SAM};
+    unsigned way = s->wrong ? variant : 0;
+
+    seal_stage(s);
+    switch (way) {
+    case 1:
+        do_part(s, 0, 1, ALL, 4);
+        break;
+    case 2:
+        do_part(s, 0, 1, FEWER, 2);
+        break;
+    case 3: /* as many, and others */
+        do_part(s, 0, 1, WITH_BOB, 3);
+        break;
+    case 4: /* not all parts have come */
+        do_part(s, 0, 2, STAY, 3);
+        break;
+    case 5: /* another set has begun */
+        do_set(s);
+        do_part(s, 0, 2, FEWER, 2);
+        break;
+    case 6: /* none has */
+        break;
+    default:
+        do_set(s);
+        break;
+    }
+    draft_bob_goes(d);
+    if (s->wrong && variant == 0)
+        json_object_del(d->fields, "commitment");
+    if (s->wrong && variant == 7)
+        set_hex(d->fields, "commitment", ANOTHER.bytes, HARK_HASH_SIZE);
+    if (way == 8)
+        (void)admit(s, world_new_key(s->world), "member");
+    if (way == 9)
+        world_say(s->world, s->sam, "leave", NULL, HARK_NONE);
+    if (way == 10)
+        world_say(s->world, s->sam, "rekey",
+                  json_pack("{s:o}", "box", world_hex(world_box(s->bob)->bytes, HARK_KEY_SIZE)),
+                  HARK_NONE);
+}
+
+static void v30_device_ends(struct stage *s, struct world_draft *d)
+{
+    static const uint32_t STAY[] = {ALICE, BOB, SAM}, WITH_PHONE[] = {ALICE, BOB, PHONE};
+
+    seal_stage(s);
+    do_part(s, 0, 1, s->wrong && variant == 1 ? WITH_PHONE : STAY, 3);
+    draft_phone_ends(d);
+    set_hex(d->fields, "key", world_key(s->alice_phone)->bytes, HARK_KEY_SIZE);
+    if (s->wrong && variant == 0)
+        json_object_del(d->fields, "commitment");
+    if (s->wrong && variant == 2)
+        json_object_set_new(d->fields, "group_key", world_group_key(NEXT_EPOCH));
+}
+
+/* No commitment is another thing than one of zeros; and with nobody left no fresh key could
+ * be sealed to anybody. */
+static void v30_zeros(struct stage *s, struct world_draft *d)
+{
+    static const struct hark_hash ZEROS = {.bytes = {0}};
+    uint32_t first, second, keys[] = {ALICE};
+    struct world_draft part = {.by = 0};
+    bool alone = s->wrong && variant == 0;
+
+    world_free(s->world);
+    s->world = world_new_sealed(7, NULL, NULL);
+    first = world_new_key(s->world);
+    second = world_new_key(s->world);
+    (void)admit(s, first, "member");
+    if (!alone) {
+        (void)admit(s, second, "member");
+        draft(&part, WORLD_STEWARD, "epoch", world_fields_part(2, 0, 1, &ZEROS, keys, 1));
+        (void)world_log(s->world, &part, 0);
+    }
+    draft(d, WORLD_STEWARD, "remove", json_pack("{s:i}", "member", alone ? 0 : 1));
+    if (!s->wrong || alone)
+        set_hex(d->fields, "commitment", ZEROS.bytes, HARK_HASH_SIZE);
+}
+
+/* A set is used once. */
+static void v30_used_set(struct stage *s, struct world_draft *d)
+{
+    struct world_draft first = {.by = 0};
+    static const uint32_t STAY[] = {ALICE, SAM};
+    struct world_draft part = {.by = 0};
+
+    seal_stage(s);
+    do_set(s);
+    draft_bob_goes(&first);
+    (void)world_log(s->world, &first, 0);
+    draft(&part, WORLD_STEWARD, "epoch", world_fields_part(NEXT_EPOCH + 1, 0, 1, &FRESH, STAY, 2));
+    if (!s->wrong)
+        (void)world_log(s->world, &part, 0);
+    else
+        json_decref(part.fields);
+    draft_phone_ends(d);
+    set_hex(d->fields, "key", world_key(s->alice_phone)->bytes, HARK_KEY_SIZE);
+}
+
 #define CASE(function, code)                                                                       \
     {                                                                                              \
 #function, HARK_E_VOID_##code, function, 1                                                 \
@@ -959,6 +1343,7 @@ static const struct {
     CASE(v19_same_role, TARGET),
     CASE(v19_removed_already, TARGET),
     CASE(v19_left_already, TARGET),
+    CASES(v19_removed_after_leaving, TARGET, 3),
     CASE(v19_device_of_removed, TARGET),
     CASES(v19_key_of_another, TARGET, 5),
     CASE(v19_key_ended, TARGET),
@@ -988,6 +1373,20 @@ static const struct {
     CASE(v28_kinds, LIMIT),
     CASE(v29_sealed, MODE),
     CASE(v29_epoch, MODE),
+    CASES(v29_group_key, MODE, 3),
+    CASES(v29_open_kinds, MODE, 4),
+    CASE(v29_own_kind, MODE),
+    CASES(v30_admit, EPOCH, 5),
+    CASES(v30_device, EPOCH, 6),
+    CASES(v30_first_admit, EPOCH, 2),
+    CASE(v30_rekey, EPOCH),
+    CASE(v30_no_seen, EPOCH),
+    CASES(v30_part, EPOCH, 10),
+    CASES(v30_next_part, EPOCH, 8),
+    CASES(v30_remove, EPOCH, 11),
+    CASES(v30_device_ends, EPOCH, 3),
+    CASES(v30_zeros, EPOCH, 2),
+    CASE(v30_used_set, EPOCH),
 };
 #define VOID_CASE_COUNT (sizeof(VOID_CASES) / sizeof(VOID_CASES[0]))
 
@@ -1189,7 +1588,7 @@ static void run_void_case(size_t i, bool wrong)
 
 static void test_state__each_rule_v_voids_what_breaks_it_alone(void **arg)
 {
-    bool seen[30] = {false};
+    bool seen[31] = {false};
 
     (void)arg;
     for (size_t i = 0; i < VOID_CASE_COUNT; i++) {
@@ -1199,7 +1598,7 @@ static void test_state__each_rule_v_voids_what_breaks_it_alone(void **arg)
             run_void_case(i, true);
         seen[hark_verdict_number(VOID_CASES[i].code)] = true;
     }
-    for (uint8_t v = 1; v <= 29; v++)
+    for (uint8_t v = 1; v <= 30; v++)
         assert_true(seen[v] || v == 16);
 }
 
@@ -1258,10 +1657,10 @@ static void test_state__the_first_broken_rule_is_named(void **arg)
 static void test_state__verdict_numbers_go_both_ways(void **arg)
 {
     (void)arg;
-    for (uint8_t v = 1; v <= 29; v++)
+    for (uint8_t v = 1; v <= 30; v++)
         assert_int_equal(hark_verdict_number(hark_verdict_code(v)), v);
     assert_int_equal(hark_verdict_code(0), 0);
-    assert_int_equal(hark_verdict_code(30), 0);
+    assert_int_equal(hark_verdict_code(31), 0);
     assert_int_equal(hark_verdict_number(0), 0);
     assert_int_equal(hark_verdict_number(HARK_E_ENTRY_GAP), 0);
     assert_int_equal(hark_verdict_number(HARK_E_VOID_NODE), 4);
@@ -1557,7 +1956,7 @@ static void first_recovery_twice(json_t *f)
 
 static void first_mode(json_t *f)
 {
-    json_object_set_new(f, "mode", json_string("sealed"));
+    json_object_set_new(f, "mode", json_string("entrusted"));
 }
 
 static void first_right(json_t *f)

@@ -735,6 +735,59 @@ static struct world *eventful_world(bool closed)
     return w;
 }
 
+static uint64_t part(struct world *w, uint32_t number, uint32_t parts, uint32_t key)
+{
+    static const struct hark_hash COMMITMENT = {.bytes = {1, 2, 3}};
+
+    return steward_says(
+        w, "epoch", world_fields_part(world_next_epoch(w), number, parts, &COMMITMENT, &key, 1));
+}
+
+static json_t *bring_fresh_key(json_t *fields)
+{
+    static const uint8_t COMMITMENT[32] = {1, 2, 3};
+
+    json_object_set_new(fields, "commitment", world_hex(COMMITMENT, sizeof(COMMITMENT)));
+    return fields;
+}
+
+/* The same of an encrypted space: epochs come and go. */
+static struct world *eventful_sealed_world(void)
+{
+    static const uint8_t SEALED[512] = {1}, CHARTER[512] = {2};
+    static const struct hark_seen SEEN = {.size = 1};
+    struct world *w = world_new_sealed(5, NULL, NULL);
+    uint32_t a = world_new_key(w), b = world_new_key(w), c = world_new_key(w);
+    struct world_draft sealed = {.by = a, .kind = "sealed", .seen = &SEEN};
+    struct world_draft charter = {.by = WORLD_STEWARD, .kind = "charter"};
+    json_t *fields;
+
+    sealed.raw = hark_span(SEALED, sizeof(SEALED));
+    charter.raw = hark_span(CHARTER, sizeof(CHARTER));
+    admit(w, a, "member"); /* keys 5, 6 and 7 */
+    admit(w, b, "staff");
+    admit(w, c, "member");
+    (void)world_log(w, &charter, 0);
+    world_say(w, a, "erase", NULL, world_log(w, &sealed, 0));
+    world_say(w, c, "leave", NULL, HARK_NONE);
+    part(w, 0, 2, 5);
+    world_say(w, a, "rekey", json_pack("{s:o}", "box", world_hex(world_box(b)->bytes, 32)),
+              HARK_NONE);
+    part(w, 0, 2, 5);
+    part(w, 1, 2, 6);
+    steward_says(w, "remove", bring_fresh_key(json_pack("{s:i}", "member", 2)));
+    steward_says(w, "device", world_fields_device(w, 0, world_new_key(w)));
+    part(w, 0, 2, 6);
+    part(w, 1, 2, 8);
+    fields = json_pack("{s:s, s:i}", "action", "remove", "member", 0);
+    json_object_set_new(fields, "key", world_hex(world_key(a)->bytes, 32));
+    steward_says(w, "device", bring_fresh_key(fields));
+    part(w, 0, 1, 8);
+    world_say(w, b, "leave", NULL, HARK_NONE);
+    part(w, 0, 1, 8);
+    return w;
+}
+
 /* Applies an entry with the n-th call of the store failing, for every n; after
  * each failure the store is put back and the state reads it again. */
 static void apply_with_faults(struct failing *failing, struct hark_state *state,
@@ -768,9 +821,8 @@ static void apply_with_faults(struct failing *failing, struct hark_state *state,
     }
 }
 
-static void test_state_effects__a_failing_store_is_rolled_back(void **arg)
+static void go_through_with_faults(const struct world *w)
 {
-    struct world *w = eventful_world(true);
     struct failing failing = {.left = -1};
     struct hark_store store = {.arg = &failing,
                                .count = f_count,
@@ -785,7 +837,6 @@ static void test_state_effects__a_failing_store_is_rolled_back(void **arg)
     struct hark_hash want = state_hash(w->state);
     struct hark_hash got;
 
-    (void)arg;
     assert_int_equal(hark_memstore_new(&mem, NULL), 0);
     failing.store = hark_memstore_store(mem);
     assert_int_equal(hark_state_open(&state, &w->space, &store, NULL), 0);
@@ -795,18 +846,29 @@ static void test_state_effects__a_failing_store_is_rolled_back(void **arg)
     assert_true(hark_hash_equal(&want, &got));
     hark_state_free(state);
     hark_memstore_free(mem);
+}
+
+static void test_state_effects__a_failing_store_is_rolled_back(void **arg)
+{
+    struct world *w = eventful_world(true), *sealed = eventful_sealed_world();
+
+    (void)arg;
+    go_through_with_faults(w);
+    go_through_with_faults(sealed);
     world_free(w);
+    world_free(sealed);
 }
 
 /* ---- Vectors --------------------------------------------------------------- */
 
-#define VECTORS "tests/vectors/state.json"
+#define VECTORS        "tests/vectors/state.json"
+#define SEALED_VECTORS "tests/vectors/state_sealed.json"
 
-static const char *vectors_path(char *out, size_t size)
+static const char *vectors_path(char *out, size_t size, const char *file)
 {
     const char *top = getenv("HARK_SOURCE_DIR");
 
-    (void)snprintf(out, size, "%s/%s", top != NULL ? top : ".", VECTORS);
+    (void)snprintf(out, size, "%s/%s", top != NULL ? top : ".", file);
     return out;
 }
 
@@ -851,9 +913,8 @@ static json_t *join_vector(const struct world *w)
 }
 
 /* The eventful log, with some void entries in it. */
-static void write_vectors(const char *path)
+static void write_vectors(const char *path, struct world *w)
 {
-    struct world *w = eventful_world(false);
     struct hark_memstore *mem = NULL;
     struct hark_state *state = NULL;
     struct hark_store store;
@@ -946,9 +1007,8 @@ static void check_join(const json_t *v)
     hark_buf_free(&message);
 }
 
-static void test_state_effects__vectors(void **arg)
+static void check_vectors(const char *path)
 {
-    char path[4096];
     struct hark_memstore *mem = NULL;
     struct hark_state *state = NULL;
     struct hark_store store;
@@ -956,10 +1016,6 @@ static void test_state_effects__vectors(void **arg)
     json_t *all;
     json_t *entries;
 
-    (void)arg;
-    (void)vectors_path(path, sizeof(path));
-    if (getenv("HARK_WRITE_VECTORS") != NULL)
-        write_vectors(path);
     all = json_load_file(path, 0, NULL);
     assert_non_null(all);
     entries = json_object_get(all, "entries");
@@ -974,6 +1030,21 @@ static void test_state_effects__vectors(void **arg)
     hark_state_free(state);
     hark_memstore_free(mem);
     json_decref(all);
+}
+
+static void test_state_effects__vectors(void **arg)
+{
+    char path[4096];
+
+    (void)arg;
+    (void)vectors_path(path, sizeof(path), VECTORS);
+    if (getenv("HARK_WRITE_VECTORS") != NULL)
+        write_vectors(path, eventful_world(false));
+    check_vectors(path);
+    (void)vectors_path(path, sizeof(path), SEALED_VECTORS);
+    if (getenv("HARK_WRITE_VECTORS") != NULL)
+        write_vectors(path, eventful_sealed_world());
+    check_vectors(path);
 }
 
 int main(void)

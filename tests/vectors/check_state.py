@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Recomputes the first state hashes of state.json from PROTOCOL.md alone: the
-founding entry and the admissions right after it, the kind set hash, and the join
-message. Shares no code with the program."""
+"""Recomputes the first state hashes of state.json and state_sealed.json from PROTOCOL.md
+alone: the founding entry and the admissions right after it, the kind set hash, and the
+join message. Shares no code with the program."""
 
 import hashlib
 import json
@@ -48,7 +48,7 @@ class State:
         self.ids = [sha256(e["object"].encode()) for e in entries]
         self.leaves = [i + number(8, e["arrival_ms"]) + number(8, e["accepted_ms"])
                        for i, e in zip(self.ids, entries)]
-        self.members, self.keys, self.objects = [], [], []
+        self.members, self.keys, self.objects, self.epochs = [], [], [], []
         self.found(json.loads(entries[0]["payload"]))
 
     def entry_object(self, kind):
@@ -57,7 +57,9 @@ class State:
     def found(self, payload):
         recovery = [bytes.fromhex(k) for k in payload["recovery"]["keys"]]
         home = payload["home"]
-        self.space = (number(4, 1) + bytes.fromhex(payload["kinds"]) + number(4, 0) + number(1, 0)
+        self.mode = ["open", "entrusted", "sealed"].index(payload["mode"])
+        self.space = (number(4, 1) + bytes.fromhex(payload["kinds"]) + number(4, 0)
+                      + number(1, self.mode)
                       + number(4, 0) + number(4, 1) + number(8, 0) + number(8, NONE)
                       + number(1, payload["recovery"]["threshold"]) + number(1, len(recovery))
                       + b"".join(recovery))
@@ -78,17 +80,23 @@ class State:
         self.members.append(number(1, payload["role"] == "staff") + number(1, 0)
                             + number(8, position) + number(8, 0))
         self.objects.append(self.entry_object("admit"))
+        self.epochs.append(number(8, position) + number(1, 0) + ZERO)
+
+    def encrypted_sections(self):
+        group = number(4, len(self.members)) + bytes(60)
+        return [self.epochs, [group], [number(8, NONE)] * len(self.keys)]
 
     def hash(self):
         size = len(self.objects)
         data = b"hark/state/1\n" + self.ids[0] + number(8, size) + tree(self.leaves[:size])
-        for section in ([self.space], self.members, self.keys, self.objects, [], [self.node], []):
+        sections = [[self.space], self.members, self.keys, self.objects, [], [self.node], []]
+        for section in sections + (self.encrypted_sections() if self.mode else []):
             data += number(8, len(section)) + tree(section)
         return sha256(data).hex()
 
 
-def main():
-    vectors = json.loads((HERE / "state.json").read_text(encoding="utf-8"))
+def check(name):
+    vectors = json.loads((HERE / name).read_text(encoding="utf-8"))
     entries = vectors["entries"]
     files = sorted((HERE.parent.parent / "schemas" / "kinds").glob("*.yaml"))
     kinds = [f.stem for f in files]
@@ -115,8 +123,13 @@ def main():
     fields = "".join(f"{f} {join[f]}\n" for f in ("space", "key", "box", "ticket", "terms"))
     if "hark/join/1\n" + fields != join["message"]:
         wrong.append("join message")
-    print("\n".join(f"wrong: {w}" for w in wrong) or f"well, {position} state hashes")
+    print("\n".join(f"wrong: {name}: {w}" for w in wrong)
+          or f"{name}: well, {position} state hashes")
     return 1 if wrong or position < 3 else 0
+
+
+def main():
+    return max([check(name) for name in ("state.json", "state_sealed.json")])
 
 
 if __name__ == "__main__":
