@@ -99,7 +99,7 @@ struct hark_state;
 /* A state over a store; the store must outlive it. An empty store is the state
  * of an empty log of `space`; a filled one goes on where it was (the small part,
  * log tree and kinds, is kept in the store too). Errors: damaged, io,
- * kind-set (its kind set is not known), unsupported (its rules are not). */
+ * kind-set (its kind set is not known), unsupported (its rules or mode are not). */
 HARK_CHECK int hark_state_open(struct hark_state **out, const struct hark_hash *space,
                                const struct hark_store *store, struct hark_err *err);
 void hark_state_free(struct hark_state *state);
