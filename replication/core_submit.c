@@ -16,6 +16,8 @@
 /* At a start the preferred node is given this long to be heard before another gets
  * what waits. */
 #define GRACE_MS 3000u
+/* Another is rather asked than one that was not heard for so long. */
+#define SILENT_MS (2u * HARK_CORE_ASK_EVERY)
 /* A node that is busy is tried again soon, one that does not answer later, one that
  * does not take entries at all hardly ever. Doubled with each time. */
 #define PASS_BUSY_MS     1000u
@@ -172,13 +174,20 @@ static bool is_preferred(const struct hark_submission *submission, const struct 
     return submission->prefers && hark_key_equal(&submission->preferred, &peer->key);
 }
 
-/* Who refused less, or was heard later: one who fell silent is still held to be there
- * while an answer of its may be on the way. */
-static bool is_better(const struct hark_peer *a, const struct hark_follow *of_a,
-                      const struct hark_peer *b, const struct hark_follow *of_b)
+/* A peer that is there is heard of more often. One that fell silent is still held to be
+ * there while an answer of its may be on the way. */
+static bool is_silent(const struct hark_core *core, const struct hark_peer *peer)
+{
+    return hark_core_now(core) - peer->heard_ms >= SILENT_MS;
+}
+
+/* Else it stays with one: a feed's next entry is best taken where the one before was. */
+static bool is_better(const struct hark_core *core, const struct hark_peer *a,
+                      const struct hark_follow *of_a, const struct hark_peer *b,
+                      const struct hark_follow *of_b)
 {
     return of_a->refusals != of_b->refusals ? of_a->refusals < of_b->refusals
-                                            : a->heard_ms > b->heard_ms;
+                                            : is_silent(core, b) && !is_silent(core, a);
 }
 
 /* NULL: nobody now; *due_ms is brought down to when there may be somebody, as far as
@@ -203,7 +212,7 @@ static struct hark_peer *choose(struct hark_core *core, const struct hark_submis
             *due_ms = follow->passed_ms < *due_ms ? follow->passed_ms : *due_ms;
         } else if (is_preferred(submission, peer)) {
             return peer;
-        } else if (best == NULL || is_better(peer, follow, best, of_best)) {
+        } else if (best == NULL || is_better(core, peer, follow, best, of_best)) {
             best = peer;
             of_best = follow;
         }

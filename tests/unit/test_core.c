@@ -1805,8 +1805,8 @@ static void test_core__handed_in_to_another(void **state)
     pair_free(pair);
 }
 
-/* Two are held to be there: it goes to the one that was heard last. */
-static void test_core__handed_in_to_who_was_heard_last(void **state)
+/* Two are held to be there: it stays with the first, unless that one has been silent. */
+static void test_core__handed_in_to_who_is_heard(void **state)
 {
     struct pair *pair = pair_new();
     struct fake_node *c = fake_node_new("c", 3, SPACE, &pair->now_ms);
@@ -1816,10 +1816,10 @@ static void test_core__handed_in_to_who_was_heard_last(void **state)
     follow(pair->a, pair->b);
     follow(pair->a, c);
     make_live(pair->a, pair->b);
-    pair->now_ms += 1;
+    pair->now_ms += 9999;
     make_live(pair->a, c);
     submit(pair->a, NULL, values, 1);
-    assert_true(submits_to(pair->a, c));
+    assert_true(submits_to(pair->a, pair->b));
     fake_node_free(c);
     pair_free(pair);
 
@@ -1827,11 +1827,11 @@ static void test_core__handed_in_to_who_was_heard_last(void **state)
     c = fake_node_new("c", 3, SPACE, &pair->now_ms);
     follow(pair->a, pair->b);
     follow(pair->a, c);
-    make_live(pair->a, c);
-    pair->now_ms += 1;
     make_live(pair->a, pair->b);
+    pair->now_ms += 10000;
+    make_live(pair->a, c);
     submit(pair->a, NULL, values, 1);
-    assert_true(submits_to(pair->a, pair->b));
+    assert_true(submits_to(pair->a, c));
     fake_node_free(c);
     pair_free(pair);
 }
@@ -2596,7 +2596,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_core__follows_who_connected_to_us),
     cmocka_unit_test(test_core__handed_in_and_answered),
     cmocka_unit_test(test_core__handed_in_to_the_preferred),
-    cmocka_unit_test(test_core__handed_in_to_who_was_heard_last),
+    cmocka_unit_test(test_core__handed_in_to_who_is_heard),
     cmocka_unit_test(test_core__handed_in_to_another),
     cmocka_unit_test(test_core__passes_over_who_refuses),
     cmocka_unit_test(test_core__passes_over_who_takes_none),
