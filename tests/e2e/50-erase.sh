@@ -88,8 +88,7 @@ for node in brand partner; do
     same "votes that count at $node" 0 "$(field 'd["voters"]' <<<"$counts")"
     same "votes erased at $node" 2 "$(field 'd["erased"]' <<<"$counts")"
     for repo in "$work/$node"/spaces/*.git; do
-        git -C "$repo" fsck --strict --no-progress >"$work/fsck" 2>&1 || fail "$(cat "$work/fsck")"
-        [ ! -s "$work/fsck" ] || fail "fsck says: $(cat "$work/fsck")"
+        sound "$repo"
         git clone -q "$repo" "$work/clone-$node"
     done
 done

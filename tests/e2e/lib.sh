@@ -123,6 +123,19 @@ logged_at() {
 # state NODE FIELD: of its only space. By the test's own hark NODE VERB...
 state() { hark "$1" status --json | field "d['spaces'][0]['$2']"; }
 
+# sound REPOSITORY [OPTION...]: git fsck finds nothing. It takes no lock: what a daemon writes
+# or merges while it looks can seem to be missing, so it looks again; what really is
+# missing is so each time.
+sound() {
+    local i
+    for i in 1 2 3; do
+        if git -C "$1" fsck --strict --no-progress "${@:2}" >"$work/fsck" 2>&1 &&
+            [ ! -s "$work/fsck" ]; then return 0; fi
+        sleep "$i"
+    done
+    fail "git fsck in $1: $(cat "$work/fsck")"
+}
+
 # contains WHAT TEXT PART
 contains() {
     case "$2" in
