@@ -143,15 +143,24 @@ struct caller {
     int exit_code;
 };
 
-/* Answers, and ends it. What could not be delivered, nobody is there to hear. */
+/* Closes a stream of an answer: was everything sent? */
+static bool sent(FILE *stream)
+{
+    bool well = stream == NULL || ferror(stream) == 0;
+
+    return (stream == NULL || fclose(stream) == 0) && well;
+}
+
+/* Answers, and ends it. A code is said only after a whole answer: "done" without what it
+ * speaks of would mislead, a connection that ends early is an error to who asked. */
 static void answer(struct caller *caller)
 {
-    if (caller->out != NULL)
-        (void)fclose(caller->out);
-    if (caller->err != NULL)
-        (void)fclose(caller->err);
+    bool whole = sent(caller->out);
+
+    whole = sent(caller->err) && whole;
     if (caller->read) {
-        hark_local_exit(caller->fd, caller->exit_code);
+        if (whole)
+            hark_local_exit(caller->fd, caller->exit_code);
         hark_local_request_free(&caller->request);
     }
     (void)close(caller->fd);

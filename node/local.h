@@ -9,7 +9,8 @@
  *     I input    the caller's standard input, empty when no "-" stands in argv
  *     O output   bytes for standard output
  *     E error    bytes for standard error
- *     X exit     one byte: the exit code; the connection ends
+ *     X exit     one byte: the exit code; the connection ends. Sent only after a whole
+ *                answer; without it, something of the answer is missing
  */
 #ifndef HARK_NODE_LOCAL_H
 #define HARK_NODE_LOCAL_H

@@ -76,7 +76,7 @@ class Scene:
         env = environment(faults, self.counts if faults is not None else None, 'harkd')
         log = open(f'{self.folder}/{node}.log', 'wb')
         process = subprocess.Popen([HARKD, '-d', '-C', f'{self.folder}/{node}'], env=env, stderr=log,
-                                   stdin=subprocess.DEVNULL)
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         log.close()
         process.node = node
         self.daemons.append(process)
@@ -146,10 +146,13 @@ def clear(done, what, codes=(4,)):
 
 def post(scene, acknowledged, text, faults=None):
     done = scene.hark('brand', 'post', text, '--re', scene.world.topic, '--json', faults=faults)
-    if clear(done, 'post'):
+    if not clear(done, 'post'):
+        return False
+    try:
         acknowledged.append(json.loads(done.out)['id'])
-        return True
-    return False
+    except ValueError:
+        raise Bad(f'post ended well, and says {done.out!r}') from None
+    return True
 
 
 def insist(what, action):
