@@ -1,11 +1,6 @@
 /*
  * The epochs of an encrypted space as every node sees them, without any key: PROTOCOL.md
- * 10.7, and the objects of 6.5 that open spaces do not have.
- *
- *   epoch e       u64 position ‖ u8 fresh ‖ commitment (32)
- *   group 0       u32 keys ‖ u32 owed ‖ u32 parts ‖ u32 came ‖ u64 since ‖ commitment (32)
- *                 ‖ u32 last key ‖ u32 recipients
- *   recipient k   u64 position of the last part with a box for key k, or NONE
+ * 10.7.
  *
  * Recipients are never cleared: one is of the set under way when its part is not older than
  * that set's part 0. So a set that is gone costs nothing but the group object. All that a
@@ -13,132 +8,19 @@
  */
 #include "schemas/state_internal.h"
 
-#include <string.h>
-
-#define EPOCH_SIZE (8u + 1u + HARK_HASH_SIZE)
-#define GROUP_SIZE (4u * 4u + 8u + HARK_HASH_SIZE + 2u * 4u)
 #define EPOCHS_MAX (UINT64_C(1) << 32)
 
-/* ---- Objects --------------------------------------------------------------- */
-
-static int put(struct hark_state *state, enum hark_section section, uint64_t number,
-               const uint8_t *bytes, size_t size, struct hark_err *err)
-{
-    return state->store.put(state->store.arg, section, number, bytes, size, err);
-}
-
-static int get(struct hark_state *state, enum hark_section section, uint64_t number,
-               uint8_t bytes[HARK_OBJECT_MAX], struct hark_span *in, struct hark_err *err)
-{
-    size_t size = 0;
-    int rc = state->store.get(state->store.arg, section, number, bytes, &size, err);
-
-    *in = hark_span(bytes, size);
-    return rc;
-}
-
-static bool take_hash(struct hark_span *in, struct hark_hash *out)
-{
-    struct hark_span taken;
-
-    if (!hark_take(in, sizeof(out->bytes), &taken))
-        return false;
-    memcpy(out->bytes, taken.data, sizeof(out->bytes));
-    return true;
-}
-
-static int whole(bool read, struct hark_span rest, const char *what, struct hark_err *err)
-{
-    return read && rest.size == 0
-               ? HARK_OK
-               : hark_err_set(err, HARK_E_DAMAGED, "the state's %s is not readable", what);
-}
-
-static int put_epoch(struct hark_state *state, uint64_t number,
-                     const struct hark_epoch_object *epoch, struct hark_err *err)
-{
-    uint8_t bytes[EPOCH_SIZE];
-
-    hark_put_u64(bytes, epoch->position);
-    bytes[8] = epoch->fresh ? 1 : 0;
-    memcpy(bytes + 9, epoch->commitment.bytes, HARK_HASH_SIZE);
-    return put(state, HARK_SECTION_EPOCH, number, bytes, sizeof(bytes), err);
-}
-
-int hark_state_epoch(struct hark_state *state, uint32_t number, struct hark_epoch_object *out,
-                     struct hark_err *err)
-{
-    uint8_t bytes[HARK_OBJECT_MAX];
-    struct hark_span in;
-    uint8_t fresh = 0;
-    int rc = get(state, HARK_SECTION_EPOCH, number, bytes, &in, err);
-
-    if (rc != HARK_OK)
-        return rc;
-    rc = whole(hark_take_u64(&in, &out->position) && hark_take_u8(&in, &fresh) && fresh <= 1 &&
-                   take_hash(&in, &out->commitment),
-               in, "epoch", err);
-    out->fresh = fresh == 1;
-    return rc;
-}
-
-static int put_group(struct hark_state *state, const struct hark_group_object *group,
-                     struct hark_err *err)
-{
-    uint8_t bytes[GROUP_SIZE];
-
-    hark_put_u32(bytes, group->keys);
-    hark_put_u32(bytes + 4, group->owed);
-    hark_put_u32(bytes + 8, group->parts);
-    hark_put_u32(bytes + 12, group->came);
-    hark_put_u64(bytes + 16, group->since);
-    memcpy(bytes + 24, group->commitment.bytes, HARK_HASH_SIZE);
-    hark_put_u32(bytes + 56, group->last_key);
-    hark_put_u32(bytes + 60, group->recipients);
-    return put(state, HARK_SECTION_GROUP, 0, bytes, sizeof(bytes), err);
-}
-
-int hark_state_group(struct hark_state *state, struct hark_group_object *out, struct hark_err *err)
-{
-    uint8_t bytes[HARK_OBJECT_MAX];
-    struct hark_span in;
-    int rc = get(state, HARK_SECTION_GROUP, 0, bytes, &in, err);
-
-    if (rc != HARK_OK)
-        return rc;
-    return whole(hark_take_u32(&in, &out->keys) && hark_take_u32(&in, &out->owed) &&
-                     hark_take_u32(&in, &out->parts) && hark_take_u32(&in, &out->came) &&
-                     hark_take_u64(&in, &out->since) && take_hash(&in, &out->commitment) &&
-                     hark_take_u32(&in, &out->last_key) && hark_take_u32(&in, &out->recipients),
-                 in, "group", err);
-}
-
-static int put_recipient(struct hark_state *state, uint32_t key_number, uint64_t position,
-                         struct hark_err *err)
-{
-    uint8_t bytes[8];
-
-    hark_put_u64(bytes, position);
-    return put(state, HARK_SECTION_RECIPIENT, key_number, bytes, sizeof(bytes), err);
-}
+/* ---- Reading --------------------------------------------------------------- */
 
 int hark_epochs_is_recipient(struct hark_state *state, const struct hark_group_object *group,
                              uint32_t key_number, bool *is, struct hark_err *err)
 {
-    uint8_t bytes[HARK_OBJECT_MAX];
-    struct hark_span in;
     uint64_t position = 0;
-    int rc = get(state, HARK_SECTION_RECIPIENT, key_number, bytes, &in, err);
+    int rc = hark_objects_get_recipient(state, key_number, &position, err);
 
-    *is = false;
-    if (rc == HARK_OK)
-        rc = whole(hark_take_u64(&in, &position), in, "recipient", err);
-    if (rc == HARK_OK)
-        *is = group->parts > 0 && position != HARK_NONE && position >= group->since;
+    *is = rc == HARK_OK && group->parts > 0 && position != HARK_NONE && position >= group->since;
     return rc;
 }
-
-/* ---- Reading --------------------------------------------------------------- */
 
 int hark_epochs_next(struct hark_state *state, uint64_t *next, struct hark_err *err)
 {
@@ -222,13 +104,14 @@ int hark_epochs_found(struct hark_state *state, struct hark_err *err)
 {
     const struct hark_group_object group = {.keys = 0};
 
-    return hark_state_is_encrypted(state) ? put_group(state, &group, err) : HARK_OK;
+    return hark_state_is_encrypted(state) ? hark_objects_put_group(state, &group, err) : HARK_OK;
 }
 
 int hark_epochs_add_key(struct hark_state *state, uint32_t key_number, struct hark_err *err)
 {
-    return hark_state_is_encrypted(state) ? put_recipient(state, key_number, HARK_NONE, err)
-                                          : HARK_OK;
+    return hark_state_is_encrypted(state)
+               ? hark_objects_put_recipient(state, key_number, HARK_NONE, err)
+               : HARK_OK;
 }
 
 static void drop_set(struct hark_group_object *group)
@@ -249,7 +132,7 @@ static int begin_epoch(struct hark_judging *j, struct hark_group_object *group, 
         group->owed = 0;
     }
     drop_set(group);
-    return rc == HARK_OK ? put_epoch(j->state, next, &epoch, err) : rc;
+    return rc == HARK_OK ? hark_objects_put_epoch(j->state, next, &epoch, err) : rc;
 }
 
 static int take_part(struct hark_judging *j, struct hark_group_object *group, uint64_t position,
@@ -268,7 +151,7 @@ static int take_part(struct hark_judging *j, struct hark_group_object *group, ui
     for (size_t i = 0; rc == HARK_OK && i < count; i++) {
         rc = hark_epochs_box_key(c->sealed, i, &group->last_key, err);
         if (rc == HARK_OK)
-            rc = put_recipient(j->state, group->last_key, position, err);
+            rc = hark_objects_put_recipient(j->state, group->last_key, position, err);
     }
     group->came++;
     group->recipients += (uint32_t)count;
@@ -359,5 +242,5 @@ int hark_epochs_apply(struct hark_judging *j, uint64_t position, struct hark_err
     rc = hark_state_group(j->state, &group, err);
     if (rc == HARK_OK)
         rc = change_group(j, &group, position, err);
-    return rc == HARK_OK ? put_group(j->state, &group, err) : rc;
+    return rc == HARK_OK ? hark_objects_put_group(j->state, &group, err) : rc;
 }

@@ -80,10 +80,10 @@ static int read_layout(struct hark_inner *out, struct hark_span *payload, struct
 
 /* --- I2 to I4 --------------------------------------------------------------------------------- */
 
-/* Those that are void in the clear. A space's own kind could have a binary payload. */
-static bool may_be_sealed(const struct hark_kind *kind)
+/* Those that are void in the clear (V29). A space's own could have a binary payload. */
+static bool may_be_sealed(const struct hark_kind *kind, bool own)
 {
-    return kind->modes == HARK_MODES_OPEN && kind->payload != HARK_PAYLOAD_BINARY &&
+    return (own || kind->modes == HARK_MODES_OPEN) && kind->payload != HARK_PAYLOAD_BINARY &&
            (kind->who == HARK_WHO_MEMBER || kind->who == HARK_WHO_STAFF);
 }
 
@@ -91,12 +91,13 @@ static int find_kind(const struct hark_kind **out, const struct hark_kinds *kind
                      const char *outer, const struct hark_inner *inner, struct hark_err *err)
 {
     int number = hark_kinds_find(kinds, inner->kind);
+    bool own = number >= (int)hark_kinds_builtin_count(kinds);
     bool is_charter = strcmp(outer, "charter") == 0;
 
     *out = number >= 0 ? hark_kinds_get(kinds, (size_t)number) : NULL;
     if (!is_charter && strcmp(outer, "sealed") != 0)
         return hark_err_set(err, HARK_E_INTERNAL, "an entry of kind %s has nothing inside", outer);
-    if (*out == NULL || (is_charter ? strcmp(inner->kind, outer) != 0 : !may_be_sealed(*out)))
+    if (*out == NULL || (is_charter ? strcmp(inner->kind, outer) != 0 : !may_be_sealed(*out, own)))
         return hark_err_set(err, HARK_E_INNER_KIND, "%s may not be inside an entry of kind %s",
                             inner->kind, outer);
     return 0;
@@ -117,8 +118,7 @@ static int check_re(const struct hark_kind *kind, const struct hark_inner *inner
     return 0;
 }
 
-/* --- I5, I6: the payload ------------------------------------------------------------------------
- */
+/* --- I5, I6: the payload --------------------------------------------------------------------- */
 
 /* What a policy says of title and objective, both of which a charter has to have. */
 static int judge_charter(const struct hark_kinds *kinds, json_t *payload, struct hark_err *err)
@@ -187,8 +187,7 @@ int hark_inner_read(struct hark_inner *out, const struct hark_kinds *kinds, cons
     return rc;
 }
 
-/* --- writing
- * ---------------------------------------------------------------------------------------- */
+/* --- writing --------------------------------------------------------------------------------- */
 
 static int put_payload(struct hark_buf *out, const json_t *payload, struct hark_err *err)
 {
@@ -246,8 +245,7 @@ int hark_inner_write(struct hark_buf *out, const struct hark_kinds *kinds, const
     return rc;
 }
 
-/* --- in an envelope
- * ----------------------------------------------------------------------------------- */
+/* --- in an envelope -------------------------------------------------------------------------- */
 
 int hark_inner_open(struct hark_inner *out, struct hark_ring *ring, const struct hark_kinds *kinds,
                     const struct hark_entry *entry, struct hark_span envelope, uint32_t at_seen,

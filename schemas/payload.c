@@ -104,12 +104,13 @@ static int check_depth(struct hark_span bytes, struct hark_err *err)
     return 0;
 }
 
-static int check_bytes(struct hark_span bytes, struct hark_err *err)
+/* A bare one has neither padding nor salt. */
+static int check_bytes(struct hark_span bytes, bool bare, struct hark_err *err)
 {
-    int rc = check_padding(bytes, err);
+    int rc = bare ? 0 : check_padding(bytes, err);
     if (rc == 0 && !hark_utf8_valid(bytes))
         rc = hark_err_set(err, HARK_E_PAYLOAD_UTF8, "it is not UTF-8");
-    if (rc == 0)
+    if (rc == 0 && !bare)
         rc = check_salt(bytes, err);
     if (rc == 0)
         rc = check_depth(bytes, err);
@@ -560,24 +561,23 @@ static int check_size(struct hark_span bytes, struct hark_err *err)
     return 0;
 }
 
-int hark_payload_read(struct hark_span bytes, json_t **json, struct hark_err *err)
+static int read_object(struct hark_span bytes, bool bare, json_t **json, struct hark_err *err)
 {
     int rc = check_size(bytes, err);
     *json = NULL;
     if (rc == 0)
-        rc = check_bytes(bytes, err);
+        rc = check_bytes(bytes, bare, err);
     return rc != 0 ? rc : parse_json(bytes, json, err);
+}
+
+int hark_payload_read(struct hark_span bytes, json_t **json, struct hark_err *err)
+{
+    return read_object(bytes, false, json, err);
 }
 
 int hark_payload_read_bare(struct hark_span bytes, json_t **json, struct hark_err *err)
 {
-    int rc = check_size(bytes, err);
-    *json = NULL;
-    if (rc == 0 && !hark_utf8_valid(bytes))
-        rc = hark_err_set(err, HARK_E_PAYLOAD_UTF8, "it is not UTF-8");
-    if (rc == 0)
-        rc = check_depth(bytes, err);
-    return rc != 0 ? rc : parse_json(bytes, json, err);
+    return read_object(bytes, true, json, err);
 }
 
 int hark_payload_judge(const struct hark_kind *kind, json_t *json, struct hark_err *err)

@@ -94,8 +94,7 @@ static int check_boxes(struct hark_ring_findings *found, const struct hark_epoch
     return 0;
 }
 
-/* --- who joins ---------------------------------------------------------------------------------
- */
+/* --- who joins ------------------------------------------------------------------------------- */
 
 /* The step to the next epoch's key; NULL where the one before it is not known. */
 static int make_step(struct hark_epoch **out, struct hark_ring *ring, struct hark_err *err)
@@ -171,8 +170,7 @@ int hark_ring_join(struct hark_ring *ring, uint64_t position, uint32_t epoch,
     return 0;
 }
 
-/* --- the parts of a fresh key --------------------------------------------------------------------
- */
+/* --- the parts of a fresh key ---------------------------------------------------------------- */
 
 /* Does it begin anew, or is it the part that is to come? */
 static int check_part(const struct hark_ring *ring, const struct hark_ring_part *part,
@@ -321,8 +319,7 @@ int hark_ring_part(struct hark_ring *ring, const struct hark_ring_part *part, st
     return rc;
 }
 
-/* --- into force
- * ------------------------------------------------------------------------------------ */
+/* --- into force ------------------------------------------------------------------------------ */
 
 /* What was found in the parts, now that they count. Without the key nothing could be: but
  * somebody who had the one before should have got this one. */

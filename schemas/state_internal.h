@@ -228,6 +228,15 @@ HARK_CHECK int hark_objects_put_kind(struct hark_state *state, uint64_t number,
 /* The definition's hash in kind object `number`. */
 HARK_CHECK int hark_objects_kind_hash(struct hark_state *state, uint64_t number,
                                       struct hark_hash *hash, struct hark_err *err);
+HARK_CHECK int hark_objects_put_epoch(struct hark_state *state, uint64_t number,
+                                      const struct hark_epoch_object *o, struct hark_err *err);
+HARK_CHECK int hark_objects_put_group(struct hark_state *state, const struct hark_group_object *o,
+                                      struct hark_err *err);
+/* The position of the last part with a box for that key, or HARK_NONE. */
+HARK_CHECK int hark_objects_put_recipient(struct hark_state *state, uint32_t key_number,
+                                          uint64_t position, struct hark_err *err);
+HARK_CHECK int hark_objects_get_recipient(struct hark_state *state, uint32_t key_number,
+                                          uint64_t *position, struct hark_err *err);
 HARK_CHECK int hark_objects_put_feed(struct hark_state *state, uint32_t key_number,
                                      const struct hark_feed_object *o, struct hark_err *err);
 /* A member's keys in force. */

@@ -351,6 +351,88 @@ int hark_objects_kind_hash(struct hark_state *state, uint64_t number, struct har
                  in, "kind", number, err);
 }
 
+/* ---- 7 epoch, 8 group, 9 recipient: in encrypted spaces --------------------- */
+
+int hark_objects_put_epoch(struct hark_state *state, uint64_t number,
+                           const struct hark_epoch_object *e, struct hark_err *err)
+{
+    struct object o = {.size = 0};
+
+    write_u64(&o, e->position);
+    write_u8(&o, e->fresh ? 1 : 0);
+    write_bytes(&o, e->commitment.bytes, sizeof(e->commitment.bytes));
+    return put(state, HARK_SECTION_EPOCH, number, &o, err);
+}
+
+int hark_state_epoch(struct hark_state *state, uint32_t number, struct hark_epoch_object *out,
+                     struct hark_err *err)
+{
+    struct object o;
+    struct hark_span in;
+    uint8_t fresh = 0;
+    int rc = get(state, HARK_SECTION_EPOCH, number, &o, &in, err);
+
+    if (rc != HARK_OK)
+        return rc;
+    rc = whole(hark_take_u64(&in, &out->position) && hark_take_u8(&in, &fresh) && fresh <= 1 &&
+                   read_bytes(&in, out->commitment.bytes, sizeof(out->commitment.bytes)),
+               in, "epoch", number, err);
+    out->fresh = fresh == 1;
+    return rc;
+}
+
+int hark_objects_put_group(struct hark_state *state, const struct hark_group_object *g,
+                           struct hark_err *err)
+{
+    struct object o = {.size = 0};
+
+    write_u32(&o, g->keys);
+    write_u32(&o, g->owed);
+    write_u32(&o, g->parts);
+    write_u32(&o, g->came);
+    write_u64(&o, g->since);
+    write_bytes(&o, g->commitment.bytes, sizeof(g->commitment.bytes));
+    write_u32(&o, g->last_key);
+    write_u32(&o, g->recipients);
+    return put(state, HARK_SECTION_GROUP, 0, &o, err);
+}
+
+int hark_state_group(struct hark_state *state, struct hark_group_object *out, struct hark_err *err)
+{
+    struct object o;
+    struct hark_span in;
+    int rc = get(state, HARK_SECTION_GROUP, 0, &o, &in, err);
+
+    if (rc != HARK_OK)
+        return rc;
+    return whole(hark_take_u32(&in, &out->keys) && hark_take_u32(&in, &out->owed) &&
+                     hark_take_u32(&in, &out->parts) && hark_take_u32(&in, &out->came) &&
+                     hark_take_u64(&in, &out->since) &&
+                     read_bytes(&in, out->commitment.bytes, sizeof(out->commitment.bytes)) &&
+                     hark_take_u32(&in, &out->last_key) && hark_take_u32(&in, &out->recipients),
+                 in, "group", 0, err);
+}
+
+int hark_objects_put_recipient(struct hark_state *state, uint32_t key_number, uint64_t position,
+                               struct hark_err *err)
+{
+    struct object o = {.size = 0};
+
+    write_u64(&o, position);
+    return put(state, HARK_SECTION_RECIPIENT, key_number, &o, err);
+}
+
+int hark_objects_get_recipient(struct hark_state *state, uint32_t key_number, uint64_t *position,
+                               struct hark_err *err)
+{
+    struct object o;
+    struct hark_span in;
+    int rc = get(state, HARK_SECTION_RECIPIENT, key_number, &o, &in, err);
+
+    return rc != HARK_OK ? rc
+                         : whole(hark_take_u64(&in, position), in, "recipient", key_number, err);
+}
+
 /* ---- What is not hashed ---------------------------------------------------- */
 
 int hark_objects_put_feed(struct hark_state *state, uint32_t key_number,
