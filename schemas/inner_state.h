@@ -58,6 +58,14 @@ HARK_CHECK int hark_inner_state_apply(struct hark_inner_state *inner,
                                       struct hark_effect *effect, struct hark_said *said,
                                       struct hark_err *err);
 
+/* Would an entry stand inside with these headers, that content and that arrival, at the end
+ * of the log? The content breaks none of I1 to I6 (hark_inner_write). 0 or a HARK_E_VOID_*
+ * code with a message; entry-key, and the store's errors. */
+HARK_CHECK int hark_inner_state_judge(struct hark_inner_state *inner,
+                                      const struct hark_entry *entry,
+                                      const struct hark_inner *content,
+                                      const struct hark_arrival *arrival, struct hark_err *err);
+
 /* What the state rests on. */
 struct hark_inner_reading {
     uint64_t unread;       /* sealed entries that stand, are not erased and were not read... */

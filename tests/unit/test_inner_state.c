@@ -185,6 +185,27 @@ static void test_inner_state__the_rules_are_asked_again(void **state)
     "erasable: true\npayload: json\nfields:\n  body: {type: text, required: true, min: 1, max: "   \
     "9}\n"
 
+/* What an author asks before sealing is what is answered when it is logged. */
+static void test_inner_state__is_asked_before_sealing(void **state)
+{
+    uint64_t idea = say(ANN, "idea", body("i"), HARK_NONE, 0),
+             post = say(BEN, "post", body("p"), idea, 0);
+    struct hark_arrival now = {.arrival_ms = w->now_ms, .accepted_ms = w->now_ms};
+    struct hark_seen seen = {.size = w->count};
+    struct hark_entry entry = next_header(w, BEN, "sealed", &seen);
+    struct hark_inner inner = {.kind = "vote", .re_count = 1};
+
+    (void)state;
+    inner.re[0] = w->log[idea]->entry.id;
+    OK(hark_inner_state_judge(a.inner, &entry, &inner, &now, &err));
+    inner.re[0] = w->log[post]->entry.id;
+    assert_int_equal(hark_inner_state_judge(a.inner, &entry, &inner, &now, &err),
+                     HARK_E_VOID_RE_KIND);
+    (void)snprintf(inner.kind, sizeof(inner.kind), "hide");
+    assert_int_equal(hark_inner_state_judge(a.inner, &entry, &inner, &now, &err), HARK_E_VOID_ROLE);
+    assert_int_equal(hark_state_size(hark_inner_state_view(a.inner)), w->count);
+}
+
 static void test_inner_state__own_kinds_are_written_inside(void **state)
 {
     uint64_t idea = say(ANN, "idea", body("i"), HARK_NONE, 0);
@@ -239,6 +260,15 @@ static void test_inner_state__a_charter_says_title_and_objective(void **state)
     assert_int_equal(a.said.reading, HARK_READING_OPENED);
     assert_string_equal(json_string_value(json_object_get(a.said.inner.payload, "title")), "T");
     assert_string_equal(kind_in(&a, w->count - 1), "charter");
+    hark_buf_free(&out);
+    /* The state does not hang on what it says. */
+    entry = next_header(w, WORLD_STEWARD, "charter", NULL);
+    OK(hark_ring_seal(&out, a.ring, &entry, hark_span_str("{}"), &err));
+    draft.raw = hark_buf_span(&out);
+    (void)world_log(w, &draft, 0);
+    reader_step(&a, w, false);
+    assert_int_equal(a.said.reading, HARK_READING_MISSING);
+    assert_int_equal(reading_of(&a).unread, 0);
     hark_buf_free(&out);
 }
 
@@ -379,6 +409,65 @@ static void test_inner_state__what_was_silent_wears_nothing(void **state)
     hark_buf_free(&out);
 }
 
+/* The same envelope in two entries of one author opens in one of them, and is erased with
+ * either. */
+static void test_inner_state__an_envelope_named_twice_is_one(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct hark_seen seen = {.size = w->count};
+        struct hark_buf out = hark_buf_init(HARK_ENVELOPE_MAX);
+        struct hark_entry entry;
+        struct reader anew;
+        uint64_t early, late;
+
+        entry = next_header(w, ANN, "sealed", &seen);
+        seal_next(w, &a, &out, &entry, "idea", body("i"), NULL, 0);
+        early = log_sealed(w, ANN, hark_buf_span(&out), &seen, 0);
+        reader_follow(&a, w);
+        assert_int_equal(a.said.reading, HARK_READING_OPENED);
+        late = log_sealed(w, ANN, hark_buf_span(&out), &seen, 0);
+        reader_follow(&a, w);
+        assert_int_equal(a.said.reading, HARK_READING_SILENT);
+        reader_open(&anew, w, &a);
+        reader_follow(&anew, w);
+        assert_int_equal(reading_of(&anew).worn, HARK_NONE);
+        (void)erase(ANN, i == 0 ? late : early);
+        reader_follow(&anew, w);
+        assert_int_equal(reading_of(&anew).worn, w->count - 1);
+        assert_string_equal(kind_in(&anew, early), "idea");
+        reader_close(&anew);
+        hark_buf_free(&out);
+    }
+}
+
+/* Another device of the same member's names it first, for which it does not open. */
+static void test_inner_state__an_envelope_of_another_device(void **state)
+{
+    struct hark_seen seen;
+    struct hark_entry entry;
+    struct hark_buf out = hark_buf_init(HARK_ENVELOPE_MAX);
+    uint64_t early, at;
+
+    (void)state;
+    (void)world_say(w, WORLD_STEWARD, "device", world_fields_device(w, 1, 41), HARK_NONE);
+    reader_follow(&a, w);
+    seen = (struct hark_seen){.size = w->count};
+    entry = next_header(w, ANN, "sealed", &seen);
+    entry.time_ms += 1000;
+    seal_next(w, &a, &out, &entry, "idea", body("i"), NULL, 0);
+    early = log_sealed(w, 41, hark_buf_span(&out), &seen, 0);
+    reader_follow(&a, w);
+    assert_int_equal(a.said.error, HARK_E_ENVELOPE_KEY);
+    (void)log_sealed(w, ANN, hark_buf_span(&out), &seen, 0);
+    reader_follow(&a, w);
+    assert_int_equal(a.said.reading, HARK_READING_OPENED);
+    assert_int_equal(reading_of(&a).worn, HARK_NONE);
+    at = erase(ANN, early);
+    assert_int_equal(reading_of(&a).worn, at);
+    hark_buf_free(&out);
+}
+
 static void test_inner_state__all_of_a_members_is_erased(void **state)
 {
     uint64_t at;
@@ -458,6 +547,28 @@ static void test_inner_state__members_compare(void **state)
     reader_close(&b);
 }
 
+/* The unread hash is of all that was not read, not of the last alone. */
+static void test_inner_state__every_unread_entry_counts(void **state)
+{
+    struct reader b;
+    uint64_t first = seal_say(w, &a, ANN, "idea", body("i"), HARK_NONE);
+
+    (void)state;
+    (void)seal_say(w, &a, ANN, "idea", body("j"), HARK_NONE);
+    reader_open(&b, w, &a);
+    while (hark_state_size(hark_inner_state_view(b.inner)) < first)
+        reader_step(&b, w, true);
+    reader_step(&b, w, true);
+    reader_step(&b, w, false);
+    reader_step(&a, w, false);
+    reader_step(&a, w, false);
+    assert_int_equal(reading_of(&a).unread, 2);
+    assert_int_equal(reading_of(&b).unread, 1);
+    assert_int_equal(reading_of(&a).last_unread, reading_of(&b).last_unread);
+    assert_false(same_unread(&a, &b) || same_hash(&a, &b));
+    reader_close(&b);
+}
+
 /* The hash is not the outer one's, even where nothing is sealed. */
 static void test_inner_state__the_hash_has_a_label_of_its_own(void **state)
 {
@@ -486,6 +597,33 @@ static void test_inner_state__goes_on_in_its_store(void **state)
     (void)say(BEN, "vote", agree(), idea, 0);
     assert_int_equal(hark_inner_state_open(&other, w->state, a.ring, &outer, &err), HARK_E_DAMAGED);
     assert_null(other);
+}
+
+static void test_inner_state__damage_is_found(void **state)
+{
+    struct hark_store store = hark_memstore_store(a.mem);
+    struct hark_inner_state *other = NULL;
+    const struct world_entry *e;
+    uint8_t bytes[HARK_OBJECT_MAX];
+    struct hark_effect effect;
+    struct hark_said said;
+    size_t size = 0;
+
+    (void)state;
+    /* Member 1 is removed here and nowhere else. */
+    OK(store.get(store.arg, HARK_SECTION_MEMBER, 1, bytes, &size, &err));
+    bytes[1] = HARK_STATUS_REMOVED;
+    OK(store.put(store.arg, HARK_SECTION_MEMBER, 1, bytes, size, &err));
+    e = w->log[world_say(w, ANN, "request", json_pack("{s:s}", "action", "role"), HARK_NONE)];
+    assert_int_equal(
+        hark_inner_state_apply(a.inner, &e->entry, &e->arrival, e->payload, &effect, &said, NULL),
+        HARK_E_DAMAGED);
+    OK(store.get(store.arg, HARK_SECTION_SMALL, 8, bytes, &size, &err));
+    OK(store.put(store.arg, HARK_SECTION_SMALL, 8, bytes, size - 1, &err));
+    assert_int_equal(hark_inner_state_open(&other, w->state, a.ring, &store, &err), HARK_E_DAMAGED);
+    OK(store.put(store.arg, HARK_SECTION_SMALL, 8, bytes, size, &err));
+    OK(hark_inner_state_open(&other, w->state, a.ring, &store, &err));
+    hark_inner_state_free(other);
 }
 
 static void test_inner_state__runs_over_an_overlay(void **state)
@@ -572,6 +710,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(what_opens_is_of_its_inner_kind),
         TEST(the_rules_are_asked_again),
+        TEST(is_asked_before_sealing),
         TEST(own_kinds_are_written_inside),
         TEST(void_outside_is_void_inside),
         TEST(a_charter_says_title_and_objective),
@@ -580,11 +719,15 @@ int main(void)
         TEST(anothers_envelope_says_nothing),
         TEST(an_erasure_wears_it),
         TEST(what_was_silent_wears_nothing),
+        TEST(an_envelope_named_twice_is_one),
+        TEST(an_envelope_of_another_device),
         TEST(all_of_a_members_is_erased),
         TEST(what_is_erased_is_not_looked_at),
         TEST(members_compare),
+        TEST(every_unread_entry_counts),
         TEST(the_hash_has_a_label_of_its_own),
         TEST(goes_on_in_its_store),
+        TEST(damage_is_found),
         TEST(runs_over_an_overlay),
         TEST(misuse_is_refused_and_changes_nothing),
     };
