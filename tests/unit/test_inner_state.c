@@ -626,6 +626,141 @@ static void test_inner_state__damage_is_found(void **state)
     hark_inner_state_free(other);
 }
 
+/* A store whose Nth call fails. */
+struct failing {
+    struct hark_store below;
+    unsigned calls, at; /* 0: none fails */
+};
+
+static int count_call(struct failing *f, struct hark_err *e)
+{
+    return ++f->calls == f->at ? hark_err_set(e, HARK_E_IO, "call %u", f->at) : 0;
+}
+
+static int fail_count(void *arg, enum hark_section s, uint64_t *count, struct hark_err *e)
+{
+    struct failing *f = arg;
+    int rc = count_call(f, e);
+
+    return rc != 0 ? rc : f->below.count(f->below.arg, s, count, e);
+}
+
+static int fail_get(void *arg, enum hark_section s, uint64_t n, uint8_t *out, size_t *size,
+                    struct hark_err *e)
+{
+    struct failing *f = arg;
+    int rc = count_call(f, e);
+
+    return rc != 0 ? rc : f->below.get(f->below.arg, s, n, out, size, e);
+}
+
+static int fail_put(void *arg, enum hark_section s, uint64_t n, const uint8_t *bytes, size_t size,
+                    struct hark_err *e)
+{
+    struct failing *f = arg;
+    int rc = count_call(f, e);
+
+    return rc != 0 ? rc : f->below.put(f->below.arg, s, n, bytes, size, e);
+}
+
+static int fail_find(void *arg, enum hark_lookup l, struct hark_span key, bool *found, uint64_t *n,
+                     struct hark_err *e)
+{
+    struct failing *f = arg;
+    int rc = count_call(f, e);
+
+    return rc != 0 ? rc : f->below.find(f->below.arg, l, key, found, n, e);
+}
+
+static int fail_bind(void *arg, enum hark_lookup l, struct hark_span key, uint64_t n,
+                     struct hark_err *e)
+{
+    struct failing *f = arg;
+    int rc = count_call(f, e);
+
+    return rc != 0 ? rc : f->below.bind(f->below.arg, l, key, n, e);
+}
+
+/* The next entry with every call of both stores failing in turn, inner one and outer one.
+ * Returns how many calls there were. */
+static unsigned apply_failing(bool outer_fails, const struct hark_hash *right)
+{
+    const struct world_entry *e = w->log[w->count - 1];
+    unsigned at = 1;
+
+    for (bool failed = true; failed; at++) {
+        struct hark_memstore *mem = NULL;
+        struct failing outside = {.below = hark_memstore_store(w->mem)}, inside = {.at = 0};
+        struct hark_store store, outer_store = outside.below;
+        struct hark_inner_state *inner = NULL;
+        struct hark_state *outer = NULL;
+        struct hark_effect effect;
+        struct hark_said said;
+        int rc;
+
+        OK(hark_memstore_copy(&mem, a.mem, &err));
+        store = inside.below = hark_memstore_store(mem);
+        outer_store.arg = &outside;
+        store.arg = &inside;
+        outer_store.count = store.count = fail_count;
+        outer_store.get = store.get = fail_get;
+        outer_store.find = store.find = fail_find;
+        store.put = fail_put;
+        store.bind = fail_bind;
+        OK(hark_state_open(&outer, &w->space, &outer_store, &err));
+        OK(hark_inner_state_open(&inner, outer, a.ring, &store, &err));
+        inside.calls = outside.calls = 0;
+        *(outer_fails ? &outside.at : &inside.at) = at;
+        rc =
+            hark_inner_state_apply(inner, &e->entry, &e->arrival, e->payload, &effect, &said, &err);
+        failed = rc != 0;
+        assert_true(!failed || (rc == HARK_E_IO && said.inner.payload == NULL));
+        if (!failed) {
+            struct hark_hash hash;
+
+            inside.at = outside.at = 0;
+            store = inside.below;
+            hark_inner_state_free(inner);
+            OK(hark_inner_state_open(&inner, w->state, a.ring, &store, &err));
+            OK(hark_inner_state_hash(inner, &hash, &err));
+            assert_true(hark_hash_equal(&hash, right));
+        }
+        hark_inner_free(&said.inner);
+        hark_inner_state_free(inner);
+        hark_state_free(outer);
+        hark_memstore_free(mem);
+    }
+    return at - 1;
+}
+
+static void try_last_failing(void)
+{
+    struct hark_hash right;
+    struct reader b;
+
+    reader_open(&b, w, &a);
+    while (hark_state_size(hark_inner_state_view(b.inner)) + 1 < w->count)
+        reader_step(&b, w, true);
+    reader_step(&b, w, true);
+    right = hash_of(&b);
+    reader_close(&b);
+    assert_true(apply_failing(false, &right) > 10);
+    assert_true(apply_failing(true, &right) > 2);
+    reader_follow(&a, w);
+}
+
+static void test_inner_state__a_stores_failure_is_told(void **state)
+{
+    uint64_t idea = say(ANN, "idea", body("i"), HARK_NONE, 0);
+
+    (void)state;
+    (void)say(BEN, "vote", agree(), idea, 0);
+    (void)seal_say(w, &a, BEN, "vote", agree(), idea);
+    try_last_failing();
+    (void)seal_say(w, &a, STAFF, "hide", json_pack("{s:s}", "reason", "r"), idea);
+    try_last_failing();
+}
+
 static void test_inner_state__runs_over_an_overlay(void **state)
 {
     struct hark_store below = hark_memstore_store(w->mem), inner_below = hark_memstore_store(a.mem);
@@ -728,6 +863,7 @@ int main(void)
         TEST(the_hash_has_a_label_of_its_own),
         TEST(goes_on_in_its_store),
         TEST(damage_is_found),
+        TEST(a_stores_failure_is_told),
         TEST(runs_over_an_overlay),
         TEST(misuse_is_refused_and_changes_nothing),
     };
