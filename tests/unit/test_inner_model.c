@@ -375,6 +375,28 @@ static void compare_anew(struct model *m, bool *worn)
     reader_close(&anew);
 }
 
+/* Two that miss the same agree, and say that they do not compare with who misses nothing. */
+static void compare_missing(struct model *m)
+{
+    struct hark_inner_reading reading[2];
+    struct hark_hash hash[2];
+
+    for (size_t i = 0; i < 2; i++) {
+        struct reader r;
+
+        reader_open(&r, m->sealed, &m->reader);
+        for (uint64_t at = 0; at < m->sealed->count; at++)
+            reader_step(&r, m->sealed, at % 7 != 3);
+        OK(hark_inner_state_reading(r.inner, &reading[i], &err));
+        OK(hark_inner_state_hash(r.inner, &hash[i], &err));
+        assert_int_equal(reading[i].worn, HARK_NONE);
+        assert_true(reading[i].unread > 0);
+        reader_close(&r);
+    }
+    assert_true(hark_hash_equal(&reading[0].hash, &reading[1].hash));
+    assert_true(hark_hash_equal(&hash[0], &hash[1]));
+}
+
 static void run(uint64_t seed, bool erasing, struct model *m)
 {
     bool worn = false;
@@ -390,6 +412,7 @@ static void run(uint64_t seed, bool erasing, struct model *m)
         compare_entry(m, i);
     compare_members(m);
     compare_anew(m, &worn);
+    compare_missing(m);
     assert_true(erasing || !worn);
     reader_close(&m->reader);
     world_free(m->open);

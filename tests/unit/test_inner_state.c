@@ -569,6 +569,43 @@ static void test_inner_state__every_unread_entry_counts(void **state)
     reader_close(&b);
 }
 
+/* Both hashes as 10.9 writes them. */
+static void test_inner_state__the_hashes_byte_by_byte(void **state)
+{
+    struct hark_buf bytes = hark_buf_init(4096);
+    struct hark_store store = hark_memstore_store(a.mem);
+    struct hark_hash root, expected, hash;
+    uint64_t position = seal_say(w, &a, ANN, "idea", body("i"), HARK_NONE);
+
+    (void)state;
+    reader_step(&a, w, false);
+    OK(hark_buf_append_str(&bytes, "hark/unread/1\n", &err));
+    for (size_t i = 0; i < HARK_HASH_SIZE; i++)
+        OK(hark_buf_append_byte(&bytes, 0, &err));
+    OK(hark_buf_append_u64(&bytes, position, &err));
+    expected = hark_sha256(hark_buf_span(&bytes));
+    hash = reading_of(&a).hash;
+    assert_true(hark_hash_equal(&expected, &hash));
+    hark_buf_free(&bytes);
+    root = hark_merkle_root(hark_state_log(w->state));
+    OK(hark_buf_append_str(&bytes, "hark/inner/1\n", &err));
+    OK(hark_buf_append(&bytes, w->space.bytes, HARK_HASH_SIZE, &err));
+    OK(hark_buf_append_u64(&bytes, w->count, &err));
+    OK(hark_buf_append(&bytes, root.bytes, HARK_HASH_SIZE, &err));
+    for (int i = 0; i < 10; i++) {
+        uint64_t count = 0;
+
+        OK(store.count(store.arg, (enum hark_section)i, &count, &err));
+        OK(store.root(store.arg, (enum hark_section)i, &root, &err));
+        OK(hark_buf_append_u64(&bytes, count, &err));
+        OK(hark_buf_append(&bytes, root.bytes, HARK_HASH_SIZE, &err));
+    }
+    expected = hark_sha256(hark_buf_span(&bytes));
+    hash = hash_of(&a);
+    assert_true(hark_hash_equal(&expected, &hash));
+    hark_buf_free(&bytes);
+}
+
 /* The hash is not the outer one's, even where nothing is sealed. */
 static void test_inner_state__the_hash_has_a_label_of_its_own(void **state)
 {
@@ -860,6 +897,7 @@ int main(void)
         TEST(what_is_erased_is_not_looked_at),
         TEST(members_compare),
         TEST(every_unread_entry_counts),
+        TEST(the_hashes_byte_by_byte),
         TEST(the_hash_has_a_label_of_its_own),
         TEST(goes_on_in_its_store),
         TEST(damage_is_found),
