@@ -542,21 +542,38 @@ static int apply_first(struct hark_state *state, const struct hark_entry *entry,
     return rc;
 }
 
+/* Does it stand? *verdict is 0 or the rule's code. `outside` is NULL but in inner states. */
+static int judge_next(struct hark_judging *j, const struct hark_outside *outside, int *verdict,
+                      struct hark_err *err)
+{
+    struct hark_err why = {.code = 0};
+
+    if (outside != NULL && outside->verdict != 0) {
+        *verdict = hark_verdict_code(outside->verdict);
+        return HARK_OK;
+    }
+    j->inside = outside != NULL && outside->opened;
+    *verdict = hark_judge_all(j, &why);
+    if (*verdict != HARK_OK && hark_verdict_number(*verdict) == 0)
+        return hark_err_set(err, *verdict, "%s", why.message);
+    if (*verdict != HARK_OK && outside != NULL && !outside->opened)
+        return hark_err_set(err, HARK_E_DAMAGED, "the inner state is not that of this log: %s",
+                            why.message);
+    return HARK_OK;
+}
+
 static int apply_next(struct hark_state *state, const struct hark_entry *entry,
                       const struct hark_arrival *arrival, struct hark_span payload,
-                      struct hark_effect *effect, struct hark_err *err)
+                      const struct hark_outside *outside, struct hark_effect *effect,
+                      struct hark_err *err)
 {
     struct hark_judging j = {.json = NULL};
-    struct hark_err why = {.code = 0};
     uint64_t position = state->log.size;
     int verdict = HARK_OK;
     int rc = may_log(&j, state, entry, arrival, payload, err);
 
-    if (rc == HARK_OK) {
-        verdict = hark_judge_all(&j, &why);
-        if (verdict != HARK_OK && hark_verdict_number(verdict) == 0)
-            rc = hark_err_set(err, verdict, "%s", why.message);
-    }
+    if (rc == HARK_OK)
+        rc = judge_next(&j, outside, &verdict, err);
     if (rc == HARK_OK) {
         fill_effect(&j, verdict, effect);
         rc = take_place(&j, effect->verdict, effect, err);
@@ -571,13 +588,21 @@ int hark_state_apply(struct hark_state *state, const struct hark_entry *entry,
                      const struct hark_arrival *arrival, struct hark_span payload,
                      struct hark_effect *effect, struct hark_err *err)
 {
+    return hark_state_apply_inner(state, entry, arrival, payload, NULL, effect, err);
+}
+
+int hark_state_apply_inner(struct hark_state *state, const struct hark_entry *entry,
+                           const struct hark_arrival *arrival, struct hark_span payload,
+                           const struct hark_outside *outside, struct hark_effect *effect,
+                           struct hark_err *err)
+{
     int rc = check_space(state, entry, err);
 
     begin_effect(effect, state->log.size);
     if (rc != HARK_OK)
         return rc;
     return is_first(state) ? apply_first(state, entry, arrival, payload, effect, err)
-                           : apply_next(state, entry, arrival, payload, effect, err);
+                           : apply_next(state, entry, arrival, payload, outside, effect, err);
 }
 
 /* ---- What has been erased -------------------------------------------------- */

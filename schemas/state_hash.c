@@ -4,6 +4,8 @@
  */
 #include "schemas/state_internal.h"
 
+#include <string.h>
+
 static void add_u64(struct hark_sha256 *h, uint64_t v)
 {
     uint8_t bytes[8];
@@ -19,7 +21,12 @@ static void add_hash(struct hark_sha256 *h, const struct hark_hash *hash)
 
 int hark_state_hash(struct hark_state *state, struct hark_hash *out, struct hark_err *err)
 {
-    static const char LABEL[] = "hark/state/1\n";
+    return hark_state_hash_as(state, "hark/state/1\n", out, err);
+}
+
+int hark_state_hash_as(struct hark_state *state, const char *label, struct hark_hash *out,
+                       struct hark_err *err)
+{
     struct hark_hash root = hark_merkle_root(&state->log);
     /* Those of encrypted spaces are no part of another's hash. */
     int sections = hark_state_is_encrypted(state) ? HARK_SECTION_HASHED_ : HARK_SECTION_EPOCH;
@@ -27,7 +34,7 @@ int hark_state_hash(struct hark_state *state, struct hark_hash *out, struct hark
     int rc = HARK_OK;
 
     hark_sha256_init(&h);
-    hark_sha256_update(&h, LABEL, sizeof(LABEL) - 1);
+    hark_sha256_update(&h, label, strlen(label));
     add_hash(&h, &state->space);
     add_u64(&h, state->log.size);
     add_hash(&h, &root);

@@ -3,7 +3,7 @@
  * its objects' encodings (state_objects.c), what a never-erased payload says
  * (change.c), the founding entry (found.c), the rules V1 to V30 (judge.c,
  * judge_epoch.c), and what a standing entry does (apply.c, epochs.c). state.c puts them
- * together.
+ * together. The inner state of an encrypted space (inner_state.c) is made of the same.
  */
 #ifndef HARK_SCHEMAS_STATE_INTERNAL_H
 #define HARK_SCHEMAS_STATE_INTERNAL_H
@@ -92,6 +92,7 @@ struct hark_judging {
     struct hark_state *state;
     const struct hark_entry *entry;
     const struct hark_arrival *arrival; /* NULL before rule V8 */
+    bool inside; /* it was sealed, and `entry` is what it holds: PROTOCOL.md 10.9 */
     struct hark_span payload;
     const struct hark_kind *kind;
     uint16_t kind_number;
@@ -130,6 +131,9 @@ struct hark_lookup_key hark_lookup_recover(uint32_t steward_key, const struct ha
 #define HARK_OTHER_REPEAT  'p' /* u64 position -> the author's own first entry of that payload */
 #define HARK_OTHER_RECOVER 'r' /* steward key number ‖ proposal -> bits of recovery keys */
 #define HARK_OTHER_OWED    'o' /* u64 place among the leavings owed -> the member's ordinal */
+/* In inner states: what an erasure would take from it. */
+#define HARK_OTHER_READ    'i' /* u64 position that logged an envelope first -> its reader */
+#define HARK_OTHER_READ_OF 'm' /* u64 ordinal -> position of the member's latest such entry */
 
 /* state.c: resolves kind and author. Errors: entry-rules, entry-key, the store's.
  * hark_judging_end frees what a judgement holds. */
@@ -141,6 +145,23 @@ void hark_judging_end(struct hark_judging *j);
 /* Is the entry at `position` by the same member, node or steward? */
 HARK_CHECK int hark_judging_same_author(struct hark_judging *j, uint32_t key_number, bool *same,
                                         struct hark_err *err);
+
+/* state.c: hark_state_apply for the inner state, where an entry that the outer state held
+ * void is void with that verdict, and one that was opened is given as what it holds, which
+ * stands here or not. Error besides: damaged (this state holds void what the outer one does
+ * not, though nothing of it was sealed). */
+struct hark_outside {
+    uint8_t verdict;
+    bool opened;
+};
+HARK_CHECK int hark_state_apply_inner(struct hark_state *state, const struct hark_entry *entry,
+                                      const struct hark_arrival *arrival, struct hark_span payload,
+                                      const struct hark_outside *outside,
+                                      struct hark_effect *effect, struct hark_err *err);
+
+/* state_hash.c: the hash of 6.5 with another label. */
+HARK_CHECK int hark_state_hash_as(struct hark_state *state, const char *label,
+                                  struct hark_hash *out, struct hark_err *err);
 
 /* judge.c: rules V1 to V6 only (who may write), or all of them. */
 #define HARK_AUTHOR_RULES 6
@@ -248,6 +269,8 @@ HARK_CHECK int hark_objects_get_devices(struct hark_state *state, uint32_t ordin
                                         struct hark_devices *o, struct hark_err *err);
 HARK_CHECK int hark_objects_put_devices(struct hark_state *state, uint32_t ordinal,
                                         const struct hark_devices *o, struct hark_err *err);
+/* The number of the inner state's own object (inner_state.c) among the small ones. */
+#define HARK_SMALL_READING 8u
 /* The small part. The head is the space's id and the nodes now named. */
 HARK_CHECK int hark_objects_put_head(struct hark_state *state, struct hark_err *err);
 HARK_CHECK int hark_objects_get_head(struct hark_state *state, struct hark_hash *space,

@@ -7,6 +7,7 @@
  *   devices   n × u32 key number, n 0 to 32
  *   small 0   space id (32) ‖ u8 n ‖ n × u32 node number: the nodes now named
  *   small 1…  the log tree (hark_merkle_encode) in pieces of 1,024 bytes
+ *   small 8   of an inner state only: inner_state.c
  *   small 16+17i+c   piece c (0 to 15) of own kind i's definition; c = 16: its size, u32
  */
 #include "schemas/state_internal.h"
