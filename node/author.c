@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "node/outbox.h"
+#include "node/sealing.h"
 
 #define SEEN_AGE_MS   UINT64_C(3600000) /* PROTOCOL.md 3: Seen when the last is an hour old */
 #define SEEN_LOOKBACK 64u               /* entries looked at for it */
@@ -259,6 +260,24 @@ static int build_payload(struct hark_state *state, const struct hark_draft *draf
     return 0;
 }
 
+/* The payload as it is, or in an envelope. */
+static int make_payload(struct hark_node *node, struct hark_space *space, struct hark_state *state,
+                        const struct hark_draft *draft, struct hark_entry *entry,
+                        struct hark_buf *payload, struct hark_err *err)
+{
+    int rc;
+
+    if (strcmp(entry->kind, "sealed") != 0 && strcmp(entry->kind, "charter") != 0)
+        return build_payload(state, draft, entry, payload, err);
+    rc = hark_seal_draft(node, space, draft, entry, payload, err);
+    if (rc < 0)
+        return rc;
+    entry->has_payload = true;
+    entry->payload_size = payload->size;
+    entry->payload_hash = hark_sha256(hark_buf_span(payload));
+    return 0;
+}
+
 /* The fields of an entry that follow from who writes what now. */
 static int fill_entry(const struct hark_node *node, struct hark_space *space,
                       struct hark_state *state, const struct hark_author *author,
@@ -271,6 +290,11 @@ static int fill_entry(const struct hark_node *node, struct hark_space *space,
     entry->space = *hark_space_id(space);
     entry->author = *hark_signer_key(author->sign);
     entry->time_ms = hark_now_ms();
+    if (hark_goes_inside(state, draft->kind)) {
+        (void)snprintf(entry->kind, sizeof(entry->kind), "sealed");
+        rc = fill_seen(space, entry, err);
+        return rc == 0 ? continue_feed(state, entry, err) : rc;
+    }
     (void)snprintf(entry->kind, sizeof(entry->kind), "%s", draft->kind);
     entry->re_count = draft->re_count;
     memcpy(entry->re, draft->re, draft->re_count * sizeof(draft->re[0]));
@@ -280,9 +304,9 @@ static int fill_entry(const struct hark_node *node, struct hark_space *space,
     return rc;
 }
 
-int hark_author_sign(const struct hark_node *node, struct hark_space *space,
-                     struct hark_state *state, const struct hark_author *author,
-                     const struct hark_draft *draft, struct hark_signed *out, struct hark_err *err)
+int hark_author_sign(struct hark_node *node, struct hark_space *space, struct hark_state *state,
+                     const struct hark_author *author, const struct hark_draft *draft,
+                     struct hark_signed *out, struct hark_err *err)
 {
     struct hark_entry *entry = calloc(1, sizeof(*entry));
     int rc;
@@ -293,7 +317,7 @@ int hark_author_sign(const struct hark_node *node, struct hark_space *space,
         return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an entry");
     rc = fill_entry(node, space, state, author, draft, entry, err);
     if (rc == 0)
-        rc = build_payload(state, draft, entry, &out->payload, err);
+        rc = make_payload(node, space, state, draft, entry, &out->payload, err);
     if (rc == 0)
         rc = hark_entry_build(&out->bytes, entry, author->sign, err);
     out->id = entry->id;
@@ -455,6 +479,8 @@ int hark_steward_act(struct hark_node *node, struct hark_space *space,
         }
     }
     if (rc == 0)
+        rc = hark_steward_keys(node, space, &steward, kind, fields, err);
+    if (rc == 0)
         rc = hark_author_add(node, space, &steward, &draft, out, err);
     hark_author_free(&steward);
     return rc;
@@ -470,24 +496,38 @@ static json_t *hex_json(const void *bytes, size_t size)
     return json_string(hex);
 }
 
+/* Title and objective, which in an encrypted space are for a charter. */
+static json_t *charter_fields(const struct hark_founding *founding)
+{
+    return json_pack("{s:s, s:{s:s, s:s, s:s}}", "title", founding->title, "objective", "question",
+                     founding->question, "owner", founding->owner, "until", founding->until);
+}
+
 static json_t *founding_fields(const struct hark_node *node, const struct hark_founding *founding,
                                const uint8_t nonce[32], const struct hark_author *steward,
                                const struct hark_hash *kinds)
 {
+    json_t *charter = charter_fields(founding), *fields;
     struct hark_node_keys keys;
 
     hark_node_keys(node, &keys);
-    return json_pack(
-        "{s:i, s:o, s:o, s:o, s:s, s:{s:s, s:o, s:o, s:o, s:o, s:o},"
-        " s:{s:i, s:i}, s:s, s:{s:s, s:s, s:s}}",
-        "rules", 1, "kinds", hex_json(kinds->bytes, HARK_HASH_SIZE), "nonce", hex_json(nonce, 32),
-        "box", hex_json(hark_box_key(steward->box)->bytes, HARK_KEY_SIZE), "mode", "open", "home",
-        "name", node->config->name, "log", hex_json(keys.log.bytes, HARK_KEY_SIZE), "cosigner",
+    fields = json_pack(
+        "{s:i, s:o, s:o, s:o, s:s, s:{s:s, s:o, s:o, s:o, s:o, s:o}, s:{s:i, s:i}}", "rules", 1,
+        "kinds", hex_json(kinds->bytes, HARK_HASH_SIZE), "nonce", hex_json(nonce, 32), "box",
+        hex_json(hark_box_key(steward->box)->bytes, HARK_KEY_SIZE), "mode",
+        founding->sealed ? "sealed" : "open", "home", "name", node->config->name, "log",
+        hex_json(keys.log.bytes, HARK_KEY_SIZE), "cosigner",
         hex_json(keys.cosigner.bytes, HARK_KEY_SIZE), "author",
         hex_json(keys.author.bytes, HARK_KEY_SIZE), "curve",
         hex_json(keys.curve.bytes, HARK_KEY_SIZE), "box", hex_json(keys.box.bytes, HARK_KEY_SIZE),
-        "policy", "merge_delay_s", 86400, "quorum", 0, "title", founding->title, "objective",
-        "question", founding->question, "owner", founding->owner, "until", founding->until);
+        "policy", "merge_delay_s", 86400, "quorum", 0);
+    if (fields != NULL &&
+        (charter == NULL || (!founding->sealed && json_object_update(fields, charter) != 0))) {
+        json_decref(fields);
+        fields = NULL;
+    }
+    json_decref(charter);
+    return fields;
 }
 
 static int add_recovery(const struct hark_founding *founding, json_t *fields, struct hark_err *err)
@@ -567,41 +607,76 @@ static int log_first(struct hark_node *node, const struct hark_hash *id, struct 
     return rc;
 }
 
-/* The founder: staff, with a key held here and a name. */
-static int admit_founder(struct hark_node *node, struct hark_space *space, const char *name,
-                         struct hark_err *err)
+/* A name; and title and objective, where hosts are not to read them. */
+static int add_first_words(struct hark_node *node, struct hark_space *space,
+                           const struct hark_founding *founding, const struct hark_author *founder,
+                           struct hark_err *err)
 {
-    struct hark_author owner = {0};
     struct hark_draft profile = {.kind = "profile", .with_seen = true};
-    json_t *fields = json_pack("{s:s, s:s}", "role", "staff", "source", "founder");
-    int rc;
+    struct hark_draft charter = {.kind = "charter"};
+    struct hark_author steward = {0};
+    int rc = 0;
 
-    profile.fields = json_pack("{s:s}", "name", name);
-    if (fields == NULL || profile.fields == NULL) {
+    profile.fields = json_pack("{s:s}", "name", founding->owner);
+    charter.fields = charter_fields(founding);
+    if (profile.fields == NULL || charter.fields == NULL)
         rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a payload");
-        goto out;
-    }
-    rc = hark_node_new_person(node, "owner", err);
-    if (rc == HARK_E_EXISTS) /* of another space founded here: the same person */
-        rc = 0;
+    if (rc == 0 && founding->sealed)
+        rc = hark_node_steward(node, hark_space_id(space), &steward, err);
+    if (rc == 0 && founding->sealed)
+        rc = hark_author_add(node, space, &steward, &charter, NULL, err);
     if (rc == 0)
-        rc = hark_node_person(node, hark_space_id(space), "owner", &owner, NULL, err);
-    if (rc == 0)
-        rc = hark_join_fields(space, &owner, NULL, fields, err);
-    if (rc == 0)
-        rc = hark_space_begin(space, err);
+        rc = hark_author_add(node, space, founder, &profile, NULL, err);
+    hark_author_free(&steward);
+    json_decref(profile.fields);
+    json_decref(charter.fields);
+    return rc;
+}
+
+/* The key of an encrypted space is in force once its first admit is logged: what is sealed
+ * under it comes in a batch of its own. */
+static int log_founder(struct hark_node *node, struct hark_space *space,
+                       const struct hark_founding *founding, const struct hark_author *founder,
+                       json_t *fields, struct hark_err *err)
+{
+    int rc = hark_space_begin(space, err);
+
     if (rc == 0)
         rc = hark_steward_act(node, space, NULL, NULL, "admit", fields, NULL, err);
+    if (rc == 0 && founding->sealed)
+        rc = hark_space_commit(space, node->identity.log, hark_now_ms(), err);
+    if (rc == 0 && founding->sealed)
+        rc = hark_space_begin(space, err);
     if (rc == 0)
-        rc = hark_author_add(node, space, &owner, &profile, NULL, err);
+        rc = add_first_words(node, space, founding, founder, err);
     if (rc == 0)
         rc = hark_space_commit(space, node->identity.log, hark_now_ms(), err);
     if (rc < 0)
         hark_space_rollback(space);
-out:
-    hark_author_free(&owner);
+    return rc;
+}
+
+/* The founder: staff, with a key held here and a name. */
+static int admit_founder(struct hark_node *node, struct hark_space *space,
+                         const struct hark_founding *founding, struct hark_err *err)
+{
+    const char *label = founding->label != NULL ? founding->label : "owner";
+    struct hark_author founder = {0};
+    json_t *fields = json_pack("{s:s, s:s}", "role", "staff", "source", "founder");
+    int rc = fields == NULL ? hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a payload") : 0;
+
+    if (rc == 0 && founding->label == NULL)
+        rc = hark_node_new_person(node, label, err);
+    if (rc == HARK_E_EXISTS) /* of another space founded here: the same person */
+        rc = 0;
+    if (rc == 0)
+        rc = hark_node_person(node, hark_space_id(space), label, &founder, NULL, err);
+    if (rc == 0)
+        rc = hark_join_fields(space, &founder, NULL, fields, err);
+    if (rc == 0)
+        rc = log_founder(node, space, founding, &founder, fields, err);
+    hark_author_free(&founder);
     json_decref(fields);
-    json_decref(profile.fields);
     return rc;
 }
 
@@ -642,7 +717,7 @@ int hark_found(struct hark_node *node, const struct hark_founding *founding, str
     if (rc == 0)
         rc = hark_node_space(node, id, &space, err);
     if (rc == 0)
-        rc = admit_founder(node, space, founding->owner, err);
+        rc = admit_founder(node, space, founding, err);
     if (rc == 0)
         rc = hark_space_tend(space, err);
 out:

@@ -48,7 +48,7 @@ struct hark_signed {
     struct hark_hash id;
     struct hark_buf bytes, payload; /* payload empty: none */
 };
-HARK_CHECK int hark_author_sign(const struct hark_node *node, struct hark_space *space,
+HARK_CHECK int hark_author_sign(struct hark_node *node, struct hark_space *space,
                                 struct hark_state *state, const struct hark_author *author,
                                 const struct hark_draft *draft, struct hark_signed *out,
                                 struct hark_err *err);
@@ -71,9 +71,11 @@ HARK_CHECK int hark_author_write(struct hark_node *node, struct hark_space *spac
                                  const struct hark_author *author, const struct hark_draft *draft,
                                  struct hark_logged *out, struct hark_err *err);
 
-/* Founds a space with this node as home and steward: the first entry, the
- * founder's admit as staff (keys/people/owner) and profile. */
+/* Founds a space with this node as home and steward: the first entry, the founder's admit
+ * as staff and profile; of a sealed one the charter. */
 struct hark_founding {
+    bool sealed;       /* an encrypted one, whose key no host holds */
+    const char *label; /* of the founder's key here; NULL: keys/people/owner, made if need be */
     const char *title, *question, *owner, *until; /* until: YYYY-MM-DD */
     /* Any recovery_threshold of these keys (at most 16) name a new steward when this one
      * is lost; 0 keys: nobody does. */

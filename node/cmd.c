@@ -25,6 +25,10 @@ static const struct hark_verb verbs[] = {
      HARK_VERB_MAKES, hark_cmd_join},
     {"member", "member ls | show ID | role ID member|staff | remove ID [--reason R]",
      "who belongs, and as what", HARK_VERB_NODE, hark_cmd_members},
+    {"group",
+     "group new TITLE --purpose TEXT [--until DATE] [--name N] | join TICKET --name N | leave | "
+     "close | ls",
+     "private groups, which only their members read", HARK_VERB_NODE, hark_cmd_group},
     {"device", "device add [--label L] | rm KEY", "another key for a person", HARK_VERB_NODE,
      hark_cmd_device},
     {"topic", "topic TITLE [TEXT|-] [--re ID]", "open something to talk about", HARK_VERB_ENTRY,
@@ -98,8 +102,8 @@ static const struct hark_verb later[] = {
     {                                                                                              \
         name, name, NULL, HARK_VERB_NO_NODE, hark_cmd_unsupported                                  \
     }
-    LATER("waiting"), LATER("request"), LATER("poll"),     LATER("report"), LATER("inbox"),
-    LATER("news"),    LATER("group"),   LATER("disclose"), LATER("watch"),
+    LATER("waiting"), LATER("request"), LATER("poll"),     LATER("report"),
+    LATER("inbox"),   LATER("news"),    LATER("disclose"), LATER("watch"),
 #undef LATER
 };
 

@@ -248,6 +248,7 @@ int hark_cmd_init(struct hark_cmd *cmd, struct hark_err *err);
 int hark_cmd_invite(struct hark_cmd *cmd, struct hark_err *err);
 int hark_cmd_join(struct hark_cmd *cmd, struct hark_err *err);
 int hark_cmd_members(struct hark_cmd *cmd, struct hark_err *err);
+int hark_cmd_group(struct hark_cmd *cmd, struct hark_err *err);
 int hark_cmd_device(struct hark_cmd *cmd, struct hark_err *err);
 int hark_cmd_topic(struct hark_cmd *cmd, struct hark_err *err);
 int hark_cmd_post(struct hark_cmd *cmd, struct hark_err *err);

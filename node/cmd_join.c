@@ -113,7 +113,7 @@ void hark_joining_show_terms(struct hark_cmd *cmd, const struct hark_terms *term
     show_field(cmd->err, "objective", terms->question);
     show_field(cmd->err, "decided by", terms->owner);
     show_field(cmd->err, "until", terms->until);
-    show_field(cmd->err, "mode", "open");
+    show_field(cmd->err, "mode", terms->mode == HARK_MODE_OPEN ? "open" : "sealed");
     (void)fprintf(cmd->err, "  %-12s ", "copies at");
     for (size_t i = 0; i < terms->node_count; i++)
         (void)fprintf(cmd->err, "%s%s", i > 0 ? ", " : "", terms->nodes[i].name);
@@ -280,7 +280,7 @@ static int write_profile(struct hark_cmd *cmd, struct hark_joining *join, struct
     return rc;
 }
 
-/* Everything in one batch. */
+/* Everything in one batch, where it can be. */
 static int admit(struct hark_cmd *cmd, struct hark_joining *join, struct hark_space *space,
                  struct hark_err *err)
 {
@@ -293,6 +293,11 @@ static int admit(struct hark_cmd *cmd, struct hark_joining *join, struct hark_sp
         rc = hark_space_begin(space, err);
     if (rc == 0) {
         rc = hark_join_add(cmd->node, space, request, &admitted, err);
+        /* What is sealed can only be so once the key is in force. */
+        if (rc == 0 && hark_state_is_encrypted(hark_space_state(space)))
+            rc = hark_space_commit(space, cmd->node->identity.log, hark_now_ms(), err);
+        if (rc == 0 && hark_state_is_encrypted(hark_space_state(space)))
+            rc = hark_space_begin(space, err);
         if (rc == 0)
             rc = write_profile(cmd, join, space, err);
         rc = hark_cmd_commit(cmd, space, rc, false, err);

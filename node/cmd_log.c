@@ -161,7 +161,7 @@ int hark_cmd_log(struct hark_cmd *cmd, struct hark_err *err)
     if (rc < 0 || (options.limit != NULL && query.limit == 0) ||
         (cmd->globals.has_at && cmd->globals.at == 0))
         return rc;
-    rc = hark_index_log(hark_space_index(lister.space), &query, list_row, &lister, err);
+    rc = hark_index_log(hark_space_view(lister.space), &query, list_row, &lister, err);
     /* Scripts count on positions, and ask for what has none. At a size there is nothing
      * under way. */
     if (rc == 0 && !cmd->globals.has_at && (!cmd->globals.json || options.in_flight != NULL))
@@ -190,7 +190,7 @@ static int list_hit(void *arg, const struct hark_row *row, struct hark_err *err)
     FILE *out = lister->cmd->out;
     char title[HARK_TITLE_SIZE], name[HARK_NAME_SIZE], id[13];
     int rc =
-        hark_index_title(hark_space_index(lister->space), row->position, title, sizeof(title), err);
+        hark_index_title(hark_space_view(lister->space), row->position, title, sizeof(title), err);
 
     if (rc == 0 && lister->cmd->globals.json)
         return hit_json(lister, row, title, err);
@@ -236,7 +236,7 @@ int hark_cmd_search(struct hark_cmd *cmd, struct hark_err *err)
     if (rc == 0)
         rc = hark_cmd_space(cmd, &lister.space, err);
     if (rc == 0)
-        rc = hark_index_search(hark_space_index(lister.space), (const char *)words.data, limit,
+        rc = hark_index_search(hark_space_view(lister.space), (const char *)words.data, limit,
                                list_hit, &lister, err);
     hark_buf_free(&words);
     return rc;

@@ -13,7 +13,7 @@ static int cohorts_of(struct hark_space *space, uint32_t ordinal, json_t **out,
 {
     struct hark_cohort *cohorts = NULL;
     size_t count = 0;
-    int rc = hark_index_member_cohorts(hark_space_index(space), ordinal, &cohorts, &count, err);
+    int rc = hark_index_member_cohorts(hark_space_view(space), ordinal, &cohorts, &count, err);
 
     *out = json_object();
     for (size_t i = 0; i < count && rc == 0; i++) {
@@ -73,7 +73,7 @@ static int member_json(struct hark_space *space, uint32_t ordinal, bool with_key
 
     *out = NULL;
     if (rc == 0)
-        rc = hark_index_member_name(hark_space_index(space), ordinal, name, sizeof(name), err);
+        rc = hark_index_member_name(hark_space_view(space), ordinal, name, sizeof(name), err);
     if (rc == 0)
         rc = admit_json(space, member.admit, &source, &payload, &id, err);
     if (rc == 0)

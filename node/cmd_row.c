@@ -122,7 +122,7 @@ static int says_json(struct hark_space *space, const struct hark_row *row, json_
 
     *out = NULL;
     if (row->position != HARK_NONE)
-        return hark_space_payload_json(space, row, out, err);
+        return hark_space_words(space, row, out, err);
     rc = hark_cmd_flight(space, &row->id, &flight, err);
     if (rc == 0 && flight->json != NULL) {
         *out = json_deep_copy(flight->json);
@@ -141,7 +141,7 @@ int hark_cmd_title(struct hark_space *space, const struct hark_row *row, char *o
 
     out[0] = '\0';
     if (row->position != HARK_NONE)
-        return hark_index_title(hark_space_index(space), row->position, out, size, err);
+        return hark_index_title(hark_space_view(space), row->position, out, size, err);
     rc = says_json(space, row, &payload, err);
     text = json_string_value(json_object_get(payload, "title"));
     if (text == NULL)
@@ -391,7 +391,7 @@ int hark_cmd_positions(struct hark_space *space, const struct hark_log_query *qu
                        size_t *count, struct hark_err *err)
 {
     struct collected to = {0};
-    int rc = hark_index_log(hark_space_index(space), query, collect, &to, err);
+    int rc = hark_index_log(hark_space_view(space), query, collect, &to, err);
 
     if (rc < 0) {
         free(to.list);
@@ -409,7 +409,7 @@ static int overlay(struct hark_space *space, uint64_t position, json_t *onto, st
     static const char *const names[] = {"title", "objective", "mode"};
     struct hark_row row = {0};
     json_t *payload = NULL;
-    int rc = hark_index_row(hark_space_index(space), position, &row, err);
+    int rc = hark_index_row(hark_space_view(space), position, &row, err);
 
     if (rc == 0 && row.verdict == 0)
         rc = hark_space_payload_json(space, &row, &payload, err);
@@ -441,6 +441,9 @@ int hark_cmd_charter(struct hark_space *space, json_t **out, struct hark_err *er
     for (size_t i = 0; i < count && rc == 0; i++)
         rc = overlay(space, positions[i], *out, err);
     free(positions);
+    if (rc == 0 && hark_space_charter(space) != NULL &&
+        json_object_update(*out, hark_space_charter(space)) != 0)
+        rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an answer");
     if (rc < 0) {
         json_decref(*out);
         *out = NULL;

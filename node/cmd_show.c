@@ -69,7 +69,7 @@ static int about_json(struct hark_space *space, uint64_t position, const char *k
     for (size_t i = 0; i < count && rc == 0; i++) {
         struct hark_row row = {0};
 
-        rc = hark_index_row(hark_space_index(space), positions[i], &row, err);
+        rc = hark_index_row(hark_space_view(space), positions[i], &row, err);
         if (rc == 0 && row.verdict == 0)
             rc = append_row(space, &row, list, err);
     }

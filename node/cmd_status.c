@@ -84,8 +84,11 @@ struct facts {
 static int gather(struct hark_cmd *cmd, struct hark_space *space, struct facts *facts,
                   struct hark_err *err)
 {
-    int rc = hark_cmd_charter(space, &facts->charter, err);
+    struct hark_inside *inside = NULL;
+    int rc = hark_node_inside(cmd->node, space, &inside, err);
 
+    if (rc == 0)
+        rc = hark_cmd_charter(space, &facts->charter, err);
     if (rc == 0)
         rc = hark_state_hash(hark_space_state(space), &facts->state, err);
     if (rc == 0)

@@ -57,7 +57,7 @@ static int is_within(struct hark_space *space, uint32_t member, const struct har
     *within = true;
     if (where_count == 0)
         return 0;
-    rc = hark_index_member_cohorts(hark_space_index(space), member, &of, &count, err);
+    rc = hark_index_member_cohorts(hark_space_view(space), member, &of, &count, err);
     for (size_t w = 0; w < where_count && rc == 0 && *within; w++) {
         bool found = false;
 
@@ -170,7 +170,7 @@ int hark_cmd_tally_of(struct hark_space *space, const struct hark_row *subject,
                       const struct hark_cohort *where, size_t where_count, uint64_t below,
                       struct hark_tally *out, struct hark_err *err)
 {
-    return hark_index_tally(hark_space_index(space), counted(subject), where, where_count,
+    return hark_index_tally(hark_space_view(space), counted(subject), where, where_count,
                             counted_below(subject, below), out, err);
 }
 
@@ -181,7 +181,7 @@ static int at_json(const struct count *count, json_t **out, struct hark_err *err
     uint64_t settled = 0;
     struct hark_hash root;
     int rc = hark_merkle_root_at(&root, size, hark_index_merkle_read,
-                                 hark_space_index(count->space), err);
+                                 hark_space_view(count->space), err);
 
     if (rc == 0)
         rc = hark_witness_settled(count->space, &settled, err);
@@ -224,7 +224,7 @@ static int groups_json(const struct count *count, json_t *out, struct hark_err *
 
     for (size_t i = 0; i < count->by_count; i++)
         query.by[i] = count->by[i];
-    rc = hark_index_tally_by(hark_space_index(count->space), &query, &groups, &group_count, err);
+    rc = hark_index_tally_by(hark_space_view(count->space), &query, &groups, &group_count, err);
     for (size_t i = 0; i < group_count && rc == 0; i++) {
         json_t *json = NULL;
 
@@ -441,11 +441,11 @@ static int rank_ideas(struct hark_space *space, struct ranked **out, size_t *out
     for (size_t i = 0; i < count && rc == 0 && list != NULL; i++) {
         struct hark_row row = {0};
 
-        rc = hark_index_row(hark_space_index(space), positions[i], &row, err);
+        rc = hark_index_row(hark_space_view(space), positions[i], &row, err);
         if (rc < 0 || row.verdict != 0 || row.hidden_by != HARK_NONE || row.says != HARK_SAYS_IT)
             continue;
         list[kept].position = positions[i];
-        rc = hark_index_tally(hark_space_index(space), positions[i], NULL, 0, 0, &list[kept].tally,
+        rc = hark_index_tally(hark_space_view(space), positions[i], NULL, 0, 0, &list[kept].tally,
                               err);
         kept++;
     }
@@ -463,10 +463,10 @@ static int show_ranked(struct hark_cmd *cmd, struct hark_space *space, const str
     struct hark_row row = {0};
     char title[HARK_TITLE_SIZE], id[13];
     json_t *json = NULL;
-    int rc = hark_index_row(hark_space_index(space), ranked->position, &row, err);
+    int rc = hark_index_row(hark_space_view(space), ranked->position, &row, err);
 
     if (rc == 0)
-        rc = hark_index_title(hark_space_index(space), ranked->position, title, sizeof(title), err);
+        rc = hark_index_title(hark_space_view(space), ranked->position, title, sizeof(title), err);
     if (rc == 0)
         rc = hark_cmd_tally_json(&ranked->tally, &json, err);
     if (rc < 0)

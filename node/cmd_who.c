@@ -8,7 +8,10 @@
 
 int hark_cmd_space(struct hark_cmd *cmd, struct hark_space **out, struct hark_err *err)
 {
-    return hark_node_pick_space(cmd->node, cmd->globals.space, out, err);
+    struct hark_inside *inside = NULL;
+    int rc = hark_node_pick_space(cmd->node, cmd->globals.space, out, err);
+
+    return rc == 0 ? hark_node_inside(cmd->node, *out, &inside, err) : rc;
 }
 
 int hark_cmd_person(struct hark_cmd *cmd, struct hark_space *space, struct hark_author *out,
@@ -169,7 +172,7 @@ int hark_cmd_member(struct hark_space *space, const char *who, uint32_t *ordinal
         return member_by_ordinal(space, who + 7, ordinal, err);
     if (who[0] != '\0' && strlen(who) < 8 && strspn(who, "0123456789") == strlen(who))
         return member_by_ordinal(space, who, ordinal, err);
-    rc = hark_index_member_by_name(hark_space_index(space), who, ordinal, &count, err);
+    rc = hark_index_member_by_name(hark_space_view(space), who, ordinal, &count, err);
     if (rc < 0 && rc != HARK_E_NOT_FOUND)
         return rc;
     if (count > 1) {
@@ -193,7 +196,7 @@ int hark_cmd_member(struct hark_space *space, const char *who, uint32_t *ordinal
 int hark_cmd_name(struct hark_space *space, uint32_t ordinal, char out[HARK_NAME_SIZE],
                   struct hark_err *err)
 {
-    int rc = hark_index_member_name(hark_space_index(space), ordinal, out, HARK_NAME_SIZE, err);
+    int rc = hark_index_member_name(hark_space_view(space), ordinal, out, HARK_NAME_SIZE, err);
 
     if (rc == 0 && out[0] == '\0')
         (void)snprintf(out, HARK_NAME_SIZE, "member %u", (unsigned)ordinal);
@@ -235,7 +238,7 @@ int hark_cmd_author_json(struct hark_space *space, const struct hark_row *row, j
     int rc = 0;
 
     if (member)
-        rc = hark_index_member_name(hark_space_index(space), row->author, name, sizeof(name), err);
+        rc = hark_index_member_name(hark_space_view(space), row->author, name, sizeof(name), err);
     if (rc < 0)
         return rc;
     *out = json_pack(

@@ -417,6 +417,9 @@ static int pragmas(struct hark_index *index, struct hark_err *err)
                                  "PRAGMA journal_size_limit=67108864;";
     int rc = hark_index_exec(index, "PRAGMA cache_size=-32768", err);
 
+    /* What is in memory is not to be sorted in a file either. */
+    if (rc == 0 && strcmp(index->path, HARK_SQLITE_MEMORY) == 0)
+        rc = hark_index_exec(index, "PRAGMA temp_store=MEMORY", err);
     return rc != 0 || index->read_only ? rc : hark_index_exec(index, writer, err);
 }
 

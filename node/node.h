@@ -44,6 +44,7 @@ struct hark_node {
     bool moved; /* the directory is not where it was when it was last written (place) */
     char bound[HARK_ADDRESS_MAX + 1];      /* where the daemon listens in fact; else empty */
     char http_bound[HARK_ADDRESS_MAX + 1]; /* the same of HTTP: "http://…" */
+    uint64_t people_made;                  /* how many keys of people were made by this process */
     size_t space_count;
     struct hark_space **spaces; /* open ones, opened on first use */
 };
@@ -130,6 +131,12 @@ HARK_CHECK int hark_node_new_person(struct hark_node *node, const char *label,
 HARK_CHECK int hark_node_person(struct hark_node *node, const struct hark_hash *space,
                                 const char *who, struct hark_author *out, char *label,
                                 struct hark_err *err);
+/* What the people whose keys are held here see of an encrypted space, up to the log as it is
+ * here; *out NULL in an open space. Borrowed (node/inside.h). Errors: key-passphrase and those
+ * of reading the log. */
+struct hark_inside;
+HARK_CHECK int hark_node_inside(struct hark_node *node, struct hark_space *space,
+                                struct hark_inside **out, struct hark_err *err);
 /* The keys of an imported participant (PROTOCOL.md 2.3). */
 HARK_CHECK int hark_node_imported(struct hark_node *node, const struct hark_hash *space,
                                   const char *source, const char *reference,

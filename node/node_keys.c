@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "node/files.h"
+#include "node/inside.h"
 #include "node/node.h"
 
 #define SOURCE_MAX 256u
@@ -145,6 +146,7 @@ int hark_node_new_person(struct hark_node *node, const char *label, struct hark_
         rc = hark_seed_new(&seed, err);
     if (rc == 0)
         rc = hark_keyfile_save(path, seed, label, (struct hark_span){0}, err);
+    node->people_made += rc == 0;
     hark_seed_free(seed);
     return rc;
 }
@@ -173,6 +175,8 @@ static int person_author(struct hark_node *node, const struct hark_hash *space, 
 }
 
 struct search {
+    struct hark_node *node;
+    const struct hark_hash *space;
     const char *prefix; /* hex of a key, or NULL */
     size_t found;
     size_t people;
@@ -187,9 +191,9 @@ static void keep_label(struct search *search, const char *label)
     search->label[HARK_LABEL_MAX] = '\0';
 }
 
-static int look_at_person(struct hark_node *node, const struct hark_hash *space, const char *label,
-                          struct search *search, struct hark_err *err)
+static int look_at_person(void *arg, const char *label, struct hark_err *err)
 {
+    struct search *search = arg;
     struct hark_author author;
     char hex[2 * HARK_KEY_SIZE + 1];
     bool fits;
@@ -203,7 +207,7 @@ static int look_at_person(struct hark_node *node, const struct hark_hash *space,
             keep_label(search, label);
         return 0;
     }
-    rc = person_author(node, space, label, &author, err);
+    rc = person_author(search->node, search->space, label, &author, err);
     if (rc < 0)
         return rc;
     hark_key_hex(hex, hark_signer_key(author.sign));
@@ -216,8 +220,9 @@ static int look_at_person(struct hark_node *node, const struct hark_hash *space,
     return 0;
 }
 
-static int each_person(struct hark_node *node, const struct hark_hash *space, struct search *search,
-                       struct hark_err *err)
+typedef int person_fn(void *arg, const char *label, struct hark_err *err);
+
+static int each_person(struct hark_node *node, person_fn *fn, void *arg, struct hark_err *err)
 {
     struct dirent *entry;
     char path[HARK_PATH_MAX];
@@ -231,7 +236,7 @@ static int each_person(struct hark_node *node, const struct hark_hash *space, st
         return hark_err_errno(err, errno, "%s", path);
     while (rc == 0 && (entry = readdir(d)) != NULL) {
         if (hark_label_valid(entry->d_name))
-            rc = look_at_person(node, space, entry->d_name, search, err);
+            rc = fn(arg, entry->d_name, err);
     }
     (void)closedir(d);
     return rc;
@@ -248,7 +253,7 @@ static bool is_hex_prefix(const char *who)
 static int pick_person(struct hark_node *node, const struct hark_hash *space, const char *who,
                        char *label, struct hark_err *err)
 {
-    struct search search = {.prefix = who};
+    struct search search = {.node = node, .space = space, .prefix = who};
     char path[HARK_PATH_MAX];
     int rc;
 
@@ -261,7 +266,7 @@ static int pick_person(struct hark_node *node, const struct hark_hash *space, co
         if (!is_hex_prefix(who))
             return hark_err_set(err, HARK_E_NOT_FOUND, "this node holds no key of %s", who);
     }
-    rc = each_person(node, space, &search, err);
+    rc = each_person(node, look_at_person, &search, err);
     if (rc < 0)
         return rc;
     if (who == NULL && search.has_owner)
@@ -290,6 +295,52 @@ int hark_node_person(struct hark_node *node, const struct hark_hash *space, cons
     if (label != NULL)
         (void)snprintf(label, HARK_LABEL_MAX + 1, "%s", name);
     return person_author(node, space, name, out, err);
+}
+
+/* --- inside an encrypted space ---------------------------------------------------- */
+
+struct looking {
+    struct hark_node *node;
+    struct hark_space *space;
+    struct hark_inside *inside;
+};
+
+/* A member's X25519 key, if the person is a member. */
+static int look_inside_as(void *arg, const char *label, struct hark_err *err)
+{
+    struct looking *looking = arg;
+    struct hark_author author;
+    uint32_t number = 0;
+    bool found = false;
+    int rc = person_author(looking->node, hark_space_id(looking->space), label, &author, err);
+
+    if (rc == 0)
+        rc = hark_state_find_key(hark_space_state(looking->space), hark_signer_key(author.sign),
+                                 &found, &number, err);
+    if (rc == 0 && found) {
+        rc = hark_inside_own(looking->inside, author.box, err);
+        author.box = NULL;
+    }
+    hark_author_free(&author);
+    return rc;
+}
+
+int hark_node_inside(struct hark_node *node, struct hark_space *space, struct hark_inside **out,
+                     struct hark_err *err)
+{
+    uint64_t stamp = 1 + node->people_made + hark_space_rights(space);
+    struct looking looking = {.node = node, .space = space};
+    int rc = hark_space_inside(space, out, err);
+
+    looking.inside = *out;
+    if (rc < 0 || *out == NULL)
+        return rc;
+    if (*hark_inside_stamp(*out) != stamp) {
+        rc = each_person(node, look_inside_as, &looking, err);
+        if (rc == 0)
+            *hark_inside_stamp(*out) = stamp;
+    }
+    return rc == 0 ? hark_inside_follow(*out, err) : rc;
 }
 
 int hark_node_imported(struct hark_node *node, const struct hark_hash *space, const char *source,

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "node/convict.h"
+#include "node/inside.h"
 #include "node/outbox.h"
 #include "node/space_flight.h"
 #include "node/sqlite.h"
@@ -36,6 +37,8 @@ int hark_space_open_index(struct hark_space *space, struct hark_err *err)
 void hark_space_close_index(struct hark_space *space)
 {
     hark_space_flight_free(space);
+    hark_inside_free(space->inside);
+    space->inside = NULL;
     hark_state_free(space->state);
     space->state = NULL;
     hark_index_free(space->index);
@@ -285,6 +288,36 @@ struct hark_state *hark_space_state(struct hark_space *space)
 struct hark_index *hark_space_index(struct hark_space *space)
 {
     return space->index;
+}
+
+int hark_space_inside(struct hark_space *space, struct hark_inside **out, struct hark_err *err)
+{
+    int rc = 0;
+
+    if (space->inside == NULL && hark_state_is_encrypted(space->state))
+        rc = hark_inside_new(&space->inside, space, err);
+    *out = space->inside;
+    return rc;
+}
+
+struct hark_index *hark_space_view(struct hark_space *space)
+{
+    struct hark_index *inside = space->inside != NULL ? hark_inside_index(space->inside) : NULL;
+
+    return inside != NULL ? inside : space->index;
+}
+
+json_t *hark_space_charter(struct hark_space *space)
+{
+    return space->inside != NULL ? hark_inside_charter(space->inside) : NULL;
+}
+
+int hark_space_words(struct hark_space *space, const struct hark_row *row, json_t **json,
+                     struct hark_err *err)
+{
+    return hark_space_view(space) != space->index
+               ? hark_inside_payload(space->inside, row, json, err)
+               : hark_space_payload_json(space, row, json, err);
 }
 
 struct hark_repo *hark_space_repo(struct hark_space *space)

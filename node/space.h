@@ -31,6 +31,16 @@ void hark_space_free(struct hark_space *space);
 /* For readers: sees what the writer has committed since. */
 HARK_CHECK int hark_space_refresh(struct hark_space *space, struct hark_err *err);
 
+/* The index to ask what is said here: of an encrypted space the one of what is inside, once
+ * that was looked at (node/inside.h), else the log's. Rows have the same positions and ids in
+ * both. Borrowed until the space changes. */
+struct hark_index *hark_space_view(struct hark_space *space);
+/* Title and objective of an encrypted space, if that was looked at; NULL: unknown. Borrowed. */
+json_t *hark_space_charter(struct hark_space *space);
+/* What an entry says to this node, sealed or not; NULL: nothing. */
+HARK_CHECK int hark_space_words(struct hark_space *space, const struct hark_row *row, json_t **json,
+                                struct hark_err *err);
+
 /* Borrowed. */
 const struct hark_hash *hark_space_id(const struct hark_space *space);
 struct hark_state *hark_space_state(struct hark_space *space);

@@ -80,6 +80,7 @@ struct hark_space {
     struct space_suspects *suspects;    /* convict_twin.c; NULL: none yet */
     struct space_kept *kept;            /* convict_kept.c; NULL: not looked at yet */
     struct space_hashed *hashed;        /* space_prove.c: of intakes; NULL: nothing */
+    struct hark_inside *inside;         /* NULL: not looked at */
     bool held;
     bool intake_goes_on;       /* space_intake_end.c: looked at */
     unsigned refreshes;        /* of a reader, since its repository was opened */

@@ -440,8 +440,10 @@ int hark_space_find(struct hark_space *space, const char *hex, struct hark_row *
         if (found && rc == 0 && out->position != position)
             return hark_err_set(err, HARK_E_AMBIGUOUS, "more than one entry begins with %s", hex);
         if (found)
-            return hark_index_row(space->index, position, out, err);
+            return hark_index_row(hark_space_view(space), position, out, err);
     }
+    if (rc == 0 && hark_space_view(space) != space->index)
+        return hark_index_row(hark_space_view(space), out->position, out, err);
     if (rc < 0 && err != NULL)
         *err = none;
     return rc;

@@ -16,6 +16,9 @@ enum hark_sqlite_access {
     HARK_SQLITE_CREATE, /* also, if there is none, one that only its owner may read */
 };
 
+/* A path: a database of this process, in memory only. */
+#define HARK_SQLITE_MEMORY ":memory:"
+
 /* Opens the database at `path`, each page of which has a checksum (node/page_sums.h), for
  * one thread at a time: deleted words are overwritten, no schema is trusted, a lock is
  * waited for ten seconds, result codes are extended ones. How it is written (journal,

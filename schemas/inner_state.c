@@ -367,6 +367,22 @@ int hark_inner_state_apply(struct hark_inner_state *inner, const struct hark_ent
     return rc;
 }
 
+int hark_inner_state_read(struct hark_inner_state *inner, uint64_t position,
+                          const struct hark_entry *entry, struct hark_span payload,
+                          struct hark_said *said, struct hark_err *err)
+{
+    struct reading r = {.entry = entry, .payload = payload, .position = position};
+    int rc;
+
+    memset(said, 0, sizeof(*said));
+    rc = find_verdict(inner, &r, err);
+    if (rc == HARK_OK)
+        rc = read_entry(inner, &r, said, err);
+    if (rc != HARK_OK)
+        hark_inner_free(&said->inner);
+    return rc;
+}
+
 int hark_inner_state_judge(struct hark_inner_state *inner, const struct hark_entry *entry,
                            const struct hark_inner *content, const struct hark_arrival *arrival,
                            struct hark_err *err)

@@ -58,6 +58,12 @@ HARK_CHECK int hark_inner_state_apply(struct hark_inner_state *inner,
                                       struct hark_effect *effect, struct hark_said *said,
                                       struct hark_err *err);
 
+/* What an entry of the log says, as far as it can be read: nothing is appended. Arguments,
+ * errors and what is to be freed as in hark_inner_state_apply. */
+HARK_CHECK int hark_inner_state_read(struct hark_inner_state *inner, uint64_t position,
+                                     const struct hark_entry *entry, struct hark_span payload,
+                                     struct hark_said *said, struct hark_err *err);
+
 /* Would an entry stand inside with these headers, that content and that arrival, at the end
  * of the log? The content breaks none of I1 to I6 (hark_inner_write). 0 or a HARK_E_VOID_*
  * code with a message; entry-key, and the store's errors. */

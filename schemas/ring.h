@@ -73,6 +73,12 @@ HARK_CHECK int hark_ring_part(struct hark_ring *ring, const struct hark_ring_par
 HARK_CHECK int hark_ring_force(struct hark_ring *ring, uint64_t position,
                                const uint8_t commitment[HARK_EPOCH_COMMITMENT_SIZE],
                                struct hark_err *err);
+/* The same for an entry as it stands in the log, of whatever kind: `payload` is its (a
+ * never-erased one); `before` a state as of `position`, for the recipients' keys. Errors: as
+ * those above; those of hark_payload_check; internal (not what the outer state lets stand). */
+struct hark_state;
+HARK_CHECK int hark_ring_entry(struct hark_ring *ring, struct hark_state *before, uint64_t position,
+                               const char *kind, struct hark_span payload, struct hark_err *err);
 /* Makes the boxes of a part of an epoch in force again, as if it were fed: for parts that
  * could not be looked at when they were. Errors: epoch-unknown, limit, no-memory. */
 HARK_CHECK int hark_ring_check(struct hark_ring *ring, uint64_t position, uint32_t epoch,

@@ -1,0 +1,328 @@
+/* See sealing.h. */
+#include "node/sealing.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "node/inside.h"
+
+#define KEYS_MAX (UINT64_C(1) << 24) /* of a space: PROTOCOL.md 11 */
+
+/* ---- What members say -------------------------------------------------------------- */
+
+bool hark_goes_inside(struct hark_state *state, const char *kind)
+{
+    const struct hark_kinds *kinds = hark_state_kinds(state);
+    int number = hark_kinds_find(kinds, kind);
+    const struct hark_kind *found = number < 0 ? NULL : hark_kinds_get(kinds, (size_t)number);
+
+    return hark_state_is_encrypted(state) && found != NULL &&
+           (found->modes == HARK_MODES_OPEN || found->own_kind);
+}
+
+/* Would it stand inside? Of what is about something in flight nobody can say yet. */
+static int judge(struct hark_inside *inside, const struct hark_entry *entry,
+                 const struct hark_inner *content, struct hark_err *err)
+{
+    struct hark_inner_state *state = hark_inside_state(inside);
+    const struct hark_arrival arrival = {.arrival_ms = entry->time_ms,
+                                         .accepted_ms = entry->time_ms};
+    bool found = true;
+    int rc = 0;
+
+    for (size_t i = 0; i < content->re_count && found && rc == 0; i++) {
+        uint64_t position;
+
+        rc = hark_state_find_entry(hark_inner_state_view(state), &content->re[i], &found, &position,
+                                   err);
+    }
+    return rc == 0 && found ? hark_inner_state_judge(state, entry, content, &arrival, err) : rc;
+}
+
+static int nobody_holds_it(struct hark_err *err)
+{
+    int rc = hark_err_set(err, HARK_E_EPOCH_UNKNOWN,
+                          "nobody whose key is here holds the space's key in force");
+
+    hark_err_hint(err, "who was admitted holds it once the log is here: `hark sync --wait`");
+    return rc;
+}
+
+int hark_seal_draft(struct hark_node *node, struct hark_space *space,
+                    const struct hark_draft *draft, const struct hark_entry *entry,
+                    struct hark_buf *envelope, struct hark_err *err)
+{
+    struct hark_inner *content = calloc(1, sizeof(*content));
+    struct hark_inside *inside = NULL;
+    int rc;
+
+    if (content == NULL)
+        return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an entry");
+    (void)snprintf(content->kind, sizeof(content->kind), "%s", draft->kind);
+    content->re_count = draft->re_count;
+    memcpy(content->re, draft->re, draft->re_count * sizeof(draft->re[0]));
+    content->payload = json_incref(draft->fields);
+    rc = hark_node_inside(node, space, &inside, err);
+    if (rc == 0 && strcmp(entry->kind, "sealed") == 0)
+        rc = judge(inside, entry, content, err);
+    if (rc == 0)
+        rc = hark_inner_seal(envelope, hark_inside_ring(inside),
+                             hark_state_kinds(hark_space_state(space)), entry, content, err);
+    if (rc == HARK_E_EPOCH_UNKNOWN)
+        rc = nobody_holds_it(err);
+    hark_inner_free(content);
+    free(content);
+    return rc;
+}
+
+/* ---- The steward: which epoch is next ------------------------------------------------- */
+
+struct next {
+    struct hark_state *state; /* that the entry is judged against */
+    struct hark_ring *ring;
+    bool first;
+    uint32_t epoch;
+};
+
+/* What is in flight or in an open batch is in no ring yet: one change of the key at a time. */
+static int find_next(struct hark_node *node, struct hark_space *space, struct next *next,
+                     struct hark_err *err)
+{
+    struct hark_inside *inside = NULL;
+    uint32_t known = 0, current = 0;
+    bool any = false, there = false;
+    int rc = hark_author_state(node, space, &next->state, err);
+
+    if (rc == 0)
+        rc = hark_node_inside(node, space, &inside, err);
+    if (rc == 0)
+        rc = hark_state_current_epoch(next->state, &any, &current, err);
+    if (rc < 0)
+        return rc;
+    next->ring = hark_inside_ring(inside);
+    there = hark_ring_in_force(next->ring, &known);
+    if (any != there || (any && current != known)) {
+        rc = hark_err_set(err, HARK_E_BUSY,
+                          "another change of the space's key is not in its log yet");
+        hark_err_hint(err, "try again in a moment");
+        return rc;
+    }
+    next->first = !any;
+    next->epoch = any ? current + 1 : 0;
+    return 0;
+}
+
+static int set_base64(json_t *fields, const char *name, const uint8_t *bytes, size_t size,
+                      struct hark_err *err)
+{
+    struct hark_buf text = hark_buf_init(256);
+    int rc = hark_base64_encode(&text, hark_span(bytes, size), err);
+
+    if (rc == 0 &&
+        json_object_set_new(fields, name, json_stringn((const char *)text.data, text.size)) != 0)
+        rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a payload");
+    hark_buf_free(&text);
+    return rc;
+}
+
+static int set_commitment(json_t *fields, const uint8_t bytes[HARK_EPOCH_COMMITMENT_SIZE],
+                          struct hark_err *err)
+{
+    char hex[2 * HARK_EPOCH_COMMITMENT_SIZE + 1];
+
+    hark_hex_encode(hex, bytes, HARK_EPOCH_COMMITMENT_SIZE);
+    if (json_object_set_new(fields, "commitment", json_string(hex)) != 0)
+        return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a payload");
+    return 0;
+}
+
+static bool take_hex_key(const json_t *fields, const char *name, struct hark_key *out)
+{
+    const json_t *text = json_object_get(fields, name);
+
+    return json_is_string(text) &&
+           hark_hex_decode(out->bytes, sizeof(out->bytes),
+                           hark_span(json_string_value(text), json_string_length(text)), NULL) == 0;
+}
+
+/* ---- Who comes --------------------------------------------------------------------------- */
+
+static int put_group_key(json_t *fields, uint32_t epoch, const struct hark_epoch_box *box,
+                         struct hark_err *err)
+{
+    json_t *group_key = json_pack("{s:I}", "epoch", (json_int_t)epoch);
+    int rc = group_key == NULL
+                 ? hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a payload")
+                 : set_base64(group_key, "box", box->sealed, sizeof(box->sealed), err);
+
+    if (rc == 0 && json_object_set(fields, "group_key", group_key) != 0)
+        rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a payload");
+    json_decref(group_key);
+    return rc;
+}
+
+static int give_key(const struct next *next, const struct hark_hash *space, json_t *fields,
+                    struct hark_err *err)
+{
+    struct hark_epoch_box box = {.number = 0};
+    const struct hark_epoch *before = NULL;
+    struct hark_epoch *key = NULL;
+    int rc;
+
+    if (!take_hex_key(fields, "box", &box.to))
+        return hark_err_set(err, HARK_E_INTERNAL, "who is to come has no X25519 key");
+    if (next->first) {
+        rc = hark_epoch_new(&key, space, next->epoch, err);
+    } else {
+        rc = hark_ring_key(&before, next->ring, next->epoch - 1, err);
+        if (rc == HARK_E_EPOCH_UNKNOWN)
+            rc = nobody_holds_it(err);
+        if (rc == 0)
+            rc = hark_epoch_step(&key, before, err);
+    }
+    if (rc == 0)
+        rc = hark_epoch_seal_boxes(key, &box, 1, err);
+    if (rc == 0)
+        rc = put_group_key(fields, next->epoch, &box, err);
+    hark_epoch_free(key);
+    return rc;
+}
+
+/* ---- Who goes ---------------------------------------------------------------------------- */
+
+struct staying {
+    size_t count, capacity;
+    struct hark_epoch_box *boxes;
+};
+
+static int keep(struct staying *staying, uint32_t number, const struct hark_key *to,
+                struct hark_err *err)
+{
+    if (staying->count == staying->capacity) {
+        size_t bigger = staying->capacity == 0 ? 64 : 2 * staying->capacity;
+        struct hark_epoch_box *grown = realloc(staying->boxes, bigger * sizeof(*grown));
+
+        if (grown == NULL)
+            return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for %zu keys", bigger);
+        staying->boxes = grown;
+        staying->capacity = bigger;
+    }
+    staying->boxes[staying->count++] = (struct hark_epoch_box){.number = number, .to = *to};
+    return 0;
+}
+
+/* The members' keys in force, but for a member's, or for one. Ascending. */
+static int find_staying(struct hark_state *state, const json_t *fields, bool device,
+                        struct staying *staying, struct hark_err *err)
+{
+    uint64_t member = (uint64_t)json_integer_value(json_object_get(fields, "member"));
+    uint64_t counts[HARK_SECTION_HASHED_];
+    struct hark_key gone = {{0}};
+    int rc = hark_state_counts(state, counts, err);
+
+    if (device && !take_hex_key(fields, "key", &gone))
+        return hark_err_set(err, HARK_E_INTERNAL, "a device that ends has no key");
+    for (uint64_t i = 0; rc == 0 && i < counts[HARK_SECTION_KEY] && i < KEYS_MAX; i++) {
+        struct hark_key_object key;
+
+        rc = hark_state_key(state, (uint32_t)i, &key, err);
+        if (rc == 0 && key.of == HARK_KEY_OF_MEMBER && key.until == HARK_NONE &&
+            (device ? !hark_key_equal(&key.key, &gone) : key.owner != member))
+            rc = keep(staying, (uint32_t)i, &key.box, err);
+    }
+    if (rc == 0 && staying->count == 0) {
+        rc = hark_err_set(err, HARK_E_VOID_EPOCH, "nobody would remain who could hold a key");
+        hark_err_hint(err, "the last member can leave, and the space be closed");
+    }
+    return rc;
+}
+
+static int part_fields(const struct hark_epoch_box *boxes, size_t count, json_t *fields,
+                       struct hark_err *err)
+{
+    json_t *sealed = json_array();
+    int rc = sealed == NULL ? hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a payload") : 0;
+
+    for (size_t i = 0; i < count && rc == 0; i++) {
+        json_t *item = json_pack("{s:I}", "key", (json_int_t)boxes[i].number);
+
+        if (item == NULL || json_array_append_new(sealed, item) != 0)
+            rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a payload");
+        else
+            rc = set_base64(item, "box", boxes[i].sealed, sizeof(boxes[i].sealed), err);
+    }
+    if (rc == 0 && json_object_set(fields, "sealed", sealed) != 0)
+        rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a payload");
+    json_decref(sealed);
+    return rc;
+}
+
+/* One `epoch` entry. */
+static int add_part(struct hark_node *node, struct hark_space *space,
+                    const struct hark_author *steward, struct hark_epoch *key,
+                    const struct staying *staying, size_t part, struct hark_err *err)
+{
+    size_t first = part * HARK_EPOCH_PART_MAX, left = staying->count - first;
+    size_t count = left < HARK_EPOCH_PART_MAX ? left : HARK_EPOCH_PART_MAX;
+    size_t parts = (staying->count + HARK_EPOCH_PART_MAX - 1) / HARK_EPOCH_PART_MAX;
+    struct hark_draft draft = {.kind = "epoch"};
+    uint8_t commitment[HARK_EPOCH_COMMITMENT_SIZE];
+    int rc = hark_epoch_seal_boxes(key, staying->boxes + first, count, err);
+
+    if (rc == 0)
+        rc = hark_epoch_commitment(commitment, key, err);
+    draft.fields = json_pack("{s:I, s:I, s:I}", "epoch", (json_int_t)hark_epoch_number(key), "part",
+                             (json_int_t)part, "parts", (json_int_t)parts);
+    if (rc == 0 && draft.fields == NULL)
+        rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a payload");
+    if (rc == 0)
+        rc = set_commitment(draft.fields, commitment, err);
+    if (rc == 0)
+        rc = part_fields(staying->boxes + first, count, draft.fields, err);
+    if (rc == 0)
+        rc = hark_author_add(node, space, steward, &draft, NULL, err);
+    json_decref(draft.fields);
+    return rc;
+}
+
+static int renew_key(struct hark_node *node, struct hark_space *space,
+                     const struct hark_author *steward, const struct next *next, bool device,
+                     json_t *fields, struct hark_err *err)
+{
+    uint8_t commitment[HARK_EPOCH_COMMITMENT_SIZE];
+    struct staying staying = {.count = 0};
+    struct hark_epoch *key = NULL;
+    int rc = find_staying(next->state, fields, device, &staying, err);
+
+    if (rc == 0)
+        rc = hark_epoch_new(&key, hark_space_id(space), next->epoch, err);
+    for (size_t part = 0; rc == 0 && part * HARK_EPOCH_PART_MAX < staying.count; part++)
+        rc = add_part(node, space, steward, key, &staying, part, err);
+    if (rc == 0)
+        rc = hark_epoch_commitment(commitment, key, err);
+    if (rc == 0)
+        rc = set_commitment(fields, commitment, err);
+    hark_epoch_free(key);
+    free(staying.boxes);
+    return rc;
+}
+
+int hark_steward_keys(struct hark_node *node, struct hark_space *space,
+                      const struct hark_author *steward, const char *kind, json_t *fields,
+                      struct hark_err *err)
+{
+    bool device = strcmp(kind, "device") == 0;
+    const char *action = json_string_value(json_object_get(fields, "action"));
+    bool comes = strcmp(kind, "admit") == 0 || (device && action && strcmp(action, "add") == 0);
+    bool goes = strcmp(kind, "remove") == 0 || (device && !comes);
+    struct next next;
+    int rc;
+
+    if (!hark_state_is_encrypted(hark_space_state(space)) || (!comes && !goes))
+        return 0;
+    rc = find_next(node, space, &next, err);
+    if (rc < 0)
+        return rc;
+    return comes ? give_key(&next, hark_space_id(space), fields, err)
+                 : renew_key(node, space, steward, &next, device, fields, err);
+}
