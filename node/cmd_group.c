@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "node/cmd_internal.h"
+#include "node/sealing.h"
 
 #define TITLE_MAX   200u
 #define PURPOSE_MAX 1000u
@@ -113,6 +114,7 @@ static int group_new(struct hark_cmd *cmd, struct hark_err *err)
 static int group_leave(struct hark_cmd *cmd, struct hark_err *err)
 {
     const struct hark_draft draft = {.kind = "leave", .with_seen = true};
+    bool answered = false;
     struct hark_person person = {0};
     struct hark_space *space = NULL;
     int rc = hark_cmd_options(cmd, NULL, 0, 0, 0, err);
@@ -123,6 +125,8 @@ static int group_leave(struct hark_cmd *cmd, struct hark_err *err)
         rc = hark_cmd_as(cmd, space, false, &person, err);
     if (rc == 0)
         rc = hark_cmd_write(cmd, space, &person.author, &draft, err);
+    if (rc == 0 && cmd->net == NULL) /* a daemon does it by itself */
+        rc = hark_steward_tend(cmd->node, space, &answered, err);
     hark_author_free(&person.author);
     return rc;
 }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "node/files.h"
+#include "node/sealing.h"
 
 #define LABEL_TRIES   8
 #define TIMEOUT_S     30u
@@ -286,6 +287,7 @@ static int admit(struct hark_cmd *cmd, struct hark_joining *join, struct hark_sp
 {
     struct hark_join_request *request = malloc(sizeof(*request));
     struct hark_logged admitted;
+    bool told = false;
     int rc = request == NULL ? hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a request")
                              : hark_joining_request(join, request, err);
 
@@ -302,6 +304,8 @@ static int admit(struct hark_cmd *cmd, struct hark_joining *join, struct hark_sp
             rc = write_profile(cmd, join, space, err);
         rc = hark_cmd_commit(cmd, space, rc, false, err);
     }
+    if (rc == 0 && cmd->net == NULL) /* a daemon does it by itself */
+        rc = hark_steward_tend(cmd->node, space, &told, err);
     free(request);
     return rc;
 }

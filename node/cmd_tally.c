@@ -180,8 +180,8 @@ static int at_json(const struct count *count, json_t **out, struct hark_err *err
         count->below != 0 ? count->below : hark_state_size(hark_space_state(count->space));
     uint64_t settled = 0;
     struct hark_hash root;
-    int rc = hark_merkle_root_at(&root, size, hark_index_merkle_read,
-                                 hark_space_view(count->space), err);
+    int rc = hark_merkle_root_at(&root, size, hark_index_merkle_read, hark_space_view(count->space),
+                                 err);
 
     if (rc == 0)
         rc = hark_witness_settled(count->space, &settled, err);

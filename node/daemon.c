@@ -20,6 +20,7 @@
 #include "node/files.h"
 #include "node/http.h"
 #include "node/local.h"
+#include "node/sealing.h"
 
 #define TEND_DELAY_MS   1000u /* PROTOCOL.md 7.5: at most a second after a batch */
 #define IDLE_MS         60000u
@@ -57,6 +58,29 @@ static void tend_later(struct daemon *d)
         d->tend_at_ms = d->quiet_at_ms;
 }
 
+static void update_net(struct daemon *d);
+
+/* What a steward owes those who came or left a private group. */
+static void tend_groups(struct daemon *d)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < d->node->space_count; i++) {
+        struct hark_err err = {0};
+        bool did = false;
+
+        if (hark_steward_tend(d->node, d->node->spaces[i], &did, &err) < 0) {
+            complain("tending a private group", &err);
+            d->tend_at_ms = hark_timer_ms() + TEND_RETRY_MS;
+        }
+        any = any || did;
+    }
+    if (!any)
+        return;
+    tend_later(d);
+    update_net(d);
+}
+
 static void tend(struct daemon *d)
 {
     struct hark_err err = {0};
@@ -76,6 +100,8 @@ static void tend(struct daemon *d)
         if (hark_space_erasures(d->node->spaces[i]) != erasures)
             hark_net_reopen(d->net);
     }
+    if (quiet)
+        tend_groups(d);
 }
 
 /* --- the network ------------------------------------------------------------------- */

@@ -26,8 +26,8 @@
 
 struct hark_index;
 
-/* Opens, or makes when `create`; for ":memory:" one that is nowhere else. An index of another version or space, or one
- * that SQLite finds damaged, is `damaged`. */
+/* Opens, or makes when `create`; for ":memory:" one that is nowhere else. An index of another
+ * version or space, or one that SQLite finds damaged, is `damaged`. */
 HARK_CHECK int hark_index_open(struct hark_index **out, const char *path,
                                const struct hark_hash *space, bool create, bool read_only,
                                struct hark_err *err);

@@ -19,10 +19,11 @@ struct hark_inside {
     struct hark_index *index;
     struct hark_store store;
     struct hark_inner_state *state;
-    json_t *charter;
-    uint64_t missing; /* the first entry whose envelope was not at hand, or HARK_NONE */
-    bool stale;       /* to be made anew */
-    uint64_t stamp;   /* the caller's */
+    json_t *charter;           /* the latest that opened... */
+    uint64_t charter_position; /* ...and where it stands */
+    uint64_t missing;          /* the first entry whose envelope was not at hand, or HARK_NONE */
+    bool stale;                /* to be made anew */
+    uint64_t stamp;            /* the caller's */
 };
 
 /* ---- Opening ------------------------------------------------------------------- */
@@ -224,6 +225,7 @@ static void note(struct hark_inside *inside, const struct logged *logged, struct
     if (said->reading == HARK_READING_OPENED && strcmp(logged->entry.kind, "charter") == 0) {
         json_decref(inside->charter);
         inside->charter = json_incref(said->inner.payload);
+        inside->charter_position = logged->row.position;
     }
     /* The words of what was erased are to go. */
     if (stands && strcmp(logged->entry.kind, "erase") == 0)
@@ -346,8 +348,10 @@ struct hark_inner_state *hark_inside_state(struct hark_inside *inside)
     return inside->state;
 }
 
-json_t *hark_inside_charter(struct hark_inside *inside)
+json_t *hark_inside_charter(struct hark_inside *inside, uint64_t *position)
 {
+    if (position != NULL)
+        *position = inside->charter_position;
     return inside->charter;
 }
 

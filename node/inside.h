@@ -37,8 +37,9 @@ HARK_CHECK int hark_inside_follow(struct hark_inside *inside, struct hark_err *e
 struct hark_index *hark_inside_index(struct hark_inside *inside);
 struct hark_ring *hark_inside_ring(struct hark_inside *inside);
 struct hark_inner_state *hark_inside_state(struct hark_inside *inside);
-/* Title and objective; NULL: no charter could be read. Borrowed. */
-json_t *hark_inside_charter(struct hark_inside *inside);
+/* Title and objective; NULL: no charter could be read. Borrowed. *position (may be NULL): of
+ * that charter. */
+json_t *hark_inside_charter(struct hark_inside *inside, uint64_t *position);
 /* What the entry of that row says, sealed or in the clear; NULL: nothing, here. Owned by the
  * caller. */
 HARK_CHECK int hark_inside_payload(struct hark_inside *inside, const struct hark_row *row,

@@ -326,3 +326,125 @@ int hark_steward_keys(struct hark_node *node, struct hark_space *space,
     return comes ? give_key(&next, hark_space_id(space), fields, err)
                  : renew_key(node, space, steward, &next, device, fields, err);
 }
+
+/* ---- Who has left ------------------------------------------------------------------------ */
+
+/* Is a fresh key owed, not under way, and somebody there to get it? To whom? */
+static int find_owed(struct hark_node *node, struct hark_space *space, bool *owed, uint32_t *member,
+                     struct hark_err *err)
+{
+    struct hark_state *state = hark_space_state(space);
+    struct hark_group_object group = {.owed = 0};
+    int rc = hark_state_group(state, &group, err);
+
+    *owed = false;
+    if (rc < 0 || group.owed == 0)
+        return rc;
+    rc = hark_author_state(node, space, &state, err);
+    if (rc == 0)
+        rc = hark_state_group(state, &group, err);
+    *owed = rc == 0 && group.owed > 0 && group.keys > 0;
+    return *owed ? hark_state_owed(state, 0, member, err) : rc;
+}
+
+static int remove_who_left(struct hark_node *node, struct hark_space *space, uint32_t member,
+                           struct hark_err *err)
+{
+    json_t *fields = json_pack("{s:I, s:s}", "member", (json_int_t)member, "reason", "left");
+    int rc = fields == NULL
+                 ? hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a payload")
+                 : hark_steward_act(node, space, NULL, NULL, "remove", fields, NULL, err);
+
+    json_decref(fields);
+    return rc;
+}
+
+/* ---- Who has come ------------------------------------------------------------------------ */
+
+static int note_position(void *arg, const struct hark_row *row, struct hark_err *err)
+{
+    uint64_t *position = arg;
+
+    (void)err;
+    if (row->verdict != 0)
+        return 0;
+    *position = row->position;
+    return HARK_STOP;
+}
+
+/* Has anybody been admitted since title and objective were said, with nothing under way? */
+static int find_untold(struct hark_node *node, struct hark_space *space, json_t **charter,
+                       struct hark_err *err)
+{
+    const struct hark_log_query query = {
+        .kind = "admit", .after = HARK_NONE, .re = HARK_NONE, .backwards = true};
+    const struct hark_flight_entry *flight = NULL;
+    struct hark_inside *inside = NULL;
+    uint64_t said = 0, admitted = 0;
+    size_t count = 0;
+    int rc = hark_node_inside(node, space, &inside, err);
+
+    *charter = rc == 0 ? json_incref(hark_inside_charter(inside, &said)) : NULL;
+    if (rc == 0)
+        rc = hark_index_log(hark_space_index(space), &query, note_position, &admitted, err);
+    if (rc == 0 && !hark_node_is_home(node, space))
+        rc = hark_space_flight(space, &flight, &count, err);
+    if (rc < 0 || said > admitted || count > 0) {
+        json_decref(*charter);
+        *charter = NULL;
+    }
+    return rc;
+}
+
+/* ---- Tending ----------------------------------------------------------------------------- */
+
+static int write_owed(struct hark_node *node, struct hark_space *space,
+                      const struct hark_author *steward, uint32_t member, json_t *charter,
+                      struct hark_err *err)
+{
+    const struct hark_draft draft = {.kind = "charter", .fields = charter};
+    int rc = hark_author_begin(node, space, err);
+
+    if (rc < 0)
+        return rc;
+    rc = charter != NULL ? hark_author_add(node, space, steward, &draft, NULL, err)
+                         : remove_who_left(node, space, member, err);
+    if (rc == 0)
+        rc = hark_author_commit(node, space, err);
+    if (rc < 0)
+        hark_author_rollback(node, space);
+    return rc == 0 ? hark_author_hand_in(node, space, err) : rc;
+}
+
+int hark_steward_tend(struct hark_node *node, struct hark_space *space, bool *did,
+                      struct hark_err *err)
+{
+    struct hark_state *state = hark_space_state(space);
+    struct hark_author steward = {0};
+    struct hark_err why = {0};
+    json_t *charter = NULL;
+    uint32_t member = 0;
+    bool owed = false;
+    int rc;
+
+    *did = false;
+    if (hark_state_size(state) == 0 || !hark_state_is_encrypted(state) || hark_space_held(space) ||
+        hark_state_space_object(state)->closed != HARK_NONE)
+        return 0;
+    rc = hark_node_steward(node, hark_space_id(space), &steward, &why);
+    if (rc == HARK_E_NOT_FOUND)
+        return 0;
+    if (rc == 0)
+        rc = find_owed(node, space, &owed, &member, &why);
+    if (rc == 0 && !owed)
+        rc = find_untold(node, space, &charter, &why);
+    *did = rc == 0 && (owed || charter != NULL);
+    if (*did)
+        rc = write_owed(node, space, &steward, member, charter, &why);
+    *did = *did && rc == 0;
+    if (rc < 0 && err != NULL)
+        *err = why;
+    json_decref(charter);
+    hark_author_free(&steward);
+    return rc;
+}

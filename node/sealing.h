@@ -27,4 +27,11 @@ HARK_CHECK int hark_steward_keys(struct hark_node *node, struct hark_space *spac
                                  const struct hark_author *steward, const char *kind,
                                  json_t *fields, struct hark_err *err);
 
+/* What the steward's node does by itself, where it holds that key: brings a fresh key into
+ * force, by a `remove`, when somebody has left; says title and objective again when somebody
+ * has joined, who could not read them. One of them at a time; *did: it was written. Errors:
+ * those of writing; busy. */
+HARK_CHECK int hark_steward_tend(struct hark_node *node, struct hark_space *space, bool *did,
+                                 struct hark_err *err);
+
 #endif

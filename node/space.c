@@ -309,7 +309,7 @@ struct hark_index *hark_space_view(struct hark_space *space)
 
 json_t *hark_space_charter(struct hark_space *space)
 {
-    return space->inside != NULL ? hark_inside_charter(space->inside) : NULL;
+    return space->inside != NULL ? hark_inside_charter(space->inside, NULL) : NULL;
 }
 
 int hark_space_words(struct hark_space *space, const struct hark_row *row, json_t **json,
