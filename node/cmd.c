@@ -81,6 +81,8 @@ static const struct hark_verb verbs[] = {
      HARK_VERB_NETWORK, hark_cmd_repair},
     {"receipt", "receipt ID", "the proof that an entry stands in the log, or was accepted",
      HARK_VERB_NODE, hark_cmd_receipt},
+    {"disclose", "disclose ID", "a file from which anybody sees that just this was said in a group",
+     HARK_VERB_NODE, hark_cmd_disclose},
     {"verify", "verify [FILE [--policy POLICY]]", "check the space, or what a file proves",
      HARK_VERB_FILE, hark_cmd_verify},
     {"audit", "audit PATH [--report]", "verify a repository from nothing but itself",
@@ -102,8 +104,8 @@ static const struct hark_verb later[] = {
     {                                                                                              \
         name, name, NULL, HARK_VERB_NO_NODE, hark_cmd_unsupported                                  \
     }
-    LATER("waiting"), LATER("request"), LATER("poll"),     LATER("report"),
-    LATER("inbox"),   LATER("news"),    LATER("disclose"), LATER("watch"),
+    LATER("waiting"), LATER("request"), LATER("poll"),  LATER("report"),
+    LATER("inbox"),   LATER("news"),    LATER("watch"),
 #undef LATER
 };
 

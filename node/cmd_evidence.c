@@ -8,14 +8,21 @@
 #include <sys/stat.h>
 
 #include "node/cmd_internal.h"
+#include "schemas/disclosure.h"
 #include "schemas/evidence.h"
 
 /* --- is it one? -------------------------------------------------------------------------- */
 
+/* What is checked with nothing else at hand. */
+static bool needs_no_node(struct hark_span file)
+{
+    return hark_evidence_is(file) || hark_disclosure_is(file);
+}
+
 /* A pipe is read once only, by who reads all of it. */
 static bool file_is(const char *path)
 {
-    char head[sizeof(HARK_EVIDENCE_HEAD)] = {0};
+    char head[sizeof(HARK_DISCLOSURE_HEAD)] = {0};
     struct stat st;
     size_t size = 0;
     FILE *file = stat(path, &st) == 0 && S_ISREG(st.st_mode) ? fopen(path, "re") : NULL;
@@ -24,7 +31,7 @@ static bool file_is(const char *path)
         return false;
     size = fread(head, 1, sizeof(head) - 1, file);
     (void)fclose(file);
-    return hark_evidence_is(hark_span(head, size));
+    return needs_no_node(hark_span(head, size));
 }
 
 /* A policy comes with a file that is judged by it alone. */
@@ -46,7 +53,7 @@ bool hark_cmd_no_node(const struct hark_cmd *cmd, const struct hark_verb *verb)
     if (verb->needs != HARK_VERB_FILE || cmd->argc != 2)
         return verb->needs == HARK_VERB_NO_NODE;
     if (strcmp(cmd->argv[1], "-") == 0)
-        return hark_evidence_is(cmd->input);
+        return needs_no_node(cmd->input);
     return hark_cmd_path(cmd, cmd->argv[1], path, NULL) == 0 && file_is(path);
 }
 

@@ -122,6 +122,9 @@ HARK_CHECK int hark_cmd_proved(struct hark_cmd *cmd, const char *what, const cha
  * of hark_tlog_policy_read and _judge, of hark_note_parse and hark_receipt_decode. */
 HARK_CHECK int hark_cmd_verify_policy(struct hark_cmd *cmd, const char *policy,
                                       struct hark_span file, struct hark_err *err);
+/* Checks a disclosure, and says what it proves. Errors: disclosure-form, disclosure. */
+HARK_CHECK int hark_cmd_disclosed(struct hark_cmd *cmd, struct hark_span file,
+                                  struct hark_err *err);
 /* Checks an evidence file, and says what it proves. Errors: evidence-form, evidence. */
 struct hark_evidence;
 HARK_CHECK int hark_cmd_evidence(struct hark_cmd *cmd, struct hark_span file, struct hark_err *err);
@@ -272,6 +275,7 @@ int hark_cmd_verify(struct hark_cmd *cmd, struct hark_err *err);
 int hark_cmd_audit(struct hark_cmd *cmd, struct hark_err *err);
 int hark_cmd_export(struct hark_cmd *cmd, struct hark_err *err);
 int hark_cmd_receipt(struct hark_cmd *cmd, struct hark_err *err);
+int hark_cmd_disclose(struct hark_cmd *cmd, struct hark_err *err);
 int hark_cmd_reindex(struct hark_cmd *cmd, struct hark_err *err);
 int hark_cmd_gc(struct hark_cmd *cmd, struct hark_err *err);
 int hark_cmd_outbox(struct hark_cmd *cmd, struct hark_err *err);

@@ -9,6 +9,7 @@
 #include "node/cmd_internal.h"
 #include "node/convict.h"
 #include "node/files.h"
+#include "schemas/disclosure.h"
 #include "schemas/evidence.h"
 #include "schemas/receipt.h"
 
@@ -500,6 +501,8 @@ static int verify_file(struct hark_cmd *cmd, struct hark_span bytes, struct hark
     struct hark_space *space = NULL;
     int rc;
 
+    if (hark_disclosure_is(bytes))
+        return hark_cmd_disclosed(cmd, bytes, err);
     /* Without a node it came here as evidence. */
     if (hark_evidence_is(bytes) || cmd->node == NULL)
         return hark_cmd_evidence(cmd, bytes, err);

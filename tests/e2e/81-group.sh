@@ -57,6 +57,15 @@ await 20 titled jo
 echo "ok: a newcomer is told what the group is for"
 contains "who belongs" "$(in_group mara member ls)" Jo
 
+# --- one of them is shown to somebody outside ------------------------------------------------
+in_group mara disclose "$idea" >"$work/shown"
+mkdir "$work/nowhere"
+shown=$(cd "$work/nowhere" && HOME=$work/nowhere "$HARK" verify "$work/shown" --json)
+same "what is disclosed" "Quittengelee for all" "$(field 'd["says"]["payload"]["body"]' <<<"$shown")"
+same "and when it was logged" int "$(field 'type(d["logged"]["position"]).__name__' <<<"$shown")"
+sed '2s/[0-7]$/8/; t; 2s/[89a-f]$/0/' "$work/shown" >"$work/altered"
+refused disclosure 1 "$HARK" verify "$work/altered"
+
 # --- somebody is removed -------------------------------------------------------------------
 number=$(in_group grey member ls --json | python3 -c 'import json,sys
 for l in sys.stdin:
