@@ -223,7 +223,7 @@ int hark_cmd_group(struct hark_cmd *cmd, struct hark_err *err)
         {"leave", group_leave},
         {"close", group_close},
         {"ls", group_ls},
-        {"check", hark_cmd_unsupported},
+        {"check", hark_cmd_group_check},
         {"overlap", hark_cmd_unsupported},
     };
 

@@ -207,6 +207,13 @@ void hark_cmd_cosigners_words(const json_t *cosigners, const char *otherwise, ch
 HARK_CHECK int hark_cmd_witness_alerts(struct hark_cmd *cmd, struct hark_space *space,
                                        json_t *alerts, struct hark_err *err);
 
+/* --- cmd_group_check.c --------------------------------------------------------- */
+
+int hark_cmd_group_check(struct hark_cmd *cmd, struct hark_err *err);
+/* Adds what is wrong with the keys of a private group. */
+HARK_CHECK int hark_cmd_group_alerts(struct hark_cmd *cmd, struct hark_space *space, json_t *alerts,
+                                     struct hark_err *err);
+
 /* --- cmd_receipt.c ----------------------------------------------------------- */
 
 /* Adds what was given to this node for its entries and does not hold, or not any more. */

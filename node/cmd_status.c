@@ -249,6 +249,8 @@ static int space_json(struct hark_cmd *cmd, const struct hark_hash *id, struct t
         rc = hark_cmd_witness_alerts(cmd, space, totals->alerts, err);
     if (rc == 0)
         rc = hark_cmd_receipt_alerts(space, totals->alerts, err);
+    if (rc == 0)
+        rc = hark_cmd_group_alerts(cmd, space, totals->alerts, err);
     if (rc < 0) {
         json_decref(facts.charter);
         json_decref(facts.settled);

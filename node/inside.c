@@ -21,9 +21,11 @@ struct hark_inside {
     struct hark_inner_state *state;
     json_t *charter;           /* the latest that opened... */
     uint64_t charter_position; /* ...and where it stands */
-    uint64_t missing;          /* the first entry whose envelope was not at hand, or HARK_NONE */
-    bool stale;                /* to be made anew */
-    uint64_t stamp;            /* the caller's */
+    size_t refused_count;
+    struct hark_inside_refused refused[HARK_INSIDE_REFUSED_MAX];
+    uint64_t missing; /* the first entry whose envelope was not at hand, or HARK_NONE */
+    bool stale;       /* to be made anew */
+    uint64_t stamp;   /* the caller's */
 };
 
 /* ---- Opening ------------------------------------------------------------------- */
@@ -38,6 +40,7 @@ static void drop(struct hark_inside *inside)
     inside->index = NULL;
     inside->ring = NULL;
     inside->charter = NULL;
+    inside->refused_count = 0;
     inside->missing = HARK_NONE;
 }
 
@@ -227,6 +230,10 @@ static void note(struct hark_inside *inside, const struct logged *logged, struct
         inside->charter = json_incref(said->inner.payload);
         inside->charter_position = logged->row.position;
     }
+    if (said->reading == HARK_READING_SILENT && said->error != 0 &&
+        inside->refused_count < HARK_INSIDE_REFUSED_MAX)
+        inside->refused[inside->refused_count++] =
+            (struct hark_inside_refused){logged->row.position, said->error};
     /* The words of what was erased are to go. */
     if (stands && strcmp(logged->entry.kind, "erase") == 0)
         inside->stale = true;
@@ -353,6 +360,13 @@ json_t *hark_inside_charter(struct hark_inside *inside, uint64_t *position)
     if (position != NULL)
         *position = inside->charter_position;
     return inside->charter;
+}
+
+const struct hark_inside_refused *hark_inside_refused(const struct hark_inside *inside,
+                                                      size_t *count)
+{
+    *count = inside->refused_count;
+    return inside->refused;
 }
 
 int hark_inside_payload(struct hark_inside *inside, const struct hark_row *row, json_t **json,

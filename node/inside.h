@@ -40,6 +40,15 @@ struct hark_inner_state *hark_inside_state(struct hark_inside *inside);
 /* Title and objective; NULL: no charter could be read. Borrowed. *position (may be NULL): of
  * that charter. */
 json_t *hark_inside_charter(struct hark_inside *inside, uint64_t *position);
+/* Entries that stand and say nothing to any member, of those that could be read: whose
+ * envelope or content breaks a rule. The first HARK_INSIDE_REFUSED_MAX. Borrowed. */
+#define HARK_INSIDE_REFUSED_MAX 256u
+struct hark_inside_refused {
+    uint64_t position;
+    int error; /* envelope-*, inner-*, payload-* */
+};
+const struct hark_inside_refused *hark_inside_refused(const struct hark_inside *inside,
+                                                      size_t *count);
 /* What the entry of that row says, sealed or in the clear; NULL: nothing, here. Owned by the
  * caller. */
 HARK_CHECK int hark_inside_payload(struct hark_inside *inside, const struct hark_row *row,

@@ -86,6 +86,12 @@ renewed() { [ "$(in_group host log --kind epoch --json | wc -l)" = 2 ]; }
 await 20 renewed
 echo "ok: a fresh key after a member left"
 
+# --- the keys ------------------------------------------------------------------------------
+holds "the keys are as they should be" 'd["holds"] and d["keys"] == 1 and not d["findings"]' \
+    < <(in_group grey group check --json)
+holds "and are told to be others' affair where there is none" 'not d["key_here"]' \
+    < <(in_group host group check --json)
+
 # --- the host ------------------------------------------------------------------------------
 stop_daemons
 git -C "$work/host/spaces/$group.git" cat-file --batch-all-objects --batch >"$work/host/objects"

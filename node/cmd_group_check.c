@@ -1,0 +1,280 @@
+/*
+ * The key check of a private group: does every member's key hold the epoch in force, has
+ * everybody who left lost it, what was said that members cannot read, and for how long has
+ * each device had its X25519 key. PROTOCOL.md 10.7, 10.8.
+ *
+ * It is told from the boxes, which every holder of the key makes again as it goes through the
+ * log, and asks nobody.
+ */
+#include <string.h>
+
+#include "node/cmd_internal.h"
+#include "node/inside.h"
+
+struct check {
+    struct hark_cmd *cmd;
+    struct hark_space *space;
+    struct hark_inside *inside;
+    uint32_t epoch, run; /* in force, and the fresh one (or 0) that it goes back to */
+    bool any, here;      /* is there one, and is it here */
+    struct hark_group_object group;
+    size_t wrong; /* findings that matter now */
+    json_t *findings, *devices;
+};
+
+static int no_memory(struct hark_err *err)
+{
+    return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an answer");
+}
+
+/* --- findings ------------------------------------------------------------------------- */
+
+static const char *in_words(int error)
+{
+    switch (error) {
+    case HARK_E_EPOCH_KEY:
+        return "the steward sealed another key to it than to the others";
+    case HARK_E_SEAL:
+        return "the steward left it without this key";
+    case HARK_E_LIMIT:
+        return "too much to look at at once";
+    case HARK_E_ENVELOPE_OLD:
+        return "sealed under a key that its author knew to be replaced: who was removed can "
+               "read it";
+    case HARK_E_ENVELOPE_AHEAD:
+        return "sealed under a key that is not in force";
+    default:
+        return "it does not open, or says nothing that is allowed";
+    }
+}
+
+static int add_finding(struct check *c, uint64_t position, int error, const json_t *epoch,
+                       const json_t *key, bool now, struct hark_err *err)
+{
+    struct hark_row row = {0};
+    int rc = hark_index_row(hark_space_index(c->space), position, &row, err);
+
+    if (rc < 0)
+        return rc;
+    c->wrong += now;
+    return json_array_append_new(
+               c->findings,
+               json_pack("{s:s, s:I, s:o, s:o?, s:O, s:O, s:b, s:s}", "name", hark_err_name(error),
+                         "position", (json_int_t)position, "entry",
+                         hark_out_hex(row.id.bytes, HARK_HASH_SIZE), "member",
+                         row.author_of == HARK_KEY_OF_MEMBER ? json_integer(row.author) : NULL,
+                         "epoch", epoch, "key", key, "now", now, "detail", in_words(error))) != 0
+               ? no_memory(err)
+               : 0;
+}
+
+/* Of the keys. One of an epoch before the last fresh one is history. */
+static int key_findings(struct check *c, struct hark_err *err)
+{
+    const struct hark_ring_finding *found;
+    size_t count = 0;
+    int rc = 0;
+
+    found = hark_ring_found(hark_inside_ring(c->inside), &count, NULL);
+    for (size_t i = 0; i < count && rc == 0; i++) {
+        struct hark_key_object object = {.owner = 0};
+        json_t *epoch = json_integer(found[i].epoch), *key = json_null();
+        bool of_key = found[i].key != HARK_RING_NO_KEY;
+
+        if (of_key)
+            rc = hark_state_key(hark_space_state(c->space), found[i].key, &object, err);
+        if (rc == 0 && of_key)
+            key = hark_out_hex(object.key.bytes, HARK_KEY_SIZE);
+        if (rc == 0)
+            rc = epoch == NULL || key == NULL
+                     ? no_memory(err)
+                     : add_finding(
+                           c, found[i].position, found[i].error, epoch, key,
+                           found[i].epoch >= c->run && (!of_key || object.until == HARK_NONE), err);
+        json_decref(epoch);
+        json_decref(key);
+    }
+    return rc;
+}
+
+/* Of what was said. */
+static int entry_findings(struct check *c, struct hark_err *err)
+{
+    size_t count = 0;
+    const struct hark_inside_refused *refused = hark_inside_refused(c->inside, &count);
+    int rc = 0;
+
+    for (size_t i = 0; i < count && rc == 0; i++) {
+        json_t *epoch = json_null(), *key = json_null();
+
+        rc = add_finding(c, refused[i].position, refused[i].error, epoch, key, false, err);
+    }
+    return rc;
+}
+
+/* --- devices -------------------------------------------------------------------------- */
+
+static int note_arrival(void *arg, const struct hark_row *row, struct hark_err *err)
+{
+    uint64_t *arrival_ms = arg;
+
+    (void)err;
+    if (row->verdict != 0)
+        return 0;
+    *arrival_ms = row->arrival_ms;
+    return HARK_STOP;
+}
+
+static int add_device(struct check *c, const struct hark_key_object *key, struct hark_err *err)
+{
+    const struct hark_log_query query = {.kind = "rekey",
+                                         .author = &key->key,
+                                         .after = HARK_NONE,
+                                         .re = HARK_NONE,
+                                         .backwards = true};
+    struct hark_row row = {0};
+    int rc = hark_index_row(hark_space_index(c->space), key->since, &row, err);
+
+    if (rc == 0)
+        rc = hark_index_log(hark_space_index(c->space), &query, note_arrival, &row.arrival_ms, err);
+    if (rc == 0 &&
+        json_array_append_new(c->devices, json_pack("{s:o, s:I, s:o}", "key",
+                                                    hark_out_hex(key->key.bytes, HARK_KEY_SIZE),
+                                                    "member", (json_int_t)key->owner, "box_since",
+                                                    hark_out_time(row.arrival_ms))) != 0)
+        rc = no_memory(err);
+    return rc;
+}
+
+static int all_devices(struct check *c, struct hark_err *err)
+{
+    struct hark_key_object key;
+    uint64_t count = 0;
+    int rc = hark_cmd_section_count(c->space, HARK_SECTION_KEY, &count, err);
+
+    for (uint64_t i = 0; i < count && rc == 0; i++) {
+        rc = hark_state_key(hark_space_state(c->space), (uint32_t)i, &key, err);
+        if (rc == 0 && key.of == HARK_KEY_OF_MEMBER && key.until == HARK_NONE)
+            rc = add_device(c, &key, err);
+    }
+    return rc;
+}
+
+/* --- the whole ------------------------------------------------------------------------ */
+
+/* Back to the last fresh key: what comes after it are steps. */
+static int find_run(struct check *c, struct hark_err *err)
+{
+    struct hark_state *state = hark_space_state(c->space);
+    struct hark_epoch_object epoch = {.fresh = false};
+    int rc = hark_state_current_epoch(state, &c->any, &c->epoch, err);
+
+    for (c->run = c->epoch; rc == 0 && c->run > 0; c->run--) {
+        rc = hark_state_epoch(state, c->run, &epoch, err);
+        if (rc < 0 || epoch.fresh)
+            break;
+    }
+    return rc;
+}
+
+static int look(struct check *c, struct hark_err *err)
+{
+    const struct hark_epoch *key = NULL;
+    int rc = hark_node_inside(c->cmd->node, c->space, &c->inside, err);
+
+    if (rc == 0 && c->inside == NULL)
+        return hark_err_set(err, HARK_E_USAGE, "an open space has no keys to check");
+    if (rc == 0)
+        rc = find_run(c, err);
+    if (rc == 0)
+        rc = hark_state_group(hark_space_state(c->space), &c->group, err);
+    if (rc == 0)
+        c->here = c->any && hark_ring_key(&key, hark_inside_ring(c->inside), c->epoch, NULL) == 0;
+    if (rc == 0)
+        rc = key_findings(c, err);
+    if (rc == 0)
+        rc = entry_findings(c, err);
+    return rc == 0 ? all_devices(c, err) : rc;
+}
+
+static void print_check(const struct check *c)
+{
+    FILE *out = c->cmd->out;
+    json_t *finding;
+    size_t i;
+
+    if (c->here)
+        (void)fprintf(out, "epoch %u is in force, and %u keys of members hold it%s\n", c->epoch,
+                      c->group.keys, c->wrong > 0 ? ", but for those below" : "");
+    else
+        (void)fputs("nobody of this node holds the key in force: only others can check it\n", out);
+    if (c->group.owed > 0)
+        (void)fprintf(out, "%u who left still hold it: the steward owes a fresh one\n",
+                      c->group.owed);
+    json_array_foreach(c->findings, i, finding)
+    {
+        (void)fprintf(out, "%s: position %lld: %s%s\n",
+                      json_string_value(json_object_get(finding, "name")),
+                      (long long)json_integer_value(json_object_get(finding, "position")),
+                      json_string_value(json_object_get(finding, "detail")),
+                      json_is_true(json_object_get(finding, "now")) ? "" : " (of before)");
+    }
+}
+
+int hark_cmd_group_check(struct hark_cmd *cmd, struct hark_err *err)
+{
+    struct check c = {.cmd = cmd, .findings = json_array(), .devices = json_array()};
+    char id[HARK_HEX_SIZE];
+    int rc = hark_cmd_options(cmd, NULL, 0, 0, 0, err);
+    bool holds;
+
+    if (rc == 0)
+        rc = hark_cmd_space(cmd, &c.space, err);
+    if (rc == 0)
+        rc = c.findings == NULL || c.devices == NULL ? no_memory(err) : look(&c, err);
+    holds = rc == 0 && c.here && c.wrong == 0 && c.group.owed == 0;
+    if (rc == 0 && cmd->globals.json) {
+        hark_hash_hex(id, hark_space_id(c.space));
+        rc = hark_print_json(cmd->out,
+                             json_pack("{s:s, s:s, s:b, s:b, s:o, s:I, s:I, s:O, s:O}", "format",
+                                       "hark/group-check/1", "id", id, "holds", holds, "key_here",
+                                       c.here, "epoch", c.any ? json_integer(c.epoch) : json_null(),
+                                       "keys", (json_int_t)c.group.keys, "owed",
+                                       (json_int_t)c.group.owed, "findings", c.findings, "devices",
+                                       c.devices),
+                             err);
+    } else if (rc == 0) {
+        print_check(&c);
+    }
+    if (rc == 0 && !holds)
+        cmd->exit_code = 1;
+    json_decref(c.findings);
+    json_decref(c.devices);
+    return rc;
+}
+
+int hark_cmd_group_alerts(struct hark_cmd *cmd, struct hark_space *space, json_t *alerts,
+                          struct hark_err *err)
+{
+    struct check c = {
+        .cmd = cmd, .space = space, .findings = json_array(), .devices = json_array()};
+    char message[256];
+    int rc = 0;
+
+    if (hark_state_size(hark_space_state(space)) > 0 &&
+        hark_state_is_encrypted(hark_space_state(space)))
+        rc = c.findings == NULL || c.devices == NULL ? no_memory(err) : look(&c, err);
+    if (rc == 0 && c.wrong > 0) {
+        (void)snprintf(message, sizeof(message),
+                       "%zu findings about the keys of this group: `hark group check` names them",
+                       c.wrong);
+        if (json_array_append_new(
+                alerts, json_pack("{s:s, s:o, s:s}", "name", "group-keys", "space",
+                                  hark_out_hex(hark_space_id(space)->bytes, HARK_HASH_SIZE),
+                                  "message", message)) != 0)
+            rc = no_memory(err);
+    }
+    json_decref(c.findings);
+    json_decref(c.devices);
+    return rc;
+}
