@@ -20,23 +20,49 @@ bool hark_goes_inside(struct hark_state *state, const char *kind)
            (found->modes == HARK_MODES_OPEN || found->own_kind);
 }
 
+/* Hosts do not see what a sealed entry is about, and so cannot keep it back until that is
+ * logged, too. What the same key wrote comes first in any case, as its feed says. */
+static int comes_before(struct hark_space *space, const struct hark_hash *id,
+                        const struct hark_key *author, struct hark_err *err)
+{
+    const struct hark_flight_entry *flight = NULL;
+    size_t count = 0;
+    int rc = hark_space_flight(space, &flight, &count, err);
+
+    for (size_t i = 0; i < count && rc == 0; i++) {
+        if (hark_hash_equal(&flight[i].entry.id, id) &&
+            hark_key_equal(&flight[i].entry.author, author))
+            return 0;
+    }
+    if (rc < 0)
+        return rc;
+    rc = hark_err_set(err, HARK_E_BUSY, "what it is about is in no log yet");
+    hark_err_hint(err, "in a private group only what is logged can be answered: try again");
+    return rc;
+}
+
 /* Would it stand inside? Of what is about something in flight nobody can say yet. */
-static int judge(struct hark_inside *inside, const struct hark_entry *entry,
-                 const struct hark_inner *content, struct hark_err *err)
+static int judge(struct hark_space *space, struct hark_inside *inside,
+                 const struct hark_entry *entry, const struct hark_inner *content,
+                 struct hark_err *err)
 {
     struct hark_inner_state *state = hark_inside_state(inside);
     const struct hark_arrival arrival = {.arrival_ms = entry->time_ms,
                                          .accepted_ms = entry->time_ms};
-    bool found = true;
+    bool all = true;
     int rc = 0;
 
-    for (size_t i = 0; i < content->re_count && found && rc == 0; i++) {
+    for (size_t i = 0; i < content->re_count && rc == 0; i++) {
         uint64_t position;
+        bool found = false;
 
         rc = hark_state_find_entry(hark_inner_state_view(state), &content->re[i], &found, &position,
                                    err);
+        if (rc == 0 && !found)
+            rc = comes_before(space, &content->re[i], &entry->author, err);
+        all = all && found;
     }
-    return rc == 0 && found ? hark_inner_state_judge(state, entry, content, &arrival, err) : rc;
+    return rc == 0 && all ? hark_inner_state_judge(state, entry, content, &arrival, err) : rc;
 }
 
 static int nobody_holds_it(struct hark_err *err)
@@ -64,7 +90,7 @@ int hark_seal_draft(struct hark_node *node, struct hark_space *space,
     content->payload = json_incref(draft->fields);
     rc = hark_node_inside(node, space, &inside, err);
     if (rc == 0 && strcmp(entry->kind, "sealed") == 0)
-        rc = judge(inside, entry, content, err);
+        rc = judge(space, inside, entry, content, err);
     if (rc == 0)
         rc = hark_inner_seal(envelope, hark_inside_ring(inside),
                              hark_state_kinds(hark_space_state(space)), entry, content, err);

@@ -12,7 +12,8 @@ bool hark_goes_inside(struct hark_state *state, const char *kind);
 /* Appends the envelope of what the draft says, for an entry to be built all of whose headers
  * but `Payload` are given: of kind `sealed` or `charter`. What would be void inside is refused,
  * if all that it is about is in the log already. Errors: epoch-unknown (nobody of this node
- * holds the key in force), those of hark_inner_seal and of hark_inner_state_judge. */
+ * holds the key in force), busy (it is about something of another key that is in no log yet), those
+ * of hark_inner_seal and of hark_inner_state_judge. */
 HARK_CHECK int hark_seal_draft(struct hark_node *node, struct hark_space *space,
                                const struct hark_draft *draft, const struct hark_entry *entry,
                                struct hark_buf *envelope, struct hark_err *err);
