@@ -253,9 +253,11 @@ void groups_rekey(struct groups_seat *seat);
 enum groups_trick {
     GROUPS_FAIR,
     GROUPS_DROP,      /* no fresh key */
+    GROUPS_OMIT,      /* none for one who stays, and perhaps one for who goes */
     GROUPS_REPLAY,    /* an old set once more */
     GROUPS_TWO_KEYS,  /* other keys for some */
     GROUPS_BAD_BOXES, /* boxes that do not open */
+    GROUPS_MISUSE     /* a right set for somebody else's going */
 };
 
 /* Admits a person by that device, or gives a member one more. */
@@ -264,6 +266,9 @@ void groups_join(struct groups *group, uint32_t person, uint32_t pool, enum grou
 /* Ends a seat's key, or all of its member's. Tells whether the fresh key is in force. */
 bool groups_rotate(struct groups_seat *seat, bool whole_member, enum groups_trick trick,
                    bool hindered);
+/* Puts all parts of a fresh key for who stays when that member goes, and then uses it for what
+ * it does not fit: it is void. */
+void groups_misuse(struct groups_seat *seat, bool by_step);
 /* Answers who has left. */
 bool groups_answer(struct groups *group, bool hindered);
 void groups_hand_over(struct groups *group);
@@ -272,6 +277,11 @@ void groups_hand_over(struct groups *group);
 
 /* The node's findings, readings, keys, and what it compares, at the size where it is. */
 void groups_check_seat(struct groups_seat *seat);
+/* Has it a key that it took for the right one? */
+bool groups_is_misled(const struct groups_seat *seat);
+/* Epoch, keys and leavings that are owed, as the log has them. */
+void groups_check_home(struct groups *group);
+/* All nodes at the end of the log, where who left is answered. */
 void groups_check_end(struct groups *group);
 
 /* ---- groups_run.c ---- */

@@ -91,7 +91,7 @@ static void check_keys(struct groups_seat *seat)
 
 /* ---- Inner states -------------------------------------------------------------------------- */
 
-static bool is_misled(const struct groups_seat *seat)
+bool groups_is_misled(const struct groups_seat *seat)
 {
     for (uint32_t i = 0; i < seat->passed; i++) {
         if (seat->known[i] >= GROUPS_FIRST_BAD)
@@ -214,7 +214,7 @@ static void check_inner(struct groups_seat *seat)
     if (!groups_ok(sim, rc, "comparing", &err))
         return;
     check_readings(seat, reading.unread);
-    if (!is_misled(seat))
+    if (!groups_is_misled(seat))
         compare(seat, &reading, &hash);
 }
 
@@ -324,7 +324,26 @@ static void check_came(struct groups_seat *seat)
     }
 }
 
-static void check_home(struct groups *group)
+/* Members who left after the last fresh key. */
+static uint32_t owed_by_words(const struct groups *group)
+{
+    uint64_t fresh = 0;
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < group->event_count; i++)
+        fresh = group->events[i].fresh ? group->events[i].position : fresh;
+    for (uint32_t i = 0; i < group->seat_count; i++) {
+        const struct groups_seat *seat = group->seats[i];
+        bool first = seat->left && seat->until > fresh;
+
+        for (uint32_t k = 0; first && k < i; k++)
+            first = group->seats[k]->member != seat->member || !group->seats[k]->left;
+        count += first ? 1 : 0;
+    }
+    return count;
+}
+
+void groups_check_home(struct groups *group)
 {
     struct hark_state *state = group->world->state;
     struct hark_group_object object;
@@ -335,9 +354,9 @@ static void check_home(struct groups *group)
     for (uint32_t i = 0; i < group->seat_count; i++)
         keys += groups_in_force(group->seats[i]) ? 1 : 0;
     if (groups_ok(group->sim, hark_state_group(state, &object, &err), "the group", &err) &&
-        (object.owed != 0 || object.keys != keys))
-        groups_broken(group->sim, "group %u: %u owed, %u keys of %u", group->index, object.owed,
-                      object.keys, keys);
+        (object.owed != owed_by_words(group) || object.keys != keys))
+        groups_broken(group->sim, "group %u: %u owed of %u, %u keys of %u", group->index,
+                      object.owed, owed_by_words(group), object.keys, keys);
     if (groups_ok(group->sim, hark_state_current_epoch(state, &found, &epoch, &err), "the epoch",
                   &err) &&
         (!found || epoch + 1 != group->event_count))
@@ -346,7 +365,7 @@ static void check_home(struct groups *group)
 
 void groups_check_end(struct groups *group)
 {
-    check_home(group);
+    groups_check_home(group);
     for (uint32_t i = 0; i < group->seat_count && group->sim->broken[0] == '\0'; i++) {
         struct groups_seat *seat = group->seats[i];
 

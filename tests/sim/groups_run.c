@@ -83,6 +83,7 @@ static void bring(struct groups *group, bool new_person, enum groups_trick trick
 {
     struct groups_sim *sim = group->sim;
     uint32_t person = (uint32_t)groups_below(sim, GROUPS_PEOPLE), pool;
+    uint32_t before = group->seat_count;
 
     if (is_member(group, person) == new_person || nodes_in(group) == NODES_MAX)
         return;
@@ -90,7 +91,7 @@ static void bring(struct groups *group, bool new_person, enum groups_trick trick
     if (pool == GROUPS_NOBODY)
         return;
     groups_join(group, person, pool, trick, true);
-    if (groups_chance(sim, 300) && sim->broken[0] == '\0') {
+    if (group->seat_count > before && groups_chance(sim, 300)) {
         struct groups_seat *seat = group->seats[group->seat_count - 1];
 
         groups_follow(seat, group->world->count);
@@ -126,10 +127,13 @@ static void replay(struct groups *group)
 static void steward_lies(struct groups *group)
 {
     struct groups_sim *sim = group->sim;
-    uint64_t roll = groups_below(sim, 10);
+    uint64_t roll = groups_below(sim, 12);
+    struct groups_seat *seat = who_may_go(group);
 
-    if (roll < 2)
-        remove_somebody(group, GROUPS_DROP);
+    if (roll >= 10 && seat != NULL)
+        groups_misuse(seat, roll == 10);
+    else if (roll < 2)
+        remove_somebody(group, roll == 0 ? GROUPS_DROP : GROUPS_OMIT);
     else if (roll < 4)
         replay(group);
     else if (roll < 8)
@@ -149,6 +153,18 @@ static void come_and_go_away(struct groups *group)
         groups_flush(seat);
 }
 
+/* Most of all who was given a wrong key. */
+static struct groups_seat *who_may_learn(struct groups *group)
+{
+    for (uint32_t i = 0; i < group->seat_count && groups_chance(group->sim, 900); i++) {
+        struct groups_seat *seat = group->seats[i];
+
+        if (groups_in_force(seat) && seat->node != NULL && groups_is_misled(seat))
+            return seat;
+    }
+    return groups_any_seat(group);
+}
+
 #define HONEST_ROLL 59u
 
 /* roll: below 60. */
@@ -164,7 +180,7 @@ static void of_member(struct groups *group, uint64_t roll)
     else if (roll < 9)
         groups_rekey(seat);
     else if (roll < 13)
-        groups_teach(seat);
+        groups_teach(who_may_learn(group));
     else if (roll < 16)
         groups_give(seat);
     else if (sim->members_lie && !seat->away && roll < 24)
@@ -230,6 +246,7 @@ static void check_one(struct groups *group)
 {
     struct groups_seat *seat = group->seats[groups_below(group->sim, group->seat_count)];
 
+    groups_check_home(group);
     groups_check_seat(seat);
 }
 

@@ -216,12 +216,17 @@ static bool goes(const struct rotation *r, const struct groups_seat *seat)
 static void find_recipients(struct rotation *r)
 {
     struct groups *group = r->group;
+    bool omits = r->trick == GROUPS_OMIT, instead = omits && groups_chance(group->sim, 500);
 
     for (uint32_t i = 0; i < group->seat_count; i++) {
         const struct groups_seat *seat = group->seats[i];
 
-        if (!groups_in_force(seat) || goes(r, seat))
+        if (!groups_in_force(seat) || (goes(r, seat) && !(instead && seat == r->going)))
             continue;
+        if (omits && i != group->office && !goes(r, seat)) {
+            omits = false;
+            continue;
+        }
         r->to[r->count] = i;
         r->pool[r->count] = seat->box_logged;
         r->sent[r->count] = GROUPS_GOOD;
@@ -376,6 +381,14 @@ static void get_between(struct rotation *r, uint32_t next)
     look_again(r, next);
 }
 
+/* What becomes of the entry that is to put it into force. */
+static int end_by_words(const struct rotation *r)
+{
+    if (!r->whole && !groups_in_force(r->going)) /* its member left in between: V19 comes first */
+        return HARK_E_VOID_TARGET;
+    return r->fits ? 0 : HARK_E_VOID_EPOCH;
+}
+
 /* Returns whether the last one stands. */
 static bool hand_in(struct rotation *r, bool hindered)
 {
@@ -397,7 +410,7 @@ static bool hand_in(struct rotation *r, bool hindered)
         if (r->fits && verdict != 0 && i < r->handed)
             groups_broken(sim, "a right part is %s", hark_err_name(verdict));
     }
-    if (r->fits ? verdict != 0 : verdict != HARK_E_VOID_EPOCH)
+    if (verdict != end_by_words(r))
         groups_broken(sim, "with a fresh key that %s it is %s", r->fits ? "fits" : "does not fit",
                       hark_err_name(verdict));
     groups_name(sim, verdict);
@@ -452,7 +465,7 @@ bool groups_rotate(struct groups_seat *seat, bool whole_member, enum groups_tric
     struct rotation r = {.group = group, .going = seat, .whole = whole_member, .trick = trick};
     bool in_force = false;
 
-    r.fits = trick != GROUPS_DROP;
+    r.fits = trick != GROUPS_DROP && trick != GROUPS_OMIT;
     if (!ready(group) || (trick == GROUPS_REPLAY && !group->has_old_set))
         return false;
     find_recipients(&r);
@@ -470,6 +483,60 @@ bool groups_rotate(struct groups_seat *seat, bool whole_member, enum groups_tric
         world_entry_free(r.entries[i]);
     hark_epoch_free(r.key);
     return in_force;
+}
+
+/* A device more for who is to go, so that as many keys stay as there are boxes. The set is of
+ * an epoch that came into force by that. */
+static bool step_between(struct rotation *r)
+{
+    uint32_t before = r->group->seat_count;
+
+    groups_join(r->group, r->going->person, groups_new_pool(r->group->sim), GROUPS_FAIR, true);
+    return r->group->seat_count > before;
+}
+
+/* Somebody who was sealed to leaves, and is then removed in place of who was to go, who has no
+ * box and would stay. */
+static bool leave_between(struct rotation *r)
+{
+    struct groups_seat *seat = r->group->seats[r->to[groups_below(r->group->sim, r->count)]];
+
+    if (seat->node == NULL || seat->person == groups_office(r->group)->person ||
+        seat->person == r->going->person)
+        return false;
+    groups_leave(seat);
+    groups_flush(seat);
+    r->going = seat;
+    return seat->left;
+}
+
+void groups_misuse(struct groups_seat *seat, bool by_step)
+{
+    static const struct groups_truth TRUTH = {.seat = GROUPS_NOBODY};
+    struct groups *group = seat->group;
+    struct rotation r = {.group = group, .going = seat, .whole = true, .trick = GROUPS_MISUSE};
+    bool early = !by_step && groups_chance(group->sim, 500), came;
+    int verdict = HARK_E_VOID_EPOCH;
+
+    if (!ready(group))
+        return;
+    find_recipients(&r);
+    if (r.count == 0 || !seal_all(&r))
+        return;
+    build_all(&r);
+    came = early && leave_between(&r);
+    for (uint32_t i = 0; i < r.handed; i++)
+        (void)groups_append(group, &r.entries[i], &TRUTH);
+    if (!early)
+        came = by_step ? step_between(&r) : leave_between(&r);
+    if (came)
+        verdict = steward_says(group, "remove", end_fields(&r));
+    if (verdict != HARK_E_VOID_EPOCH)
+        groups_broken(group->sim, "a fresh key that was made for another going is %s",
+                      hark_err_name(verdict));
+    group->sim->sums.tricks++;
+    world_entry_free(r.entries[r.handed]);
+    hark_epoch_free(r.key);
 }
 
 bool groups_answer(struct groups *group, bool hindered)

@@ -410,7 +410,7 @@ void groups_say(struct groups_seat *seat, enum groups_lie lie)
     struct world_draft draft = {.kind = "sealed"};
     struct groups_sim *sim = seat->group->sim;
     bool made = false;
-    struct hark_err err;
+    struct hark_err err = {.message = ""};
     int rc;
 
     if (!can_write(seat) || follow_size(seat->node) <= seat->since)
