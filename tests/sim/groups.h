@@ -171,7 +171,7 @@ extern const int groups_errors[GROUPS_ERRORS];
 struct groups_sums {
     size_t entries, sealed, opened, outside, silent, missing, erased, joins, lost, rekeys,
         handovers, rotations, hindered, learned, remade, compared, same, found, refused, lies,
-        unopened, tricks, stale, named[GROUPS_ERRORS];
+        unopened, tricks, stale, restarts, named[GROUPS_ERRORS];
 };
 
 struct groups_sim {
@@ -218,6 +218,8 @@ extern const struct follow_log groups_log;
 void groups_follow(struct groups_seat *seat, uint64_t size);
 /* What the host kept back comes. */
 void groups_give(struct groups_seat *seat);
+/* It is stopped and started. */
+void groups_restart(struct groups_seat *seat);
 /* A member gives it the keys of epochs from before its time. */
 void groups_teach(struct groups_seat *seat);
 /* Somebody gives it a wrong key. */
@@ -254,6 +256,8 @@ enum groups_trick {
     GROUPS_FAIR,
     GROUPS_DROP,      /* no fresh key */
     GROUPS_OMIT,      /* none for one who stays, and perhaps one for who goes */
+    GROUPS_NUMBER,    /* parts of an epoch that was */
+    GROUPS_CITE,      /* a right set, and another commitment is cited */
     GROUPS_REPLAY,    /* an old set once more */
     GROUPS_TWO_KEYS,  /* other keys for some */
     GROUPS_BAD_BOXES, /* boxes that do not open */

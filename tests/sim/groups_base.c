@@ -101,8 +101,8 @@ struct groups_seat *groups_new_seat(struct groups *group, uint32_t person, uint3
     if (!with_node)
         return seat;
     if (groups_ok(sim, follow_new(&seat->node, &group->world->space, &log, &err), "a node", &err))
-        (void)groups_ok(sim, hark_ring_own(seat->node->ring, world_box_pair(pool), &err),
-                        "its own key", &err);
+        (void)groups_ok(sim, follow_own(seat->node, world_box_pair(pool), &err), "its own key",
+                        &err);
     return seat;
 }
 

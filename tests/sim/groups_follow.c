@@ -263,6 +263,15 @@ void follow_free(struct follow *f)
     free(f);
 }
 
+int follow_own(struct follow *f, const struct hark_box *box, struct hark_err *err)
+{
+    int rc = hark_ring_own(f->ring, box, err);
+
+    if (rc == HARK_OK)
+        f->own[f->own_count++] = box;
+    return rc;
+}
+
 uint64_t follow_size(const struct follow *f)
 {
     return hark_state_size(f->outer);
@@ -305,4 +314,62 @@ int follow_learn(struct follow *f, uint32_t epoch, const uint8_t key[HARK_EPOCH_
 void follow_was_given(struct follow *f)
 {
     f->stale = true;
+}
+
+/* ---- Starting again -------------------------------------------------------------------- */
+
+/* The ring as it was stored. (Without the seal that it is stored under.) */
+static int read_ring(struct follow *f, struct hark_err *err)
+{
+    struct hark_buf form = hark_buf_init_secret(HARK_RING_FORM_MAX);
+    struct hark_ring *ring = NULL;
+    int rc = hark_ring_encode(&form, f->ring, err);
+
+    if (rc == HARK_OK)
+        rc = hark_ring_decode(&ring, hark_buf_span(&form), err);
+    hark_buf_free(&form);
+    for (size_t i = 0; rc == HARK_OK && i < f->own_count; i++)
+        rc = hark_ring_own(ring, f->own[i], err);
+    if (rc != HARK_OK) {
+        hark_ring_free(ring);
+        return rc;
+    }
+    hark_ring_free(f->ring);
+    f->ring = ring;
+    return HARK_OK;
+}
+
+/* The states, over the stores that they were in, with the new ring. */
+static int open_again(struct follow *f, struct hark_err *err)
+{
+    const struct hark_hash space = *hark_state_space(f->outer);
+    struct hark_store outer = hark_memstore_store(f->outer_store);
+    struct hark_store inner = hark_memstore_store(f->inner_store);
+    int rc;
+
+    hark_inner_state_free(f->inner);
+    f->inner = NULL;
+    hark_state_free(f->outer);
+    f->outer = NULL;
+    rc = hark_state_open(&f->outer, &space, &outer, err);
+    return rc == HARK_OK ? hark_inner_state_open(&f->inner, f->outer, f->ring, &inner, err) : rc;
+}
+
+int follow_restart(struct follow *f, struct hark_err *err)
+{
+    int rc = read_ring(f, err);
+
+    if (rc == HARK_OK)
+        rc = open_again(f, err);
+    for (uint64_t at = hark_ring_next(f->ring); rc == HARK_OK && at < follow_size(f); at++) {
+        struct follow_entry e = {.entry = NULL};
+        struct hark_entry_object object;
+
+        rc = f->log.read(f->log.arg, at, &e, err);
+        if (rc == HARK_OK)
+            rc = hark_state_entry(f->outer, at, &object, err);
+        if (rc == HARK_OK && object.verdict == 0)
+            rc = feed_ring(f, at, &e, err);
+    }
+    return rc;
 }

@@ -39,6 +39,8 @@ struct follow {
     struct hark_ring *ring;
     struct hark_inner_state *inner;
     bool stale; /* the inner state is to be made anew */
+    size_t own_count;
+    const struct hark_box *own[HARK_RING_OWN_MAX];
     uint64_t remade;
 };
 
@@ -47,6 +49,11 @@ HARK_CHECK int follow_new(struct follow **out, const struct hark_hash *space,
                           const struct follow_log *log, struct hark_err *err);
 void follow_free(struct follow *follow);
 
+/* A key pair of the holder's (hark_ring_own, and its error). Borrowed. */
+HARK_CHECK int follow_own(struct follow *follow, const struct hark_box *box, struct hark_err *err);
+/* As after a restart: the stores are as they were, the ring is read from its form, and the parts
+ * of a fresh key that are under way are fed to it again. What it has found is gone. */
+HARK_CHECK int follow_restart(struct follow *follow, struct hark_err *err);
 /* How many entries it has gone through. */
 uint64_t follow_size(const struct follow *follow);
 /* Goes on to that size. */

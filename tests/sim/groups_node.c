@@ -167,6 +167,17 @@ void groups_give(struct groups_seat *seat)
     }
 }
 
+void groups_restart(struct groups_seat *seat)
+{
+    struct groups_sim *sim = seat->group->sim;
+    struct hark_err err;
+
+    groups_check_seat(seat); /* what it has found is lost by it */
+    if (sim->broken[0] == '\0')
+        (void)groups_ok(sim, follow_restart(seat->node, &err), "starting again", &err);
+    sim->sums.restarts++;
+}
+
 /* ---- Keys from elsewhere ----------------------------------------------------------------- */
 
 static void know_run(struct groups_seat *seat, uint32_t from, uint32_t last, uint8_t key)

@@ -127,19 +127,19 @@ static void replay(struct groups *group)
 static void steward_lies(struct groups *group)
 {
     struct groups_sim *sim = group->sim;
-    uint64_t roll = groups_below(sim, 12);
+    uint64_t roll = groups_below(sim, 14);
     struct groups_seat *seat = who_may_go(group);
 
-    if (roll >= 10 && seat != NULL)
-        groups_misuse(seat, roll == 10);
-    else if (roll < 2)
-        remove_somebody(group, roll == 0 ? GROUPS_DROP : GROUPS_OMIT);
+    if (roll >= 12 && seat != NULL)
+        groups_misuse(seat, roll == 12);
     else if (roll < 4)
+        remove_somebody(group, (enum groups_trick)(GROUPS_DROP + groups_below(sim, 4)));
+    else if (roll < 6)
         replay(group);
-    else if (roll < 8)
+    else if (roll < 10)
         remove_somebody(group, some_trick(sim));
     else
-        bring(group, roll == 8, some_trick(sim));
+        bring(group, roll == 10, some_trick(sim));
 }
 
 static void come_and_go_away(struct groups *group)
@@ -183,9 +183,11 @@ static void of_member(struct groups *group, uint64_t roll)
         groups_teach(who_may_learn(group));
     else if (roll < 16)
         groups_give(seat);
-    else if (sim->members_lie && !seat->away && roll < 24)
+    else if (roll < 18)
+        groups_restart(seat);
+    else if (sim->members_lie && !seat->away && roll < 26)
         groups_say(seat, (enum groups_lie)(1 + groups_below(sim, GROUPS_NO_CONTENT)));
-    else if (sim->members_lie && roll < 25)
+    else if (sim->members_lie && roll < 27)
         groups_mislead(seat);
     else
         groups_say(seat, GROUPS_HONEST);

@@ -307,7 +307,8 @@ static json_t *part_fields(const struct rotation *r, uint32_t part)
         json_array_append_new(sealed,
                               json_pack("{s:I, s:o}", "key", (json_int_t)r->boxes[i].number, "box",
                                         base64_of(r->boxes[i].sealed, HARK_EPOCH_BOX_SIZE)));
-    return json_pack("{s:I, s:I, s:I, s:o, s:o}", "epoch", (json_int_t)r->group->event_count,
+    return json_pack("{s:I, s:I, s:I, s:o, s:o}", "epoch",
+                     (json_int_t)r->group->event_count - (r->trick == GROUPS_NUMBER ? 1 : 0),
                      "part", (json_int_t)part, "parts", (json_int_t)r->parts, "commitment",
                      world_hex(r->commitment, sizeof(r->commitment)), "sealed", sealed);
 }
@@ -315,14 +316,18 @@ static json_t *part_fields(const struct rotation *r, uint32_t part)
 static json_t *end_fields(const struct rotation *r)
 {
     json_t *fields = json_pack("{s:I}", "member", (json_int_t)r->going->member);
+    const uint8_t *commitment = r->commitment;
 
     if (!r->whole) {
         json_object_set_new(fields, "action", json_string("remove"));
         json_object_set_new(fields, "key",
                             world_hex(world_key(r->going->pool)->bytes, HARK_KEY_SIZE));
     }
+    if (r->trick == GROUPS_CITE)
+        commitment = r->group->old_commitment;
     if (r->trick != GROUPS_DROP || groups_chance(r->group->sim, 500))
-        json_object_set_new(fields, "commitment", world_hex(r->commitment, sizeof(r->commitment)));
+        json_object_set_new(fields, "commitment",
+                            world_hex(commitment, HARK_EPOCH_COMMITMENT_SIZE));
     return fields;
 }
 
@@ -465,7 +470,7 @@ bool groups_rotate(struct groups_seat *seat, bool whole_member, enum groups_tric
     struct rotation r = {.group = group, .going = seat, .whole = whole_member, .trick = trick};
     bool in_force = false;
 
-    r.fits = trick != GROUPS_DROP && trick != GROUPS_OMIT;
+    r.fits = trick < GROUPS_DROP || trick > GROUPS_CITE;
     if (!ready(group) || (trick == GROUPS_REPLAY && !group->has_old_set))
         return false;
     find_recipients(&r);

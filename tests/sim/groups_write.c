@@ -119,16 +119,15 @@ void groups_rekey(struct groups_seat *seat)
         return;
     truth.mark = groups_new_pool(seat->group->sim);
     seat->boxes[seat->box_count++] = truth.mark;
-    (void)groups_ok(seat->group->sim,
-                    hark_ring_own(seat->node->ring, world_box_pair(truth.mark), &err),
+    (void)groups_ok(seat->group->sim, follow_own(seat->node, world_box_pair(truth.mark), &err),
                     "a new own key", &err);
     draft.fields =
         json_pack("{s:o}", "box", world_hex(world_box(truth.mark)->bytes, HARK_KEY_SIZE));
     queue(seat, &draft, &truth);
 }
 
-/* A sealed entry of the same member's that is logged, or HARK_NONE. */
-static uint64_t own_entry(const struct groups_seat *seat)
+/* A sealed entry of the same member's (or of anybody's) that is logged, or HARK_NONE. */
+static uint64_t find_sealed(const struct groups_seat *seat, bool own)
 {
     const struct groups *group = seat->group;
     uint64_t first = groups_below(group->sim, group->world->count);
@@ -137,7 +136,7 @@ static uint64_t own_entry(const struct groups_seat *seat)
         uint64_t at = (first + i) % group->world->count;
         const struct groups_truth *truth = &group->truth[at];
 
-        if (truth->sealed && group->seats[truth->seat]->member == seat->member)
+        if (truth->sealed && (!own || group->seats[truth->seat]->member == seat->member))
             return at;
     }
     return HARK_NONE;
@@ -148,7 +147,8 @@ void groups_erase(struct groups_seat *seat)
     const struct groups *group = seat->group;
     struct world_draft draft = {.kind = "erase", .re_count = 1};
     struct groups_truth truth = {.sealed = false};
-    uint64_t about = groups_chance(group->sim, 150) ? HARK_NONE : own_entry(seat);
+    bool own = groups_chance(group->sim, 700); /* those of others stand by staff alone */
+    uint64_t about = groups_chance(group->sim, 150) ? HARK_NONE : find_sealed(seat, own);
 
     if (!can_write(seat))
         return;

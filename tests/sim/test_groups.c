@@ -43,8 +43,9 @@ static void print_sums(const struct groups_sums *s)
                   s->entries, s->sealed, s->erased, s->joins, s->rotations, s->lost, s->hindered,
                   s->rekeys, s->handovers, s->learned);
     print_message(
-        "%zu times a steward lied with a fresh key, %zu boxes were of a key just replaced\n",
-        s->tricks, s->stale);
+        "%zu times a steward lied with a fresh key, %zu boxes were of a key just replaced; %zu "
+        "nodes started again\n",
+        s->tricks, s->stale, s->restarts);
     print_message("readings: %zu opened, %zu outside, %zu silent, %zu missing; %zu inner states "
                   "compared, %zu with others, %zu made anew; %zu lies of members, %zu envelopes "
                   "refused, %zu boxes named, %zu that did not open where they may not\n",
@@ -62,7 +63,7 @@ static void check_sums(const struct groups_sums *s)
         if (s->named[i] == 0)
             fail_msg("nobody was told %s", hark_err_name(groups_errors[i]));
     }
-    assert_true(s->same > 0 && s->stale > 0 && s->handovers > 0 && s->lost > 0);
+    assert_true(s->same > 0 && s->stale > 0 && s->handovers > 0 && s->lost > 0 && s->restarts > 0);
 }
 
 static void test_groups__all_who_remain_agree(void **state)
@@ -138,7 +139,7 @@ static void test_groups__needs_fresh_keys_that_are_random(void **state)
 static void test_groups__needs_a_fresh_key_for_who_left(void **state)
 {
     (void)state;
-    finds(GROUPS_NO_ROTATION, "owed");
+    finds(GROUPS_NO_ROTATION, "there is no fresh key");
 }
 
 int main(void)
