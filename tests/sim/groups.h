@@ -101,15 +101,14 @@ struct groups_event {
 struct groups_seat {
     struct groups *group;
     uint32_t index, person;
-    uint32_t pool; /* its signing key in the world's pool */
-    size_t box_count;
-    uint32_t boxes[GROUPS_BOXES_MAX]; /* X25519 keys in the pool: the last is the present one */
-    uint32_t box_logged;              /* the one in the log */
-    uint32_t member, number;          /* as the log counts members and keys */
-    uint64_t since, until;            /* positions; until HARK_NONE: in force */
-    bool left;                        /* by `leave` */
-    struct follow *node;              /* NULL: of the crowd */
-    bool away;                        /* does not follow, and nothing comes from it */
+    uint32_t pool;           /* its signing key in the world's pool */
+    size_t box_count;        /* X25519 keys that it had so far */
+    uint32_t box_logged;     /* the one in the log, in the pool */
+    uint32_t member, number; /* as the log counts members and keys */
+    uint64_t since, until;   /* positions; until HARK_NONE: in force */
+    bool left;               /* by `leave` */
+    struct follow *node;     /* NULL: of the crowd */
+    bool away;               /* does not follow, and nothing comes from it */
 
     /* its feed, of which it knows more than the home */
     uint64_t seq;
@@ -132,13 +131,11 @@ struct groups_seat {
     uint8_t swap[GROUPS_LOG_MAX]; /* enum groups_swap: what the host gives instead, once */
     uint8_t reading[GROUPS_LOG_MAX];
     int error[GROUPS_LOG_MAX];
-    bool told[GROUPS_LOG_MAX]; /* it said the right thing */
 };
 
 enum groups_swap { GROUPS_AS_IT_IS, GROUPS_SWAP_ENTRY, GROUPS_SWAP_GROUP, GROUPS_TRUNCATE };
 
 struct groups_compared {
-    bool used;
     uint64_t size;
     struct hark_hash unread, inner, outer;
 };
@@ -153,7 +150,6 @@ struct groups {
     struct groups_seat *seats[GROUPS_SEATS_MAX];
     uint32_t event_count;
     struct groups_event events[GROUPS_EPOCHS];
-    uint32_t member_count;
     uint8_t next_bad; /* number for a wrong key */
     struct groups_truth truth[GROUPS_LOG_MAX];
     size_t compared_count;
@@ -171,7 +167,7 @@ extern const int groups_errors[GROUPS_ERRORS];
 struct groups_sums {
     size_t entries, sealed, opened, outside, silent, missing, erased, joins, lost, rekeys,
         handovers, rotations, hindered, learned, remade, compared, same, found, refused, lies,
-        unopened, tricks, stale, restarts, named[GROUPS_ERRORS];
+        unopened, tricks, stale, restarts, whole, named[GROUPS_ERRORS];
 };
 
 struct groups_sim {

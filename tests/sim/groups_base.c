@@ -92,7 +92,7 @@ struct groups_seat *groups_new_seat(struct groups *group, uint32_t person, uint3
     seat->index = group->seat_count;
     seat->person = person;
     seat->pool = pool;
-    seat->boxes[seat->box_count++] = pool;
+    seat->box_count = 1;
     seat->box_logged = pool;
     seat->since = seat->until = HARK_NONE;
     seat->learned = UINT32_MAX;

@@ -179,6 +179,7 @@ static void compare(struct groups_seat *seat, const struct hark_inner_reading *r
     if (!groups_ok(sim, hark_state_hash(seat->node->outer, &outer, &err), "the state's hash", &err))
         return;
     sim->sums.compared++;
+    sim->sums.whole += reading->unread == 0 ? 1 : 0;
     if (with == &group->compared[group->compared_count]) {
         group->compared_count++;
         *with = (struct groups_compared){.size = follow_size(seat->node),

@@ -118,7 +118,7 @@ void groups_rekey(struct groups_seat *seat)
     if (!can_write(seat) || seat->box_count == GROUPS_BOXES_MAX)
         return;
     truth.mark = groups_new_pool(seat->group->sim);
-    seat->boxes[seat->box_count++] = truth.mark;
+    seat->box_count++;
     (void)groups_ok(seat->group->sim, follow_own(seat->node, world_box_pair(truth.mark), &err),
                     "a new own key", &err);
     draft.fields =

@@ -47,10 +47,11 @@ static void print_sums(const struct groups_sums *s)
         "nodes started again\n",
         s->tricks, s->stale, s->restarts);
     print_message("readings: %zu opened, %zu outside, %zu silent, %zu missing; %zu inner states "
-                  "compared, %zu with others, %zu made anew; %zu lies of members, %zu envelopes "
+                  "compared, %zu with others, %zu without anything unread, %zu made anew; %zu lies "
+                  "of members, %zu envelopes "
                   "refused, %zu boxes named, %zu that did not open where they may not\n",
-                  s->opened, s->outside, s->silent, s->missing, s->compared, s->same, s->remade,
-                  s->lies, s->refused, s->found, s->unopened);
+                  s->opened, s->outside, s->silent, s->missing, s->compared, s->same, s->whole,
+                  s->remade, s->lies, s->refused, s->found, s->unopened);
     for (size_t i = 0; i < GROUPS_ERRORS; i++)
         print_message("%s %zu%s", hark_err_name(groups_errors[i]), s->named[i],
                       i + 1 < GROUPS_ERRORS ? ", " : "\n");
@@ -63,7 +64,8 @@ static void check_sums(const struct groups_sums *s)
         if (s->named[i] == 0)
             fail_msg("nobody was told %s", hark_err_name(groups_errors[i]));
     }
-    assert_true(s->same > 0 && s->stale > 0 && s->handovers > 0 && s->lost > 0 && s->restarts > 0);
+    assert_true(s->same > 0 && s->whole > 0 && s->stale > 0 && s->handovers > 0 && s->lost > 0 &&
+                s->restarts > 0);
 }
 
 static void test_groups__all_who_remain_agree(void **state)
