@@ -14,8 +14,10 @@
  * rule that keeps it silent; and agrees on outer and inner state with all who ever had read as
  * many entries and missed the same. Who went opens nothing by an author whose Seen covers the
  * fresh key that answers it, and who came without history nothing from before, with whatever
- * keys they have and by whatever rules. (Nonces are random, so a seed gives the same history
- * of other bytes.)
+ * keys they have and by whatever rules. Without a lie a box is named in two cases only, both
+ * expected one by one: it was made for an X25519 key that was replaced before the part was
+ * logged, and by a node that was itself given a wrong key. (Nonces are random, so a
+ * seed gives the same history of other bytes.)
  */
 #include "groups.h"
 #include "tests/support/number.h"
