@@ -72,10 +72,15 @@ const struct hark_key *world_key(uint32_t key)
     return hark_signer_key(world_signer(key));
 }
 
-const struct hark_key *world_box(uint32_t key)
+const struct hark_box *world_box_pair(uint32_t key)
 {
     make_pool();
-    return hark_box_key(pool.boxes[key % WORLD_KEYS]);
+    return pool.boxes[key % WORLD_KEYS];
+}
+
+const struct hark_key *world_box(uint32_t key)
+{
+    return hark_box_key(world_box_pair(key));
 }
 
 uint32_t world_key_number(const struct hark_key *key)

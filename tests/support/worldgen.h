@@ -34,6 +34,7 @@
 const struct hark_signer *world_signer(uint32_t key); /* borrowed */
 const struct hark_key *world_key(uint32_t key);
 const struct hark_key *world_box(uint32_t key);        /* its X25519 key, and CURVE key */
+const struct hark_box *world_box_pair(uint32_t key);   /* the same with its secret; borrowed */
 uint32_t world_key_number(const struct hark_key *key); /* WORLD_NO_KEY when not of the pool */
 
 /* Where git ids come from, for those who have git at hand. */
