@@ -142,8 +142,8 @@ int hark_cmd_keys(struct hark_cmd *cmd, struct hark_err *err)
         {"new", key_new},
         {"steward", key_steward},
         {"recover", key_recover},
-        {"export", hark_cmd_unsupported},
-        {"passwd", hark_cmd_unsupported},
+        {"export", hark_cmd_key_export},
+        {"passwd", hark_cmd_key_passwd},
     };
 
     return hark_cmd_dispatch(cmd, subverbs, sizeof(subverbs) / sizeof(subverbs[0]), NULL, err);
