@@ -13,7 +13,8 @@ as bytes, as hex, as base64. What it protects:
 That the search finds what is there is shown first: by a secret that is planted, and by
 the keys of a daemon in the pages that are kept out of a core.
 
-  coredump.py           every verb; a daemon; a node with a passphrase
+  coredump.py           every verb; daemons; a node with a passphrase, of which HARK_LONG=1
+                        tries more
   coredump.py NAME...   only these (see --list)
 
 HARK, HARKD, LASTSTOP: the programs and the library (FAILING: nth.py's, whose verbs these are)."""
@@ -21,6 +22,7 @@ import base64
 import hashlib
 import json
 import os
+import pty
 import re
 import select
 import shutil
@@ -296,6 +298,74 @@ def verb_case(world, verb, folder):
     check(found)
 
 
+class AtTerminal(Stopped):
+    """The same at a terminal of its own, where that is typed after each question."""
+
+    def __init__(self, args, folder, questions, typed):  # pylint: disable=super-init-not-called
+        ours, theirs = pty.openpty()
+        env = environment()
+        env.update(LD_PRELOAD=LASTSTOP, LASTSTOP_PROGRAM='hark')
+        self.said = f'{folder}/said'
+        self.process = subprocess.Popen(
+            [sys.executable, '-ISc', TAKE_TERMINAL, HARK, *args], env=env, cwd=folder, stdin=theirs, stdout=theirs,
+            stderr=theirs, start_new_session=True)
+        os.close(theirs)
+        self.pid = self.process.pid
+        with open(self.said, 'wb') as said:
+            for question in questions:
+                said.write(self.read_until(ours, question))
+                os.write(ours, typed + b'\n')
+        self.terminal = ours
+        self.wait(args)
+
+    def read_until(self, fd, question):
+        shown = b''
+        while question not in shown:
+            if not select.select([fd], [], [], PATIENCE)[0]:
+                self.process.kill()
+                raise Bad(f'{question} is not asked: {shown}')
+            shown += os.read(fd, 4096)
+        return shown
+
+    def __exit__(self, *arguments):
+        super().__exit__(*arguments)
+        os.close(self.terminal)
+
+
+# A session's leader has no terminal before it takes one; then it is the program.
+TAKE_TERMINAL = ('import fcntl, os, sys, termios\nfcntl.ioctl(0, termios.TIOCSCTTY, 0)\n'
+                 'os.execv(sys.argv[1], sys.argv[1:])')
+
+
+def sealed(world, folder):
+    """A node with a passphrase: typed, read from files; what sealing and opening leaves."""
+    ground = nth.Ground(world, folder)
+    for label in os.listdir(f'{ground.node}/keys/people'):
+        if label != 'Mara':  # Argon2id takes its time for each
+            os.unlink(f'{ground.node}/keys/people/{label}')
+    secrets = secrets_below(ground.node)
+    typed, filed = os.urandom(16).hex(), os.urandom(16).hex()
+    # As they are searched for: these bytes, and what they look like in hex or base64.
+    secrets.update(typed=typed.encode(), filed=filed.encode())
+    with open(os.open(f'{folder}/filed', os.O_WRONLY | os.O_CREAT, 0o600), 'w', encoding='ascii') as f:
+        f.write(filed + '\n')
+    steps = [(['key', 'passwd'], (b'none): ', b'again: ')),
+             (['post', 'Me too', '--re', world.topic, '--as', 'Mara'], (b'keys: ',)),
+             (['key', 'export', 'Mara', 'exported', '--passphrase-file', f'{folder}/filed'], (b'Passphrase: ',)),
+             (['key', 'passwd', '--passphrase-file', f'{folder}/filed'], (b'Passphrase: ',)),
+             (['device', 'add', '--as', 'Mara'], ()),
+             (['key', 'passwd', '--no-passphrase'], ())]
+    for args, questions in steps if nth.LONG else steps[:3]:
+        with AtTerminal(['-C', ground.node, *args], ground.node, questions, typed.encode()) as stopped:
+            found = search(stopped.pid, secrets, folder)
+            code = stopped.end()
+        if code != 0:
+            raise Bad(f'hark {" ".join(args)}: {code}: {stopped.words()}')
+        if found:
+            raise Bad(f'after hark {" ".join(args)} a core would hold: {", ".join(found)}')
+    ground.close()
+
+
 def planted(world, folder):
     """The search finds what is there, however it is spelt."""
     ground = nth.Ground(world, folder)
@@ -390,7 +460,7 @@ def daemons(world, folder):
 
 def main():
     names = sys.argv[1:]
-    cases = {'planted': planted, 'daemons': daemons}
+    cases = {'planted': planted, 'daemons': daemons, 'sealed': sealed}
     for verb in nth.verbs():
         cases[verb.name] = lambda world, folder, verb=verb: verb_case(world, verb, folder)
     if names == ['--list']:
