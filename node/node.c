@@ -653,14 +653,19 @@ void hark_node_close_space(struct hark_node *node, const struct hark_hash *id)
     }
 }
 
-/* Until its network has compared it (net_plan.c). */
+/* Until its network has compared it (net_plan.c): what this node signs where it is named
+ * beside others, and elsewhere the feeds of the people whose keys it holds. */
 static void hold_if_moved(const struct hark_node *node, struct hark_space *space)
 {
     struct hark_node_object named;
     const uint32_t *numbers;
+    int rc;
 
-    if (node->moved && hark_node_named(node, space, &named, NULL) == 0 &&
-        hark_state_named(hark_space_state(space), &numbers) > 1)
+    if (!node->moved)
+        return;
+    rc = hark_node_named(node, space, &named, NULL);
+    if (rc == HARK_E_NOT_FOUND ||
+        (rc == 0 && hark_state_named(hark_space_state(space), &numbers) > 1))
         hark_space_hold(space, true);
 }
 
