@@ -427,8 +427,14 @@ def look_at_daemon(daemon, secrets, folder):
     return found, kept
 
 
+def without_curve(secrets):
+    """Those that libzmq has not got a copy of."""
+    return {name: secret for name, secret in secrets.items() if name != 'curve'}
+
+
 def daemons(world, folder):
-    """A home and its partner, after people have written and the log was copied."""
+    """A home and its partner, after people have written and the log was copied; and verbs
+    that connect to the home by themselves."""
     os.makedirs(folder)
     port = str(free_port())
     for node, source in (('brand', 'node'), ('partner', 'partner')):
@@ -446,8 +452,7 @@ def daemons(world, folder):
         brand.hark('device', 'add', '--as', 'Mara')
         partner.await_(lambda: partner.size() == brand.size())
         for daemon in (brand, partner):
-            secrets = secrets_of(daemon.node)
-            del secrets['curve']  # libzmq's copy
+            secrets = without_curve(secrets_of(daemon.node))
             found, kept = look_at_daemon(daemon, secrets, folder)
             check(found)
             missing = {'device', 'log', 'cosigner', 'author', 'witness', 'box'} - set(kept)
@@ -456,11 +461,37 @@ def daemons(world, folder):
             late = {'node', 'steward', 'steward sign', 'Mara', 'Mara in 0', 'Mara in 0 sign'} & set(kept)
             if late:
                 raise Bad(f'it was done with {sorted(late)}, and has not wiped them')
+        partner.hark('key', 'backup', f'{folder}/kept')
+        ticket = brand.hark('ticket', '-q').strip()
+        partner.process.terminate()
+        partner.process.wait(PATIENCE)
+        for verb in NETWORK:
+            # The last one makes a node anew of the backup.
+            node = f'{folder}/again' if verb == 'recover' else f'{folder}/partner'
+            args = [ticket, '--keys', f'{folder}/kept', '--timeout', '20'] if verb == 'recover' else []
+            with Stopped(['-C', node, verb, *args], folder) as stopped:
+                found = search(stopped.pid, without_curve(secrets_below(node)), folder)
+                code = stopped.end()
+            if code != 0:
+                raise Bad(f'hark {verb}: {code}: {stopped.words()}')
+            check(found)
+
+
+NETWORK = ['sync', 'repair', 'recover']
+
+
+def every_verb(*_):
+    """There is a case for each verb of the command line."""
+    said = json.loads(nth.run([HARK, 'help', '--json'], environment()).out)
+    known = {verb.name.split('-')[0] for verb in nth.verbs()} | {'who-said', 'device', 'version', *NETWORK}
+    missing = {verb['name'] for verb in said['verbs']} - known
+    if missing:
+        raise Bad(f'no case for {sorted(missing)}')
 
 
 def main():
     names = sys.argv[1:]
-    cases = {'planted': planted, 'daemons': daemons, 'sealed': sealed}
+    cases = {'every-verb': every_verb, 'planted': planted, 'daemons': daemons, 'sealed': sealed}
     for verb in nth.verbs():
         cases[verb.name] = lambda world, folder, verb=verb: verb_case(world, verb, folder)
     if names == ['--list']:

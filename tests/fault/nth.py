@@ -176,6 +176,7 @@ def verbs():
                              '2030-01-01'], 'exists'),
         w('topic', lambda x: ['topic', 'Lanterns', '-']),
         w('idea', lambda x: ['idea', 'A cheap lamp', '--re', x.topic]),
+        w('reply', lambda x: ['reply', 'Mine, too', '--re', x.post]),
         w('revise', lambda x: ['revise', 'Lamps that last', '--re', x.idea, '--as', 'Mara']),
         w('vote', lambda x: ['vote', x.idea, 'agree']),
         w('respond', lambda x: ['respond', x.idea, 'We hear you.']),
