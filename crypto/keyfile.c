@@ -5,59 +5,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "private.h"
+
 enum { PATH_MAX_BYTES = 4096 };
-
-/* Asked of the open file, not of its name, so that nobody swaps it between. */
-static int check_owner(int fd, const char *path, struct hark_err *err)
-{
-    struct stat st;
-    if (fstat(fd, &st) != 0) {
-        return hark_err_errno(err, errno, "%s", path);
-    }
-    if (!S_ISREG(st.st_mode)) {
-        return hark_err_set(err, HARK_E_KEY_PERMISSION, "%s: not a regular file", path);
-    }
-    if (st.st_uid != geteuid()) {
-        return hark_err_set(err, HARK_E_KEY_PERMISSION, "%s: the key file is another user's", path);
-    }
-    if ((st.st_mode & 07177u) != 0) {
-        int rc = hark_err_set(err, HARK_E_KEY_PERMISSION, "%s: its mode is %04o, not 0600", path,
-                              (unsigned)(st.st_mode & 07777u));
-        hark_err_hint(err, "chmod 600 %s", path);
-        return rc;
-    }
-    return 0;
-}
-
-static int read_file(struct hark_buf *out, const char *path, struct hark_err *err)
-{
-    /* O_NONBLOCK: a FIFO in the key's place must not make us wait for ever. */
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0) {
-        return hark_err_errno(err, errno, "%s", path);
-    }
-    int rc = check_owner(fd, path, err);
-    if (rc == 0) {
-        rc = hark_buf_reserve(out, HARK_KEYFILE_MAX + 1, err);
-    }
-    while (rc == 0 && out->size <= HARK_KEYFILE_MAX) {
-        ssize_t n = read(fd, out->data + out->size, HARK_KEYFILE_MAX + 1 - out->size);
-        if (n == 0) {
-            break;
-        }
-        if (n > 0) {
-            out->size += (size_t)n;
-        } else if (errno != EINTR) {
-            rc = hark_err_errno(err, errno, "%s", path);
-        }
-    }
-    (void)close(fd);
-    return rc;
-}
 
 static int ask_passphrase(struct hark_buf *secret, const char *path, hark_passphrase_fn *ask,
                           void *arg, struct hark_err *err)
@@ -71,10 +26,13 @@ static int ask_passphrase(struct hark_buf *secret, const char *path, hark_passph
 int hark_keyfile_load(struct hark_seed **out, const char *path, hark_passphrase_fn *ask, void *arg,
                       struct hark_err *err)
 {
-    struct hark_buf file = hark_buf_init_secret(HARK_KEYFILE_MAX + 1);
+    struct hark_buf file = hark_buf_init_secret(HARK_KEYFILE_MAX);
     struct hark_buf secret = hark_buf_init_secret(HARK_KEYFILE_MAX);
     *out = NULL;
-    int rc = read_file(&file, path, err);
+    int rc = hark_private_read(path, &file, err);
+    if (rc == HARK_E_LIMIT) {
+        rc = hark_err_set(err, HARK_E_KEY_FORM, "%s: too long for a key file", path);
+    }
     if (rc != 0) {
         goto out;
     }
@@ -171,33 +129,71 @@ static int install(const char *temporary, const char *path, struct hark_err *err
     return rc != 0 ? rc : sync_directory(path, err);
 }
 
-int hark_keyfile_save(const char *path, const struct hark_seed *seed, const char *comment,
-                      struct hark_span passphrase, struct hark_err *err)
+/* "<folder>/.<name>.new-<hex>": no label begins with a dot, so what a crash leaves is taken
+ * for nobody's key. */
+static int name_temporary(struct hark_buf *out, const char *path, struct hark_err *err)
+{
+    const char *slash = strrchr(path, '/');
+    const char *name = slash == NULL ? path : slash + 1;
+    uint8_t unique[8];
+    hark_random(unique, sizeof(unique));
+    int rc = hark_buf_append(out, path, (size_t)(name - path), err);
+    if (rc == 0) {
+        rc = hark_buf_printf(out, err, ".%s" HARK_KEYFILE_UNFINISHED, name);
+    }
+    if (rc == 0) {
+        rc = hark_buf_append_hex(out, unique, sizeof(unique), err);
+    }
+    return rc == 0 ? hark_buf_terminate(out, err) : rc;
+}
+
+static int replace(const char *temporary, const char *path, struct hark_err *err)
+{
+    if (rename(temporary, path) != 0) {
+        int rc = hark_err_errno(err, errno, "%s", path);
+        (void)unlink(temporary);
+        return rc;
+    }
+    return sync_directory(path, err);
+}
+
+static int write_key(const char *path, const struct hark_seed *seed, const char *comment,
+                     struct hark_span passphrase,
+                     int (*put)(const char *temporary, const char *path, struct hark_err *err),
+                     struct hark_err *err)
 {
     struct hark_buf file = hark_buf_init_secret(HARK_KEYFILE_MAX);
     struct hark_buf temporary = hark_buf_init(PATH_MAX_BYTES);
-    uint8_t unique[8];
-    hark_random(unique, sizeof(unique));
-    /* Before Argon2id's second is spent; link decides in the end. */
-    int rc = access(path, F_OK) == 0
-                 ? hark_err_set(err, HARK_E_EXISTS, "%s: there is a file already", path)
-                 : hark_keyfile_encode(&file, seed, comment, passphrase, err);
+    int rc = hark_keyfile_encode(&file, seed, comment, passphrase, err);
     if (rc == 0) {
-        rc = hark_buf_printf(&temporary, err, "%s.new-", path);
-    }
-    if (rc == 0) {
-        rc = hark_buf_append_hex(&temporary, unique, sizeof(unique), err);
-    }
-    if (rc == 0) {
-        rc = hark_buf_terminate(&temporary, err);
+        rc = name_temporary(&temporary, path, err);
     }
     if (rc == 0) {
         rc = write_new((const char *)temporary.data, hark_buf_span(&file), err);
+        if (rc != 0) {
+            rc = hark_err_wrap(err, rc, "%s", path);
+        }
     }
     if (rc == 0) {
-        rc = install((const char *)temporary.data, path, err);
+        rc = put((const char *)temporary.data, path, err);
     }
     hark_buf_free(&file);
     hark_buf_free(&temporary);
     return rc;
+}
+
+int hark_keyfile_save(const char *path, const struct hark_seed *seed, const char *comment,
+                      struct hark_span passphrase, struct hark_err *err)
+{
+    /* Before Argon2id's second is spent; link decides in the end. */
+    if (access(path, F_OK) == 0) {
+        return hark_err_set(err, HARK_E_EXISTS, "%s: there is a file already", path);
+    }
+    return write_key(path, seed, comment, passphrase, install, err);
+}
+
+int hark_keyfile_replace(const char *path, const struct hark_seed *seed, const char *comment,
+                         struct hark_span passphrase, struct hark_err *err)
+{
+    return write_key(path, seed, comment, passphrase, replace, err);
 }

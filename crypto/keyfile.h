@@ -5,9 +5,8 @@
  * sealed container (Argon2id13 + XChaCha20-Poly1305). PROTOCOL.md 2.5.
  *
  * Files are created with O_EXCL and mode 0600, written to a temporary name,
- * fsynced, linked into place; the directory is fsynced. Reading refuses files
- * that are not regular, not owned by the effective user, or readable by anybody
- * else (key-permission).
+ * fsynced, linked into place; the directory is fsynced. Reading refuses what is
+ * not the effective user's alone (key-permission; private.h says what that is).
  */
 #ifndef HARK_CRYPTO_KEYFILE_H
 #define HARK_CRYPTO_KEYFILE_H
@@ -32,6 +31,15 @@ HARK_CHECK int hark_keyfile_load(struct hark_seed **out, const char *path, hark_
 HARK_CHECK int hark_keyfile_save(const char *path, const struct hark_seed *seed,
                                  const char *comment, struct hark_span passphrase,
                                  struct hark_err *err);
+
+/* The same in place of the file that is there: at any moment, also after a crash, the old
+ * or the new one stands under the name, whole. Errors: io, disk-full. */
+HARK_CHECK int hark_keyfile_replace(const char *path, const struct hark_seed *seed,
+                                    const char *comment, struct hark_span passphrase,
+                                    struct hark_err *err);
+/* In the name of a file that a crash left unfinished, after a dot and the key file's name;
+ * it may be removed by who keeps others from writing there. */
+#define HARK_KEYFILE_UNFINISHED ".new-"
 
 /* The encodings themselves, for tests and fuzzing. */
 HARK_CHECK int hark_keyfile_encode(struct hark_buf *out, const struct hark_seed *seed,

@@ -31,6 +31,14 @@ int hark_author_begin(struct hark_node *node, struct hark_space *space, struct h
 
     if (hark_node_is_home(node, space))
         return hark_space_begin(space, err);
+    /* A feed does not go on from an old copy: its next entry may have been written already. */
+    if (node->moved && hark_space_held(space)) {
+        rc = hark_err_set(err, HARK_E_BEHIND,
+                          "this node was put back or moved, and writes nothing before it has "
+                          "compared its log with another's");
+        hark_err_hint(err, "start harkd, or run `hark sync`, where one can be reached");
+        return rc;
+    }
     rc = hark_space_outbox(space, &outbox, err);
     return rc < 0 ? rc : hark_outbox_begin(outbox, err);
 }

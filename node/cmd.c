@@ -71,8 +71,12 @@ static const struct hark_verb verbs[] = {
     {"sync", "sync [PEER] [--wait]", "fetch what peers have", HARK_VERB_NETWORK, hark_cmd_sync},
     {"outbox", "outbox [log ID]", "what was written here and is not logged yet", HARK_VERB_NODE,
      hark_cmd_outbox},
-    {"key", "key ls | backup DIR | new FILE | steward | recover --with FILE --key FILE",
-     "keys that are here, and those that bring a space back", HARK_VERB_NODE, hark_cmd_keys},
+    {"key",
+     "key ls | backup DIR | export LABEL|device FILE | passwd [FILE] | new FILE | steward | "
+     "recover --with FILE --key FILE [--passphrase-file F|--no-passphrase] "
+     "[--old-passphrase-file F]",
+     "keys that are here: keep them all, move one person's, seal them; and bring a space back",
+     HARK_VERB_NODE, hark_cmd_keys},
     {"home", "home show | move NODE [--lost]", "the node that orders the space, and moving it",
      HARK_VERB_NODE, hark_cmd_home_verb},
     {"recover", "recover TICKET... [--keys DIR] [--listen A] [--timeout S]",

@@ -73,7 +73,8 @@ struct hark_verb {
 const struct hark_verb *hark_verbs(size_t *count);
 const struct hark_verb *hark_verb_find(const char *name);
 
-/* Does the verb, called like this, need no node? The file that it is given may be enough. */
+/* Does the verb, called like this, need no node? The file that it is given may be enough, or
+ * it works on the node's key files alone. */
 bool hark_cmd_no_node(const struct hark_cmd *cmd, const struct hark_verb *verb);
 
 /* Splits argv (without the program's name) into globals and the rest; borrowed

@@ -48,6 +48,8 @@ bool hark_cmd_no_node(const struct hark_cmd *cmd, const struct hark_verb *verb)
 {
     char path[HARK_PATH_MAX];
 
+    if (verb->run == hark_cmd_keys && hark_cmd_key_alone(cmd))
+        return true;
     if (verb->needs == HARK_VERB_FILE && asks_by_policy(cmd))
         return true;
     if (verb->needs != HARK_VERB_FILE || cmd->argc != 2)

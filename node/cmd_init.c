@@ -6,7 +6,6 @@
 #include "node/cmd_internal.h"
 #include "node/files.h"
 
-#define PASSPHRASE_MAX 1024u
 /* Of the first entry's fields, and of the owner's name as a member. */
 #define TITLE_MAX    200u
 #define QUESTION_MAX 1000u
@@ -137,7 +136,7 @@ static int check_config(const struct hark_config *config, struct hark_err *err)
 
 static int make_node(const struct init *init, struct hark_err *err)
 {
-    struct hark_buf passphrase = hark_buf_init_secret(PASSPHRASE_MAX);
+    struct hark_passphrase *passphrase = NULL;
     struct hark_config config = {.accept_per_minute = HARK_ACCEPT_PER_MINUTE};
     int rc = 0;
 
@@ -150,20 +149,13 @@ static int make_node(const struct init *init, struct hark_err *err)
     if (init->passphrase != NULL) {
         (void)snprintf(config.passphrase_file, sizeof(config.passphrase_file), "%s",
                        init->passphrase_path);
-        rc = hark_file_read(init->passphrase_path, &passphrase, err);
-        /* As the node reads it: without the ends of lines. */
-        while (rc == 0 && passphrase.size > 0 &&
-               (passphrase.data[passphrase.size - 1] == '\n' ||
-                passphrase.data[passphrase.size - 1] == '\r'))
-            passphrase.size--;
-        if (rc == 0 && passphrase.size == 0)
-            rc = hark_err_set(err, HARK_E_USAGE, "%s holds no passphrase", init->passphrase_path);
+        rc = hark_passphrase_read(&passphrase, init->passphrase_path, err);
     }
     if (rc == 0)
         rc = check_config(&config, err);
     if (rc == 0)
-        rc = hark_node_make(init->dir, &config, hark_buf_span(&passphrase), err);
-    hark_buf_free(&passphrase);
+        rc = hark_node_make(init->dir, &config, hark_passphrase_span(passphrase), err);
+    hark_passphrase_free(passphrase);
     return rc;
 }
 

@@ -252,6 +252,13 @@ HARK_CHECK int hark_cmd_net_step(struct hark_cmd *cmd, struct hark_net *net, boo
 HARK_CHECK int hark_cmd_net_wait(struct hark_cmd *cmd, struct hark_net *net, uint64_t patience_ms,
                                  struct hark_err *err);
 
+/* --- cmd_key_passwd.c -------------------------------------------------------- */
+
+/* Is that one of `hark key`'s that work on key files alone, without the node? */
+bool hark_cmd_key_alone(const struct hark_cmd *cmd);
+int hark_cmd_key_passwd(struct hark_cmd *cmd, struct hark_err *err);
+int hark_cmd_key_export(struct hark_cmd *cmd, struct hark_err *err);
+
 /* --- the verbs --------------------------------------------------------------- */
 
 int hark_cmd_init(struct hark_cmd *cmd, struct hark_err *err);

@@ -94,19 +94,39 @@ static int read_offer(struct hark_cmd *cmd, const char *file, json_t **offer, st
     return rc;
 }
 
+/* hark_passphrase_fn: a recovery key has one of its own. arg: the path of a file, or NULL. */
+static int recovery_passphrase(void *arg, const char *path, struct hark_buf *secret,
+                               struct hark_err *err)
+{
+    struct hark_passphrase *passphrase = NULL;
+    int rc;
+
+    if (arg == NULL) {
+        rc = hark_err_set(err, HARK_E_KEY_PASSPHRASE, "%s needs its passphrase", path);
+        hark_err_hint(err, "--passphrase-file names a file that holds it");
+        return rc;
+    }
+    rc = hark_passphrase_read(&passphrase, arg, err);
+    if (rc == 0)
+        rc = hark_buf_append_span(secret, hark_passphrase_span(passphrase), err);
+    hark_passphrase_free(passphrase);
+    return rc;
+}
+
 /* The word of one recovery key for the keys of a new steward. */
 static int key_recover(struct hark_cmd *cmd, struct hark_err *err)
 {
-    const char *with = NULL, *file = NULL;
+    const char *with = NULL, *file = NULL, *passphrase = NULL;
     const struct hark_option options[] = {{.name = "with", .value = &with},
-                                          {.name = "key", .value = &file}};
+                                          {.name = "key", .value = &file},
+                                          {.name = "passphrase-file", .value = &passphrase}};
     struct hark_draft draft = {.kind = "recover"};
     struct hark_author author = {0};
     struct hark_logged logged = {0};
     struct hark_space *space = NULL;
     struct hark_seed *seed = NULL;
-    char path[HARK_PATH_MAX];
-    int rc = hark_cmd_options(cmd, options, 2, 0, 0, err);
+    char path[HARK_PATH_MAX], secret[HARK_PATH_MAX];
+    int rc = hark_cmd_options(cmd, options, 3, 0, 0, err);
 
     if (rc == 0 && (with == NULL || file == NULL))
         rc =
@@ -118,8 +138,11 @@ static int key_recover(struct hark_cmd *cmd, struct hark_err *err)
         rc = read_offer(cmd, with, &draft.fields, err);
     if (rc == 0)
         rc = hark_cmd_path(cmd, file, path, err);
+    if (rc == 0 && passphrase != NULL)
+        rc = hark_cmd_path(cmd, passphrase, secret, err);
     if (rc == 0)
-        rc = hark_keyfile_load(&seed, path, hark_node_passphrase, cmd->node, err);
+        rc = hark_keyfile_load(&seed, path, recovery_passphrase, passphrase != NULL ? secret : NULL,
+                               err);
     if (rc == 0)
         rc = hark_signer_new(&author.sign, seed, err);
     if (rc == 0)
@@ -137,13 +160,9 @@ static int key_recover(struct hark_cmd *cmd, struct hark_err *err)
 int hark_cmd_keys(struct hark_cmd *cmd, struct hark_err *err)
 {
     static const struct hark_subverb subverbs[] = {
-        {"ls", hark_cmd_key_ls},
-        {"backup", key_backup},
-        {"new", key_new},
-        {"steward", key_steward},
-        {"recover", key_recover},
-        {"export", hark_cmd_unsupported},
-        {"passwd", hark_cmd_unsupported},
+        {"ls", hark_cmd_key_ls},         {"backup", key_backup},   {"new", key_new},
+        {"steward", key_steward},        {"recover", key_recover}, {"export", hark_cmd_key_export},
+        {"passwd", hark_cmd_key_passwd},
     };
 
     return hark_cmd_dispatch(cmd, subverbs, sizeof(subverbs) / sizeof(subverbs[0]), NULL, err);

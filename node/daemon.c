@@ -455,6 +455,7 @@ int hark_daemon_run(struct hark_node *node, const struct hark_daemon_options *op
     struct daemon d = {.node = node, .listen_fd = -1, .signal_fd = -1};
     int rc = open_signals(&d.signal_fd, err);
 
+    node->unattended = true;
     if (rc == 0)
         rc = open_spaces(node, err);
     if (rc == 0)

@@ -68,7 +68,7 @@ static int check_config(const char *dir, struct hark_err *err)
 }
 
 /* The parent waits on a pipe until the child listens or has failed; the child
- * goes on without a terminal. Returns the pipe's end to write to, or -1. */
+ * leaves the terminal when it has its keys. Returns the pipe's end to write to, or -1. */
 static int go_to_background(const char *dir, int *ready_fd, struct hark_err *err)
 {
     char path[HARK_PATH_MAX], byte;
@@ -88,7 +88,6 @@ static int go_to_background(const char *dir, int *ready_fd, struct hark_err *err
         _exit(read(ends[0], &byte, 1) == 1 ? 0 : 2); /* the child has said why */
     }
     (void)close(ends[0]);
-    (void)setsid();
     log_fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (log_fd < 0 || null_fd < 0)
@@ -143,6 +142,9 @@ static int run(const struct options *options, struct hark_err *err)
             return ready.log_fd;
     }
     rc = hark_node_open(&node, options->dir, true, err);
+    /* Not before: the passphrase may have to be asked for at the terminal. */
+    if (!options->front)
+        (void)setsid();
     if (rc == 0)
         rc = hark_daemon_run(node, &daemon, err);
     hark_node_free(node);

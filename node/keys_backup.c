@@ -7,13 +7,15 @@
 #include <unistd.h>
 
 #include "crypto/keyfile.h"
+#include "crypto/private.h"
+#include "crypto/private.h"
 #include "node/files.h"
 #include "schemas/config.h"
 
 static int copy_file(const char *from, const char *to, struct hark_err *err)
 {
     struct hark_buf bytes = hark_buf_init_secret(HARK_KEYFILE_MAX);
-    int rc = hark_file_read(from, &bytes, err);
+    int rc = hark_private_read(from, &bytes, err);
 
     if (rc == 0)
         rc = hark_file_write(to, hark_buf_span(&bytes), 0600, err);

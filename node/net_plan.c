@@ -542,11 +542,18 @@ bool hark_net_waits(const struct hark_net *net)
     return hark_timer_ms() < net->compare_ms;
 }
 
+/* The same of people's feeds, at a node that is not named and was put back. */
+static bool feeds_wait(const struct hark_node *node, const struct net_space *notes)
+{
+    return notes != NULL && !notes->named && node->moved && !notes->main_compared;
+}
+
 static bool is_to_wait(const struct hark_net *net, const struct hark_node *node,
                        const struct net_space *notes)
 {
-    return to_be_compared(notes) || (notes != NULL && notes->named && node->moved &&
-                                     !with_all(notes) && hark_net_waits(net));
+    return to_be_compared(notes) || feeds_wait(node, notes) ||
+           (notes != NULL && notes->named && node->moved && !with_all(notes) &&
+            hark_net_waits(net));
 }
 
 bool hark_net_compared(struct hark_net *net, struct hark_node *node)

@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "crypto/private.h"
 #include "node/files.h"
 
 #define DATA_VERSION "hark data 1\n"
@@ -314,21 +315,56 @@ void hark_node_settle(struct hark_node *node)
         node->moved = false;
 }
 
-/* The passphrase for key files, from the file that the configuration names. */
+static int find_passphrase(struct hark_node *node, const char *path, struct hark_err *err)
+{
+    int rc = HARK_E_KEY_PASSPHRASE;
+
+    if (node->config->passphrase_file[0] != '\0')
+        return hark_passphrase_read(&node->passphrase, node->config->passphrase_file, err);
+    if (!node->unattended)
+        rc = hark_passphrase_ask(&node->passphrase, "Passphrase of this node's keys", err);
+    if (rc == HARK_E_KEY_PASSPHRASE) {
+        rc = hark_err_set(err, rc, "%s needs a passphrase, and there is no terminal to ask at",
+                          path);
+        hark_err_hint(err, "name a file that holds it as passphrase_file in hark.yaml");
+    }
+    return rc;
+}
+
 int hark_node_passphrase(void *arg, const char *path, struct hark_buf *secret, struct hark_err *err)
 {
-    const struct hark_node *node = arg;
-    int rc;
+    struct hark_node *node = arg;
+    int rc = node->passphrase == NULL ? find_passphrase(node, path, err) : 0;
 
-    if (node->config->passphrase_file[0] == '\0') {
-        rc = hark_err_set(err, HARK_E_KEY_PASSPHRASE, "%s needs a passphrase", path);
-        hark_err_hint(err, "name a file that holds it as passphrase_file in hark.yaml");
-        return rc;
+    if (rc == 0)
+        rc = hark_buf_append_span(secret, hark_passphrase_span(node->passphrase), err);
+    return rc;
+}
+
+/* Where keys lie only the owner may write, or look. */
+static int check_folders(const struct hark_node *node, struct hark_err *err)
+{
+    static const char *const names[] = {"keys", "keys/people", "steward"};
+    char path[HARK_PATH_MAX];
+    int rc = hark_private_folder(node->dir, false, err);
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && rc == 0; i++) {
+        rc = hark_path_join(path, node->dir, names[i], err);
+        if (rc == 0)
+            rc = hark_private_folder(path, true, err);
+        if (rc == HARK_E_NOT_FOUND)
+            rc = 0; /* whoever wants something out of it will say so */
     }
-    rc = hark_file_read(node->config->passphrase_file, secret, err);
-    while (rc == 0 && secret->size > 0 &&
-           (secret->data[secret->size - 1] == '\n' || secret->data[secret->size - 1] == '\r'))
-        secret->size--;
+    return rc;
+}
+
+int hark_node_load_key(struct hark_node *node, const char *path, struct hark_seed **out,
+                       struct hark_err *err)
+{
+    int rc = hark_keyfile_load(out, path, hark_node_passphrase, node, err);
+
+    if (rc == HARK_E_KEY_PASSPHRASE && (err == NULL || err->hint[0] == '\0'))
+        hark_err_hint(err, "if `hark key passwd` did not get to its end, give it again");
     return rc;
 }
 
@@ -338,9 +374,9 @@ static int load_seed(struct hark_node *node, const char *name, struct hark_seed 
     char path[HARK_PATH_MAX];
     int rc = hark_path_join(path, node->dir, name, err);
 
-    if (rc < 0)
-        return rc;
-    return hark_keyfile_load(out, path, hark_node_passphrase, node, err);
+    if (rc == 0)
+        rc = hark_node_load_key(node, path, out, err);
+    return rc;
 }
 
 static int derive_signer(const struct hark_seed *seed, const char *label, struct hark_signer **out,
@@ -399,8 +435,9 @@ static int make_outbox(const struct hark_node *node, struct hark_err *err)
     return rc < 0 ? rc : hark_dir_make(path, err);
 }
 
-static int open_node(struct hark_node **out, const char *dir, bool write, bool unfinished,
-                     struct hark_err *err)
+/* The configuration, and the lock. */
+static int begin_node(struct hark_node **out, const char *dir, bool lock, bool unfinished,
+                      struct hark_err *err)
 {
     struct hark_node *node = calloc(1, sizeof(*node));
     int rc, n;
@@ -409,7 +446,7 @@ static int open_node(struct hark_node **out, const char *dir, bool write, bool u
     if (node == NULL)
         return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a node");
     node->lock_fd = -1;
-    node->read_only = !write;
+    node->read_only = !lock;
     n = snprintf(node->dir, sizeof(node->dir), "%s", dir);
     if (n <= 0 || (size_t)n >= sizeof(node->dir))
         rc = hark_err_set(err, HARK_E_USAGE, "the path %s is empty or too long", dir);
@@ -417,9 +454,33 @@ static int open_node(struct hark_node **out, const char *dir, bool write, bool u
         rc = unfinished ? 0 : check_version(dir, err);
     if (rc == 0)
         rc = load_config(node, err);
-    if (rc == 0 && write)
+    if (rc == 0)
+        rc = check_folders(node, err);
+    if (rc == 0 && lock)
         rc = take_lock(node, err);
-    if (rc == 0 && write)
+    if (rc < 0) {
+        hark_node_free(node);
+        return rc;
+    }
+    *out = node;
+    return 0;
+}
+
+int hark_node_open_config(struct hark_node **out, const char *dir, bool lock, struct hark_err *err)
+{
+    return begin_node(out, dir, lock, false, err);
+}
+
+static int open_node(struct hark_node **out, const char *dir, bool write, bool unfinished,
+                     struct hark_err *err)
+{
+    struct hark_node *node = NULL;
+    int rc = begin_node(&node, dir, write, unfinished, err);
+
+    *out = NULL;
+    if (rc < 0)
+        return rc;
+    if (write)
         rc = make_outbox(node, err);
     if (rc == 0)
         rc = load_seed(node, "keys/device", &node->seed, err);
@@ -464,6 +525,7 @@ void hark_node_free(struct hark_node *node)
     hark_box_free(node->identity.box);
     hark_box_free(node->identity.curve);
     hark_seed_free(node->seed);
+    hark_passphrase_free(node->passphrase);
     hark_config_free(node->config);
     if (node->lock_fd >= 0)
         (void)close(node->lock_fd);
@@ -591,14 +653,19 @@ void hark_node_close_space(struct hark_node *node, const struct hark_hash *id)
     }
 }
 
-/* Until its network has compared it (net_plan.c). */
+/* Until its network has compared it (net_plan.c): what this node signs where it is named
+ * beside others, and elsewhere the feeds of the people whose keys it holds. */
 static void hold_if_moved(const struct hark_node *node, struct hark_space *space)
 {
     struct hark_node_object named;
     const uint32_t *numbers;
+    int rc;
 
-    if (node->moved && hark_node_named(node, space, &named, NULL) == 0 &&
-        hark_state_named(hark_space_state(space), &numbers) > 1)
+    if (!node->moved)
+        return;
+    rc = hark_node_named(node, space, &named, NULL);
+    if (rc == HARK_E_NOT_FOUND ||
+        (rc == 0 && hark_state_named(hark_space_state(space), &numbers) > 1))
         hark_space_hold(space, true);
 }
 

@@ -22,6 +22,7 @@
 #define HARK_NODE_NODE_H
 
 #include "crypto/keyfile.h"
+#include "crypto/passphrase.h"
 #include "node/space.h"
 #include "schemas/config.h"
 
@@ -41,6 +42,8 @@ struct hark_node {
     struct hark_pool *pool;
     int lock_fd;
     bool read_only;
+    bool unattended;                    /* a daemon: nobody is asked for a passphrase any more */
+    struct hark_passphrase *passphrase; /* that opened a key file; NULL: none was sealed */
     bool moved; /* the directory is not where it was when it was last written (place) */
     char bound[HARK_ADDRESS_MAX + 1];      /* where the daemon listens in fact; else empty */
     char http_bound[HARK_ADDRESS_MAX + 1]; /* the same of HTTP: "http://…" */
@@ -65,6 +68,10 @@ HARK_CHECK int hark_node_finish(const char *dir, struct hark_err *err);
 /* Opens it. write: takes the lock (HARK_E_BUSY when another process has it). */
 HARK_CHECK int hark_node_open(struct hark_node **out, const char *dir, bool write,
                               struct hark_err *err);
+/* Opens only its configuration, for work on the key files themselves: no keys, no spaces.
+ * lock: takes the lock, too. */
+HARK_CHECK int hark_node_open_config(struct hark_node **out, const char *dir, bool lock,
+                                     struct hark_err *err);
 void hark_node_free(struct hark_node *node);
 /* The directory is where it is to be from now on (node->moved ends). What cannot be
  * written now is written another time. */
@@ -121,7 +128,8 @@ HARK_CHECK int hark_node_steward_named(struct hark_node *node, const uint8_t non
 HARK_CHECK int hark_node_steward_forget(struct hark_node *node, const struct hark_hash *space,
                                         struct hark_err *err);
 
-/* Makes keys/people/<label> (hark_label_valid). Error: exists. */
+/* Makes keys/people/<label> (hark_label_valid), sealed where the device's is. Error:
+ * exists. */
 HARK_CHECK int hark_node_new_person(struct hark_node *node, const char *label,
                                     struct hark_err *err);
 /* The keys of a person held here, in a space. `who`: a label; or hex (at least 8
@@ -142,8 +150,13 @@ HARK_CHECK int hark_node_imported(struct hark_node *node, const struct hark_hash
                                   const char *source, const char *reference,
                                   struct hark_author *out, struct hark_err *err);
 
-/* A hark_passphrase_fn with arg = the node: from the file that the configuration
- * names. */
+/* A key file of the node's, by its path. Errors: those of hark_keyfile_load and
+ * hark_node_passphrase. */
+HARK_CHECK int hark_node_load_key(struct hark_node *node, const char *path, struct hark_seed **out,
+                                  struct hark_err *err);
+/* A hark_passphrase_fn with arg = the node: from the file that the configuration names, or
+ * typed at the terminal; once, and kept. Errors: key-passphrase (nobody can be asked), those
+ * of passphrase.h. */
 int hark_node_passphrase(void *node, const char *path, struct hark_buf *secret,
                          struct hark_err *err);
 

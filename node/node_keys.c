@@ -145,7 +145,7 @@ int hark_node_new_person(struct hark_node *node, const char *label, struct hark_
     if (rc == 0)
         rc = hark_seed_new(&seed, err);
     if (rc == 0)
-        rc = hark_keyfile_save(path, seed, label, (struct hark_span){0}, err);
+        rc = hark_keyfile_save(path, seed, label, hark_passphrase_span(node->passphrase), err);
     node->people_made += rc == 0;
     hark_seed_free(seed);
     return rc;
@@ -163,7 +163,7 @@ static int person_author(struct hark_node *node, const struct hark_hash *space, 
 
     memset(out, 0, sizeof(*out));
     if (rc == 0)
-        rc = hark_keyfile_load(&seed, path, hark_node_passphrase, node, err);
+        rc = hark_node_load_key(node, path, &seed, err);
     if (rc == HARK_E_NOT_FOUND)
         return hark_err_set(err, HARK_E_NOT_FOUND, "this node holds no key of %s", label);
     memcpy(context, space->bytes, HARK_HASH_SIZE);

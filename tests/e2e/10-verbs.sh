@@ -43,6 +43,9 @@ same "its key files' mode" 600 "$(stat -c %a "$work/brand/keys/people/owner")"
 refused exists 2 "$HARK" init "$work/brand" --name other
 "$HARK" init "$work/partner" --name partner --listen tcp://127.0.0.1:7461 -q >/dev/null
 echo "a long passphrase" >"$work/passphrase"
+chmod 644 "$work/passphrase"
+refused key-permission 2 "$HARK" init "$work/sealed" --name sealed --passphrase-file "$work/passphrase"
+chmod 600 "$work/passphrase"
 "$HARK" init "$work/sealed" --name sealed --passphrase-file "$work/passphrase" -q >/dev/null
 "$HARK" -C "$work/sealed" status >/dev/null
 "$HARK" init "$work/other" --name other --objective Q --owner O --until 2030-01-01 -q >/dev/null
@@ -157,7 +160,8 @@ refused exists 2 hark device add --as Mara --label owner
 refused usage 2 hark device add --as Mara --label /etc/passwd
 contains "key ls" "$(hark key ls)" "$device"
 same "key ls as JSON" "Mara,Mara-2" "$(hark key ls --json | lines '",".join(sorted(k["label"] for k in d if k["member"] == 1))')"
-refused unsupported 2 hark key passwd
+refused key-passphrase 2 hark key passwd
+refused usage 2 hark key
 
 # --- talking ---------------------------------------------------------------------------------
 before=$(size)

@@ -140,7 +140,10 @@ mv "$work/one" "$work/gone"
 for name in two gone; do cp "$work/kept/keys/people/owner" "$work/$name/keys/people/owner"; done
 hark two key steward >"$work/offer"
 refused entry-key 3 hark two key recover --with "$work/offer" --key "$work/keys1/keys/device"
-hark two key recover --with "$work/offer" --key "$work/recovery1" >/dev/null
+(umask 077 && echo "of this key alone" >"$work/secret")
+hark two key passwd "$work/recovery1" --passphrase-file "$work/secret" -q
+refused key-passphrase 2 hark two key recover --with "$work/offer" --key "$work/recovery1"
+hark two key recover --with "$work/offer" --key "$work/recovery1" --passphrase-file "$work/secret" >/dev/null
 refused entry-key 3 hark two home move two --lost
 hark two key recover --with "$work/offer" --key "$work/recovery3" >/dev/null
 hark two home move two --lost >/dev/null

@@ -39,6 +39,7 @@ await 20 level one
 await 20 level mara
 stop mara brand one
 cp -a "$work/mara" "$work/copy"
+rm "$work/copy/place" # by which it would know that it is a copy, and ask first
 
 # --- twins: the copy hands in at a partner, the device at the home, which had not met --------
 hark copy partner add "$(hark one ticket)" -q >/dev/null

@@ -39,6 +39,7 @@ hark mara sync -q >/dev/null
 stop brand
 cp -a "$work/brand" "$work/before"
 cp -a "$work/mara" "$work/mara-before"
+rm "$work/mara-before/place" # so it does not know that it is a copy, which would ask first
 
 # --- what was handed in is acknowledged, and logged --------------------------------------------
 start brand

@@ -128,6 +128,8 @@ class World:
         for who, choice in [('Mara', 'agree'), ('Jo', 'disagree')]:
             self.vote = self.entry('vote', self.idea, choice, '--as', who)
         self.device = json.loads(self.hark('brand', 'device', 'add', '--as', 'Jo', '--json'))['key']
+        with open(os.open(f'{self.folder}/passphrase', os.O_WRONLY | os.O_CREAT, 0o600), 'w') as f:
+            f.write('Grau teurer Freund ist alle Theorie\n')
         with open(f'{self.folder}/policy.yaml', 'w') as f:
             f.write('merge_delay_s: 90\ntitle: "Lamps: all of them"\n')
         with open(f'{self.folder}/idea.tlog-proof', 'w') as f:
@@ -174,6 +176,7 @@ def verbs():
                              '2030-01-01'], 'exists'),
         w('topic', lambda x: ['topic', 'Lanterns', '-']),
         w('idea', lambda x: ['idea', 'A cheap lamp', '--re', x.topic]),
+        w('reply', lambda x: ['reply', 'Mine, too', '--re', x.post]),
         w('revise', lambda x: ['revise', 'Lamps that last', '--re', x.idea, '--as', 'Mara']),
         w('vote', lambda x: ['vote', x.idea, 'agree']),
         w('respond', lambda x: ['respond', x.idea, 'We hear you.']),
@@ -197,6 +200,8 @@ def verbs():
         w('home-move', lambda x: ['home', 'move', 'partner'], 'accept-not-here', 'void-'),
         w('key-backup', lambda x: ['key', 'backup', 'kept'], 'exists'),
         w('key-new', lambda x: ['key', 'new', 'fresh'], 'exists'),
+        w('key-export', lambda x: ['key', 'export', 'Mara', 'exported', '--no-passphrase'], 'exists'),
+        w('key-passwd', lambda x: ['key', 'passwd', '--passphrase-file', f'{x.folder}/passphrase']),
         w('import', lambda x: ['import', 'polis', f'{x.folder}/talk']),
         w('reindex', lambda x: ['reindex']),
         w('gc', lambda x: ['gc']),
@@ -375,8 +380,8 @@ def check_after(verb, known, ground, done, tip, before):
             raise Bad('it changed what it was only to read')
         return
     for name, text in files.items():
-        if name not in known.files and not name.endswith('.new'):
-            if not name.startswith(('keys/people/', 'fresh', 'kept')):
+        if name not in known.files and not name.endswith('.new') and '.new-' not in name:
+            if not name.startswith(('keys/people/', 'fresh', 'kept', 'exported')):
                 raise Bad(f'{name} is left behind')
     check_again(verb, known, ground, size)
 
