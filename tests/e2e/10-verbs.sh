@@ -69,7 +69,7 @@ contains "help tally" "$("$HARK" help tally)" "--where K=V"
 "$HARK" help --json | holds "help as JSON" 'any(v["name"] == "vote" for v in d["verbs"])'
 refused usage 2 "$HARK" pray
 refused usage 2 "$HARK" help pray
-for verb in poll report waiting inbox group watch; do
+for verb in poll report waiting inbox watch; do
     refused unsupported 2 "$HARK" $verb
 done
 said=$("$HARK" poll --json 2>&1) && fail "poll was done"

@@ -76,7 +76,7 @@ await 20 logged jo "$removal"
 secret=$(in_group jo post "Maronensuppe without Mara" --re "$idea" -q 2>/dev/null)
 await 20 logged grey "$secret"
 contains "who remains reads on" "$(in_group grey search Maronensuppe)" Maronensuppe
-in_group mara sync --wait >/dev/null 2>&1 || true
+in_group mara sync --wait --timeout 3 >/dev/null 2>&1 || true
 in_group mara search Maronensuppe | grep -q . && fail "who was removed reads on"
 echo "ok: who was removed does not"
 
