@@ -23,8 +23,9 @@ struct hark_inside {
     uint64_t charter_position; /* ...and where it stands */
     uint64_t *missing;         /* whose envelopes were not at hand, ascending */
     size_t missing_count, missing_capacity;
-    bool stale;     /* to be made anew */
-    uint64_t stamp; /* the caller's */
+    bool stale;       /* to be made anew */
+    uint64_t made_at; /* the log's size when it was: erasures before are known */
+    uint64_t stamp;   /* the caller's */
 };
 
 /* ---- Opening ------------------------------------------------------------------- */
@@ -58,6 +59,7 @@ static int make(struct hark_inside *inside, struct hark_err *err)
         rc = hark_inner_state_open(&inside->state, hark_space_state(inside->space), inside->ring,
                                    &inside->store, err);
     }
+    inside->made_at = hark_space_head(inside->space)->tree.size;
     inside->stale = rc < 0;
     return rc;
 }
@@ -243,8 +245,9 @@ static int note(struct hark_inside *inside, const struct logged *logged, struct 
         inside->charter = json_incref(said->inner.payload);
         inside->charter_position = logged->row.position;
     }
-    /* The words of what was erased are to go. */
-    if (stands && strcmp(logged->entry.kind, "erase") == 0)
+    /* The words of what was erased are to go: those of before it was made never came. */
+    if (stands && logged->row.position >= inside->made_at &&
+        strcmp(logged->entry.kind, "erase") == 0)
         inside->stale = true;
     return said->reading == HARK_READING_MISSING ? note_missing(inside, logged->row.position, err)
                                                  : 0;
