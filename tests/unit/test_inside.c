@@ -329,11 +329,13 @@ static void test_inside__a_kind_of_the_groups_own_is_read(void **state)
     assert_int_equal(how_many(hark_space_index(group->space), "x-recipe"), 0);
 }
 
-/* More people of one node than a ring has room for: those who came first go on. */
-static void test_inside__there_is_a_bound_of_keys(void **state)
+/* A host of many people: that a ring has room for no more keys shuts nobody out. */
+static void test_inside__there_is_a_bound_of_keys_and_none_of_people(void **state)
 {
     struct group *group = *state;
     struct hark_inside *inside = NULL;
+    struct hark_logged logged;
+    char label[16];
 
     OK(hark_inside_new(&inside, group->space, &err));
     for (unsigned i = 0; i <= HARK_RING_OWN_MAX; i++) {
@@ -349,6 +351,14 @@ static void test_inside__there_is_a_bound_of_keys(void **state)
     }
     OK(hark_inside_follow(inside, &err));
     hark_inside_free(inside);
+    for (unsigned i = 0; i <= HARK_RING_OWN_MAX; i++) {
+        (void)snprintf(label, sizeof(label), "p%u", i);
+        group_admit(group, label, "member");
+    }
+    logged = group_idea(group, label, "Zimtstern");
+    assert_sees(group_inside(group), logged.position, "Zimtstern");
+    group_reopen(group);
+    assert_sees(group_inside(group), logged.position, "Zimtstern");
 }
 
 int main(void)
@@ -368,7 +378,7 @@ int main(void)
         TEST(only_what_is_committed_is_followed),
         TEST(an_index_that_is_made_anew_makes_it_anew),
         TEST(a_kind_of_the_groups_own_is_read),
-        TEST(there_is_a_bound_of_keys),
+        TEST(there_is_a_bound_of_keys_and_none_of_people),
     };
     if (hark_crypto_init(NULL) != 0)
         return 1;
