@@ -119,13 +119,11 @@ static inline struct hark_logged group_idea(struct group *group, const char *lab
     return group_say(group, label, "idea", json_pack("{s:s}", "body", body), NULL);
 }
 
-/* The steward acts, in a batch that is open; takes `fields`. */
+/* The steward acts, in a batch that is open; takes `fields`, which may be NULL. */
 static inline int group_add(struct group *group, const char *kind, json_t *fields)
 {
-    int rc;
+    int rc = hark_steward_act(group->node, group->space, NULL, NULL, kind, fields, NULL, &err);
 
-    assert_non_null(fields);
-    rc = hark_steward_act(group->node, group->space, NULL, NULL, kind, fields, NULL, &err);
     json_decref(fields);
     return rc;
 }
