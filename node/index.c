@@ -231,8 +231,10 @@ int hark_index_view(struct hark_index *index, bool *own, struct hark_err *err)
 
 void hark_index_view_end(struct hark_index *index, bool own)
 {
-    if (own) /* nothing was written: there is nothing to lose */
-        ignore(hark_index_run(index, NULL, "COMMIT", NULL, 0));
+    /* Nothing was written: there is nothing to lose. But it must end, or none begins again. */
+    if (own && hark_index_run(index, NULL, "COMMIT", NULL, 0) != 0 &&
+        sqlite3_get_autocommit(index->db) == 0)
+        ignore(hark_index_exec(index, "ROLLBACK", NULL));
 }
 
 int hark_index_writing(const struct hark_index *index, struct hark_err *err)

@@ -23,8 +23,10 @@ struct hark_inside {
     uint64_t charter_position; /* ...and where it stands */
     size_t refused_count;
     struct hark_inside_refused refused[HARK_INSIDE_REFUSED_MAX];
-    uint64_t missing; /* the first entry whose envelope was not at hand, or HARK_NONE */
+    uint64_t *missing; /* whose envelopes were not at hand, ascending */
+    size_t missing_count, missing_capacity;
     bool stale;       /* to be made anew */
+    uint64_t made_at; /* the log's size when it was: erasures before are known */
     uint64_t stamp;   /* the caller's */
 };
 
@@ -41,7 +43,7 @@ static void drop(struct hark_inside *inside)
     inside->ring = NULL;
     inside->charter = NULL;
     inside->refused_count = 0;
-    inside->missing = HARK_NONE;
+    inside->missing_count = 0;
 }
 
 static int make(struct hark_inside *inside, struct hark_err *err)
@@ -60,6 +62,7 @@ static int make(struct hark_inside *inside, struct hark_err *err)
         rc = hark_inner_state_open(&inside->state, hark_space_state(inside->space), inside->ring,
                                    &inside->store, err);
     }
+    inside->made_at = hark_space_head(inside->space)->tree.size;
     inside->stale = rc < 0;
     return rc;
 }
@@ -72,7 +75,6 @@ int hark_inside_new(struct hark_inside **out, struct hark_space *space, struct h
     if (inside == NULL)
         return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for what is inside a space");
     inside->space = space;
-    inside->missing = HARK_NONE;
     inside->stale = true;
     *out = inside;
     return 0;
@@ -85,6 +87,7 @@ void hark_inside_free(struct hark_inside *inside)
     drop(inside);
     for (size_t i = 0; i < inside->own_count; i++)
         hark_box_free(inside->own[i]);
+    free(inside->missing);
     free(inside);
 }
 
@@ -218,13 +221,28 @@ static int add_to_index(struct hark_inside *inside, const struct logged *logged,
     return rc;
 }
 
+static int note_missing(struct hark_inside *inside, uint64_t position, struct hark_err *err)
+{
+    if (inside->missing_count == inside->missing_capacity) {
+        size_t bigger = inside->missing_capacity == 0 ? 16 : 2 * inside->missing_capacity;
+        uint64_t *grown = realloc(inside->missing, bigger * sizeof(*grown));
+
+        if (grown == NULL)
+            return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for %zu envelopes to come",
+                                bigger);
+        inside->missing = grown;
+        inside->missing_capacity = bigger;
+    }
+    inside->missing[inside->missing_count++] = position;
+    return 0;
+}
+
 /* What of it changes more than its own place. */
-static void note(struct hark_inside *inside, const struct logged *logged, struct hark_said *said)
+static int note(struct hark_inside *inside, const struct logged *logged, struct hark_said *said,
+                struct hark_err *err)
 {
     bool stands = logged->row.verdict == 0;
 
-    if (said->reading == HARK_READING_MISSING && inside->missing == HARK_NONE)
-        inside->missing = logged->row.position;
     if (said->reading == HARK_READING_OPENED && strcmp(logged->entry.kind, "charter") == 0) {
         json_decref(inside->charter);
         inside->charter = json_incref(said->inner.payload);
@@ -234,9 +252,12 @@ static void note(struct hark_inside *inside, const struct logged *logged, struct
         inside->refused_count < HARK_INSIDE_REFUSED_MAX)
         inside->refused[inside->refused_count++] =
             (struct hark_inside_refused){logged->row.position, said->error};
-    /* The words of what was erased are to go. */
-    if (stands && strcmp(logged->entry.kind, "erase") == 0)
+    /* The words of what was erased are to go: those of before it was made never came. */
+    if (stands && logged->row.position >= inside->made_at &&
+        strcmp(logged->entry.kind, "erase") == 0)
         inside->stale = true;
+    return said->reading == HARK_READING_MISSING ? note_missing(inside, logged->row.position, err)
+                                                 : 0;
 }
 
 static int step(struct hark_inside *inside, uint64_t position, struct hark_err *err)
@@ -263,7 +284,7 @@ static int step(struct hark_inside *inside, uint64_t position, struct hark_err *
     if (rc == 0)
         rc = add_to_index(inside, logged, &arrival, &effect, &said, err);
     if (rc == 0)
-        note(inside, logged, &said);
+        rc = note(inside, logged, &said, err);
     hark_inner_free(&said.inner);
     logged_free(logged);
     return rc < 0 ? hark_err_wrap(err, rc, "position %llu", (unsigned long long)position) : 0;
@@ -287,16 +308,19 @@ static int advance(struct hark_inside *inside, uint64_t end, struct hark_err *er
     return rc;
 }
 
-/* Has an envelope come that was missing? */
+/* Has one of the envelopes come that were missing? They come in any order. */
 static int look_for_missing(struct hark_inside *inside, struct hark_err *err)
 {
-    struct hark_git_id blob;
-    bool there = false;
-    int rc = inside->missing == HARK_NONE ? 0
-                                          : hark_index_blob_at(hark_space_index(inside->space),
-                                                               inside->missing, &there, &blob, err);
+    struct hark_index *index = hark_space_index(inside->space);
+    int rc = 0;
 
-    inside->stale = inside->stale || there;
+    for (size_t i = 0; i < inside->missing_count && !inside->stale && rc == 0; i++) {
+        struct hark_git_id blob;
+        bool there = false;
+
+        rc = hark_index_blob_at(index, inside->missing[i], &there, &blob, err);
+        inside->stale = there;
+    }
     return rc;
 }
 
@@ -323,11 +347,12 @@ static int go_on(struct hark_inside *inside, struct hark_err *err)
 int hark_inside_follow(struct hark_inside *inside, struct hark_err *err)
 {
     uint64_t end = hark_space_head(inside->space)->tree.size;
-    int rc = look_for_missing(inside, err);
+    int rc;
 
-    /* A log that went back (PROTOCOL.md 7.6). */
+    /* A log that went back (PROTOCOL.md 7.6): what was missing may stand beyond its end. */
     if (inside->state != NULL && hark_state_size(hark_inner_state_view(inside->state)) > end)
         inside->stale = true;
+    rc = look_for_missing(inside, err);
     if (rc == 0)
         rc = go_on(inside, err);
     /* Something was erased on the way: from the beginning it says nothing. */

@@ -78,11 +78,19 @@ void hark_git_shutdown(void)
     git_libgit2_shutdown();
 }
 
+/* A folder that could not be opened for want of descriptors is "not found" to libgit2. */
+static bool out_of_files(const git_error *last)
+{
+    return last != NULL && last->message != NULL &&
+           (strstr(last->message, strerror(EMFILE)) != NULL ||
+            strstr(last->message, strerror(ENFILE)) != NULL);
+}
+
 static int code_of(int answer, const git_error *last)
 {
     switch (answer) {
     case GIT_ENOTFOUND:
-        return HARK_E_NOT_FOUND;
+        return out_of_files(last) ? HARK_E_IO : HARK_E_NOT_FOUND;
     case GIT_EMISMATCH:
         return HARK_E_DAMAGED;
     case GIT_EEXISTS:

@@ -387,35 +387,44 @@ static int remove_who_left(struct hark_node *node, struct hark_space *space, uin
 
 /* ---- Who has come ------------------------------------------------------------------------ */
 
-static int note_position(void *arg, const struct hark_row *row, struct hark_err *err)
+/* Is there a member's key in force that came after that position? Keys are numbered as they
+ * come. */
+static int find_newcomer(struct hark_state *state, uint64_t position, bool *any,
+                         struct hark_err *err)
 {
-    uint64_t *position = arg;
+    uint64_t counts[HARK_SECTION_HASHED_];
+    int rc = hark_state_counts(state, counts, err);
 
-    (void)err;
-    if (row->verdict != 0)
-        return 0;
-    *position = row->position;
-    return HARK_STOP;
+    *any = false;
+    for (uint64_t i = rc == 0 ? counts[HARK_SECTION_KEY] : 0; i > 0 && !*any; i--) {
+        struct hark_key_object key;
+
+        rc = hark_state_key(state, (uint32_t)(i - 1), &key, err);
+        if (rc < 0 || key.since <= position)
+            break;
+        *any = key.of == HARK_KEY_OF_MEMBER && key.until == HARK_NONE;
+    }
+    return rc;
 }
 
-/* Has anybody been admitted since title and objective were said, with nothing under way? */
+/* Has anybody come, or brought a device, since title and objective were said, with nothing
+ * under way? */
 static int find_untold(struct hark_node *node, struct hark_space *space, json_t **charter,
                        struct hark_err *err)
 {
-    const struct hark_log_query query = {
-        .kind = "admit", .after = HARK_NONE, .re = HARK_NONE, .backwards = true};
     const struct hark_flight_entry *flight = NULL;
     struct hark_inside *inside = NULL;
-    uint64_t said = 0, admitted = 0;
+    bool newcomer = false;
+    uint64_t said = 0;
     size_t count = 0;
     int rc = hark_node_inside(node, space, &inside, err);
 
     *charter = rc == 0 ? json_incref(hark_inside_charter(inside, &said)) : NULL;
     if (rc == 0)
-        rc = hark_index_log(hark_space_index(space), &query, note_position, &admitted, err);
+        rc = find_newcomer(hark_space_state(space), said, &newcomer, err);
     if (rc == 0 && !hark_node_is_home(node, space))
         rc = hark_space_flight(space, &flight, &count, err);
-    if (rc < 0 || said > admitted || count > 0) {
+    if (rc < 0 || !newcomer || count > 0) {
         json_decref(*charter);
         *charter = NULL;
     }

@@ -30,8 +30,8 @@ HARK_CHECK int hark_steward_keys(struct hark_node *node, struct hark_space *spac
 
 /* What the steward's node does by itself, where it holds that key: brings a fresh key into
  * force, by a `remove`, when somebody has left; says title and objective again when somebody
- * has joined, who could not read them. One of them at a time; *did: it was written. Errors:
- * those of writing; busy. */
+ * has joined, or brought a device, that could not read them. One of them at a time; *did: it
+ * was written. Errors: those of writing; busy. */
 HARK_CHECK int hark_steward_tend(struct hark_node *node, struct hark_space *space, bool *did,
                                  struct hark_err *err);
 

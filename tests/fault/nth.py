@@ -156,12 +156,52 @@ POLIS = {
 }
 
 
+class Group(World):
+    """A node that has a private group, and nothing else."""
+
+    def make(self):
+        os.makedirs(f'{self.folder}/brand')
+        self.hark('brand', 'init', 'brand', '--name', 'brand', '-q')
+        self.space = self.hark('brand', 'group', 'new', 'Lamps', '--purpose', 'Which lamp?', '--name', 'Ada', '-q')
+        for name in ['Mara', 'Jo']:
+            self.hark('brand', 'join', self.hark('brand', 'invite', '-q'), '--name', name, '-q')
+        self.ticket = self.hark('brand', 'invite', '-q')
+        self.idea = self.entry('idea', 'Lamps that last ten years', '--as', 'Mara')
+        self.post = self.entry('post', 'Mine broke', '--re', self.idea, '--as', 'Jo')
+        self.vote = self.entry('vote', self.idea, 'agree', '--as', 'Mara')
+        said = json.loads(self.hark('brand', 'verify', '--json'))
+        self.start = said['entries'], said['state_hash']
+        os.rename(f'{self.folder}/brand', f'{self.folder}/node')
+
+
 class Verb:
     """args: what it is given, as a function of the world. again: what it may say when it
-    is given once more and had been done. reads: it changes nothing."""
+    is given once more and had been done. reads: it changes nothing. world: whose it is."""
 
-    def __init__(self, name, args, again=(), reads=False, codes=()):
+    def __init__(self, name, args, again=(), reads=False, codes=(), world=World):
         self.name, self.args, self.again, self.reads, self.codes = name, args, again, reads, codes
+        self.world = world
+
+
+def group_verbs():
+    def w(name, args, *again):
+        return Verb(f'group-{name}', args, again, world=Group)
+
+    def r(name, args):
+        return Verb(f'group-{name}', args, reads=True, world=Group)
+    return [
+        w('post', lambda x: ['post', 'Me too', '--re', x.idea, '--as', 'Jo']),
+        w('vote', lambda x: ['vote', x.idea, 'disagree', '--as', 'Jo']),
+        w('erase', lambda x: ['erase', x.post, '--as', 'Jo'], 'void-'),
+        w('join', lambda x: ['join', x.ticket, '--name', 'Eve'], 'ticket-used', 'exists'),
+        w('device-add', lambda x: ['device', 'add', '--as', 'Mara']),
+        w('member-remove', lambda x: ['member', 'remove', 'Jo', '--reason', 'asked'], 'void-target'),
+        w('leave', lambda x: ['group', 'leave', '--as', 'Jo'], 'void-'),
+        r('ls', lambda x: ['group', 'ls']),
+        r('search', lambda x: ['search', 'broke']),
+        r('tally', lambda x: ['tally', x.idea, '--json']),
+        r('log', lambda x: ['log', '--json']),
+    ]
 
 
 def verbs():
@@ -170,7 +210,7 @@ def verbs():
 
     def r(name, args, codes=()):
         return Verb(name, args, reads=True, codes=codes)
-    return [
+    return group_verbs() + [
         w('post', lambda x: ['post', 'Me too', '--re', x.topic]),
         w('init', lambda x: ['init', 'new', '--name', 'new', '--objective', 'Q', '--owner', 'Ada', '--until',
                              '2030-01-01'], 'exists'),
@@ -387,7 +427,8 @@ def check_after(verb, known, ground, done, tip, before):
 
 
 # Verbs that write more than one batch, each whole by itself; given again, they go on.
-STEPS = {'import', 'join', 'erase-member', 'device-add', 'partner-rm', 'partner-add', 'home-move'}
+STEPS = {'import', 'join', 'erase-member', 'device-add', 'partner-rm', 'partner-add', 'home-move',
+         'group-join', 'group-device-add', 'group-leave'}
 
 
 def check_again(verb, known, ground, size):
@@ -491,8 +532,8 @@ def main():
     keep = False
     try:
         begun = time.monotonic()
-        world = World(f'{folder}/world')
-        known = {v.name: learn(world, v, f'{folder}/{v.name}') for v in chosen_verbs}
+        worlds = {kind: kind(f'{folder}/world-{kind.__name__}') for kind in {v.world for v in chosen_verbs}}
+        known = {v.name: learn(worlds[v.world], v, f'{folder}/{v.name}') for v in chosen_verbs}
         if given.case:
             _, cls, n = given.case.split('/')
             cases = [(chosen_verbs[0], (cls, int(n.rstrip('+')), n.endswith('+')))]
@@ -500,14 +541,14 @@ def main():
             cases = [c for v in chosen_verbs for c in cases_of(v, known[v.name], classes)]
         else:
             cases = sample(chosen_verbs, known, classes, given.count)
-        keep = play_all(given, world, known, cases, folder, begun)
+        keep = play_all(given, worlds, known, cases, folder, begun)
     finally:
         if not keep:
             shutil.rmtree(folder)
     return 1 if keep else 0
 
 
-def play_all(given, world, known, cases, folder, begun):
+def play_all(given, worlds, known, cases, folder, begun):
     """Plays them; returns whether something is bad."""
     bad = []
     tally = collections.Counter()
@@ -516,7 +557,7 @@ def play_all(given, world, known, cases, folder, begun):
     def one(i, verb, case):
         if given.seconds and time.monotonic() - begun > given.seconds:
             return
-        wrong, failed, ground = play(world, verb, known[verb.name], case, f'{folder}/{i}')
+        wrong, failed, ground = play(worlds[verb.world], verb, known[verb.name], case, f'{folder}/{i}')
         with lock:
             tally['played'] += 1
             tally[case[0]] += 1
