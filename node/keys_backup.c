@@ -8,7 +8,6 @@
 
 #include "crypto/keyfile.h"
 #include "crypto/private.h"
-#include "crypto/private.h"
 #include "node/files.h"
 #include "schemas/config.h"
 
