@@ -198,6 +198,8 @@ def group_verbs():
         w('member-remove', lambda x: ['member', 'remove', 'Jo', '--reason', 'asked'], 'void-target'),
         w('leave', lambda x: ['group', 'leave', '--as', 'Jo'], 'void-'),
         r('ls', lambda x: ['group', 'ls']),
+        r('check', lambda x: ['group', 'check', '--json']),
+        r('disclose', lambda x: ['disclose', x.idea]),
         r('search', lambda x: ['search', 'broke']),
         r('tally', lambda x: ['tally', x.idea, '--json']),
         r('log', lambda x: ['log', '--json']),
