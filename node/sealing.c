@@ -26,9 +26,14 @@ static int comes_before(struct hark_space *space, const struct hark_hash *id,
                         const struct hark_key *author, struct hark_err *err)
 {
     const struct hark_flight_entry *flight = NULL;
+    uint64_t position = 0;
     size_t count = 0;
-    int rc = hark_space_flight(space, &flight, &count, err);
+    bool found = false;
+    int rc = hark_state_find_entry(hark_space_state(space), id, &found, &position, err);
 
+    if (rc < 0 || found) /* in the batch that is open */
+        return rc;
+    rc = hark_space_flight(space, &flight, &count, err);
     for (size_t i = 0; i < count && rc == 0; i++) {
         if (hark_hash_equal(&flight[i].entry.id, id) &&
             hark_key_equal(&flight[i].entry.author, author))

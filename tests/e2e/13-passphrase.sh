@@ -4,10 +4,11 @@
 # terminal, and never written or shown; new keys are sealed like the others; `key export`
 # gives out one key.
 #
-# HARK_LONG=1 kills more often.
+# Opening what is sealed takes long by design, so HARK_LONG=1 runs it.
 set -euo pipefail
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
+[ -n "${HARK_LONG:-}" ] || skip "runs with HARK_LONG=1"
 
 hark() { "$HARK" -C "$work/brand" "$@"; }
 sealed() { [ "$(head -n 1 "$work/brand/keys/$1")" = "hark-sealed-key 1" ]; }

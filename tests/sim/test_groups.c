@@ -22,7 +22,7 @@
 #include "groups.h"
 #include "tests/support/number.h"
 
-#define SEEDS 200u
+#define SEEDS 60u
 #define TRIES 100u /* of seeds, for a fault to show */
 
 static struct groups_sim sim;
