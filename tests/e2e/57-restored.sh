@@ -28,7 +28,7 @@ cp -a "$work/old" "$work/mara"
 
 refused behind 4 hark mara post "From the old copy" --re "$topic"
 stop_daemons
-hark mara sync -q 2>/dev/null || true
+hark mara sync -q --timeout 3 2>/dev/null || true
 refused behind 4 hark mara post "Still alone" --re "$topic"
 start brand
 await 20 hark mara sync -q
