@@ -163,7 +163,7 @@ static int show_group(struct hark_cmd *cmd, struct hark_space *space, struct har
     struct hark_inside *inside = NULL;
     json_t *charter = NULL, *purpose;
     const char *title;
-    uint64_t by_role[2];
+    uint64_t by_role[2] = {0}, members;
     char id[HARK_HEX_SIZE];
     int rc = hark_node_inside(cmd->node, space, &inside, err);
 
@@ -173,6 +173,7 @@ static int show_group(struct hark_cmd *cmd, struct hark_space *space, struct har
         rc = hark_cmd_charter(space, &charter, err);
     if (rc < 0)
         return rc;
+    members = by_role[0] + by_role[1];
     hark_hash_hex(id, hark_space_id(space));
     title = json_string_value(json_object_get(charter, "title"));
     purpose = json_object_get(json_object_get(charter, "objective"), "question");
@@ -182,12 +183,10 @@ static int show_group(struct hark_cmd *cmd, struct hark_space *space, struct har
             json_pack("{s:s, s:s, s:o, s:o, s:s, s:I, s:b}", "format", "hark/group/1", "id", id,
                       "title", title != NULL ? hark_out_text(title) : json_null(), "purpose",
                       purpose != NULL ? json_incref(purpose) : json_null(), "mode", "sealed",
-                      "members", (json_int_t)(by_role[0] + by_role[1]), "closed",
-                      object->closed != HARK_NONE),
+                      "members", (json_int_t)members, "closed", object->closed != HARK_NONE),
             err);
     } else {
-        (void)fprintf(cmd->out, "%.12s  %3llu members  ", id,
-                      (unsigned long long)(by_role[0] + by_role[1]));
+        (void)fprintf(cmd->out, "%.12s  %3llu members  ", id, (unsigned long long)members);
         hark_print_line(cmd->out, title != NULL ? title : "(no key here)");
         (void)fputs(object->closed != HARK_NONE ? "  (closed)\n" : "\n", cmd->out);
     }

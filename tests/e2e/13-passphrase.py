@@ -2,7 +2,7 @@
 """What 13-passphrase.sh does at terminals, and with kill -9: `13-passphrase.py FOLDER`, in
 which there are passphrases (first, second) and a node, brand, sealed with the first.
 
-HARK, HARKD: the programs. HARK_LONG=1 kills more often."""
+HARK, HARKD: the programs."""
 import os
 import pty
 import random
@@ -16,7 +16,7 @@ import time
 
 HARK, HARKD = os.environ['HARK'], os.environ['HARKD']
 PATIENCE = 60 * int(os.environ.get('HARK_PATIENCE', '1'))
-KILLS = 40 if os.environ.get('HARK_LONG') else 2
+KILLS = 4
 WORK = sys.argv[1]
 NODE = f'{WORK}/brand'
 
