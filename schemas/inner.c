@@ -81,9 +81,10 @@ static int read_layout(struct hark_inner *out, struct hark_span *payload, struct
 /* --- I2 to I4 --------------------------------------------------------------------------------- */
 
 /* Those that are void in the clear (V29). A space's own could have a binary payload. */
-static bool may_be_sealed(const struct hark_kind *kind, bool own)
+static bool may_be_sealed(const struct hark_kind *kind)
 {
-    return (own || kind->modes == HARK_MODES_OPEN) && kind->payload != HARK_PAYLOAD_BINARY &&
+    return (kind->own_kind || kind->modes == HARK_MODES_OPEN) &&
+           kind->payload != HARK_PAYLOAD_BINARY &&
            (kind->who == HARK_WHO_MEMBER || kind->who == HARK_WHO_STAFF);
 }
 
@@ -91,13 +92,12 @@ static int find_kind(const struct hark_kind **out, const struct hark_kinds *kind
                      const char *outer, const struct hark_inner *inner, struct hark_err *err)
 {
     int number = hark_kinds_find(kinds, inner->kind);
-    bool own = number >= (int)hark_kinds_builtin_count(kinds);
     bool is_charter = strcmp(outer, "charter") == 0;
 
     *out = number >= 0 ? hark_kinds_get(kinds, (size_t)number) : NULL;
     if (!is_charter && strcmp(outer, "sealed") != 0)
         return hark_err_set(err, HARK_E_INTERNAL, "an entry of kind %s has nothing inside", outer);
-    if (*out == NULL || (is_charter ? strcmp(inner->kind, outer) != 0 : !may_be_sealed(*out, own)))
+    if (*out == NULL || (is_charter ? strcmp(inner->kind, outer) != 0 : !may_be_sealed(*out)))
         return hark_err_set(err, HARK_E_INNER_KIND, "%s may not be inside an entry of kind %s",
                             inner->kind, outer);
     return 0;
