@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "node/founding.h"
 #include "node/outbox.h"
 #include "node/sealing.h"
 
@@ -717,6 +718,8 @@ int hark_found(struct hark_node *node, const struct hark_founding *founding, str
     rc = add_recovery(founding, fields, err);
     if (rc == 0)
         rc = build_first(&steward, fields, &payload, &bytes, id, err);
+    if (rc == 0)
+        rc = hark_founding_begin(node, id, founding->sealed ? 4 : 3, err);
     /* The nonce first: a space whose steward's key is lost is worth nothing. */
     if (rc == 0)
         rc = hark_node_steward_named(node, nonce, id, err);
@@ -726,6 +729,10 @@ int hark_found(struct hark_node *node, const struct hark_founding *founding, str
         rc = hark_node_space(node, id, &space, err);
     if (rc == 0)
         rc = admit_founder(node, space, founding, err);
+    if (rc == 0)
+        rc = hark_founding_mend(node, err);
+    else
+        (void)(hark_founding_mend(node, NULL) < 0); /* or by who opens the directory next */
     if (rc == 0)
         rc = hark_space_tend(space, err);
 out:

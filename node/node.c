@@ -16,6 +16,7 @@
 
 #include "crypto/private.h"
 #include "node/files.h"
+#include "node/founding.h"
 
 #define DATA_VERSION "hark data 1\n"
 /* Stands in a directory from before anything else is put there until all of it is. */
@@ -63,8 +64,8 @@ static int has_file(const char *dir, const char *name, bool *has, struct hark_er
  * mark goes last, so that this can be interrupted, too. */
 static int clear_unfinished(const char *dir, struct hark_err *err)
 {
-    static const char *const names[] = {"keys",   "spaces",    "index", "steward",
-                                        "outbox", "hark.yaml", "lock",  "place"};
+    static const char *const names[] = {"keys",      "spaces",   "index", "steward", "outbox",
+                                        "hark.yaml", "founding", "lock",  "place"};
     char path[HARK_PATH_MAX];
     int fd, rc = hark_path_join(path, dir, "lock", err);
 
@@ -496,6 +497,9 @@ static int open_node(struct hark_node **out, const char *dir, bool write, bool u
         hark_node_free(node);
         return rc;
     }
+    /* What cannot be mended now is not listed, and mended another time. */
+    if (write && !unfinished)
+        (void)(hark_founding_mend(node, NULL) < 0);
     *out = node;
     return 0;
 }
@@ -565,7 +569,15 @@ static int compare_hashes(const void *a, const void *b)
 int hark_node_spaces(struct hark_node *node, struct hark_hash **ids, size_t *count,
                      struct hark_err *err)
 {
-    return hark_spaces_in(node->dir, ids, count, err);
+    int rc = hark_spaces_in(node->dir, ids, count, err);
+
+    if (rc == 0)
+        rc = hark_founding_hide(node, *ids, count, err);
+    if (rc < 0) {
+        free(*ids);
+        *ids = NULL;
+    }
+    return rc;
 }
 
 int hark_spaces_in(const char *dir, struct hark_hash **ids, size_t *count, struct hark_err *err)

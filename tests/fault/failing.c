@@ -13,6 +13,7 @@
  *     HARK_FAIL_CLASS    the class that fails (one of `classes`); none: counts only
  *     HARK_FAIL_AT       which call of that class, from 1
  *     HARK_FAIL_ON       if set, every call from there on
+ *     HARK_FAIL_KILL     if set, the process is killed in place of the call
  *     HARK_FAIL_ERRNO    what it fails with, as a number; else what is usual for the class
  *     HARK_FAIL_MODULE   whose calls of the class `malloc` count: "" (the program itself,
  *                        with the floors that are linked into it) or the beginning of a
@@ -33,6 +34,7 @@
 #include <link.h>
 #include <pthread.h>
 #include <search.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -83,7 +85,7 @@ static struct {
     atomic_bool on;
     int class; /* -1: none fails */
     uint64_t at;
-    bool lasting;
+    bool lasting, kills;
     int errnum;
     const char *module, *trace;
     struct range ranges[MODULES_MAX]; /* of the code whose `malloc`s count */
@@ -160,6 +162,7 @@ __attribute__((constructor)) static void begin(void)
     (void)dl_iterate_phdr(look_at_module, NULL);
     self.at = strtoull(setting("HARK_FAIL_AT", "0"), NULL, 10);
     self.lasting = getenv("HARK_FAIL_ON") != NULL;
+    self.kills = getenv("HARK_FAIL_KILL") != NULL;
     for (int i = 0; i < CLASS_COUNT; i++) {
         if (strcmp(class, classes[i].name) == 0)
             self.class = i;
@@ -203,6 +206,8 @@ static bool fails(enum class class)
     atomic_fetch_add(&self.counts[CLASS_COUNT], 1);
     if (self.trace != NULL)
         write_trace(number);
+    if (self.kills)
+        (void)kill(getpid(), SIGKILL);
     errno = self.errnum;
     return true;
 }
