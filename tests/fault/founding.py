@@ -50,6 +50,14 @@ def files(node):
     return found
 
 
+def check_files(node, whole):
+    for folder, ids in files(node).items():
+        if not ids <= whole or (folder in ('spaces', 'steward') and ids != whole):
+            raise Bad(f'{folder} has {ids}, the groups are {whole}')
+    if os.path.exists(f'{node}/founding'):
+        raise Bad('the mark is still there')
+
+
 def check(node, done):
     seen = groups(node)
     if done.code == 0 and json.loads(done.out)['id'] not in seen:
@@ -60,17 +68,14 @@ def check(node, done):
     whole = groups(node)
     if not seen <= whole or len(whole) > 1:
         raise Bad(f'listed {seen}, then {whole}')
+    check_files(node, whole)
     again = hark(node, NEW)
     if again.code != 0:
         raise Bad(f'group new: {again.code}: {again.err.strip()}')
     whole.add(json.loads(again.out)['id'])
     if groups(node) != whole:
         raise Bad('another group is there')
-    for folder, ids in files(node).items():
-        if not ids <= whole or (folder in ('spaces', 'steward') and ids != whole):
-            raise Bad(f'{folder} has {ids}, the groups are {whole}')
-    if os.path.exists(f'{node}/founding'):
-        raise Bad('the mark is still there')
+    check_files(node, whole)
     for group in whole:
         verified = hark(node, ['-s', group, 'verify', '--json'])
         if verified.code != 0 or json.loads(verified.out)['entries'] != 4:
