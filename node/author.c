@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "node/founding.h"
+#include "node/office.h"
 #include "node/outbox.h"
 #include "node/sealing.h"
 
@@ -470,7 +471,7 @@ int hark_steward_act(struct hark_node *node, struct hark_space *space,
 {
     struct hark_draft draft = {.kind = kind, .fields = fields};
     struct hark_author steward = {0};
-    int rc = hark_node_steward(node, hark_space_id(space), &steward, err);
+    int rc = hark_steward_held(node, space, &steward, err);
 
     if (rc == HARK_E_NOT_FOUND)
         rc = no_steward_here(space, err);

@@ -73,7 +73,7 @@ static const struct hark_verb verbs[] = {
      hark_cmd_outbox},
     {"key",
      "key ls | backup DIR | export LABEL|device FILE | passwd [FILE] | new FILE | steward | "
-     "recover --with FILE --key FILE [--passphrase-file F|--no-passphrase] "
+     "handover FILE | recover --with FILE --key FILE [--passphrase-file F|--no-passphrase] "
      "[--old-passphrase-file F]",
      "keys that are here: keep them all, move one person's, seal them; and bring a space back",
      HARK_VERB_NODE, hark_cmd_keys},

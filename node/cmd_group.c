@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "node/cmd_internal.h"
+#include "node/office.h"
 #include "node/sealing.h"
 
 #define TITLE_MAX   200u
@@ -111,6 +112,28 @@ static int group_new(struct hark_cmd *cmd, struct hark_err *err)
 
 /* --- leave, close ------------------------------------------------------------------------- */
 
+/* Whoever holds the office would make the keys of a group that they have left. */
+static int may_leave(struct hark_cmd *cmd, struct hark_space *space, struct hark_err *err)
+{
+    struct hark_author steward = {0};
+    uint64_t by_role[2] = {0}, here = 0;
+    int rc = hark_steward_held(cmd->node, space, &steward, err);
+
+    hark_author_free(&steward);
+    if (rc == HARK_E_NOT_FOUND)
+        return 0;
+    if (rc == 0)
+        rc = hark_index_active(hark_space_index(space), by_role, err);
+    if (rc == 0)
+        rc = hark_node_count_keys(cmd->node, space, &here, err);
+    if (rc == 0 && here <= 1 && by_role[0] + by_role[1] > here) {
+        rc = hark_err_set(err, HARK_E_USAGE, "this node lets people in and out of the group");
+        hark_err_hint(err, "hand that over first: `hark key steward >offer` at a member's node, "
+                           "`hark key handover offer` here; or `hark group close`");
+    }
+    return rc;
+}
+
 static int group_leave(struct hark_cmd *cmd, struct hark_err *err)
 {
     const struct hark_draft draft = {.kind = "leave", .with_seen = true};
@@ -123,6 +146,8 @@ static int group_leave(struct hark_cmd *cmd, struct hark_err *err)
         rc = hark_cmd_space(cmd, &space, err);
     if (rc == 0)
         rc = hark_cmd_as(cmd, space, false, &person, err);
+    if (rc == 0)
+        rc = may_leave(cmd, space, err);
     if (rc == 0)
         rc = hark_cmd_write(cmd, space, &person.author, &draft, err);
     if (rc == 0 && cmd->net == NULL) /* a daemon does it by itself */

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "node/files.h"
+#include "node/office.h"
 #include "node/sealing.h"
 
 #define LABEL_TRIES   8
@@ -248,7 +249,7 @@ static int can_admit(struct hark_cmd *cmd, const struct hark_joining *join,
 
     *can = false;
     if (rc == 0 && hark_node_is_home(cmd->node, *space))
-        rc = hark_node_steward(cmd->node, &join->ticket.spaces[0], &steward, err);
+        rc = hark_steward_held(cmd->node, *space, &steward, err);
     else if (rc == 0)
         return 0;
     hark_author_free(&steward);

@@ -7,8 +7,8 @@
 #include "crypto/keyfile.h"
 #include "node/cmd_internal.h"
 #include "node/files.h"
-#include "node/home.h"
 #include "node/keys_backup.h"
+#include "node/office.h"
 
 #define OFFER_MAX (16u * 1024u)
 
@@ -94,6 +94,39 @@ static int read_offer(struct hark_cmd *cmd, const char *file, json_t **offer, st
     return rc;
 }
 
+/* The steward in office hands it over to who made the offer. */
+static int key_handover(struct hark_cmd *cmd, struct hark_err *err)
+{
+    struct hark_person person = {0};
+    struct hark_space *space = NULL;
+    struct hark_logged logged = {0};
+    json_t *offer = NULL;
+    int rc = hark_cmd_options(cmd, NULL, 0, 1, 1, err);
+
+    if (rc == 0)
+        rc = hark_cmd_space(cmd, &space, err);
+    if (rc == 0)
+        rc = read_offer(cmd, cmd->argv[1], &offer, err);
+    if (rc == 0)
+        rc = hark_cmd_as(cmd, space, true, &person, err);
+    if (rc == 0)
+        rc = hark_author_begin(cmd->node, space, err);
+    if (rc == 0) {
+        rc = hark_steward_act(cmd->node, space, &person.author, "other", "handover", offer,
+                              &logged, err);
+        rc = hark_cmd_commit(cmd, space, rc, false, err);
+    }
+    if (rc == 0)
+        rc = hark_cmd_print_logged(cmd, space, "handover", &logged, NULL, err);
+    if (rc == 0 && !cmd->globals.quiet && !cmd->globals.json)
+        (void)fputs("who made the offer lets people in and out from now on; this node's people\n"
+                    "still read what they could read\n",
+                    cmd->err);
+    hark_author_free(&person.author);
+    json_decref(offer);
+    return rc;
+}
+
 /* hark_passphrase_fn: a recovery key has one of its own. arg: the path of a file, or NULL. */
 static int recovery_passphrase(void *arg, const char *path, struct hark_buf *secret,
                                struct hark_err *err)
@@ -160,9 +193,9 @@ static int key_recover(struct hark_cmd *cmd, struct hark_err *err)
 int hark_cmd_keys(struct hark_cmd *cmd, struct hark_err *err)
 {
     static const struct hark_subverb subverbs[] = {
-        {"ls", hark_cmd_key_ls},         {"backup", key_backup},   {"new", key_new},
-        {"steward", key_steward},        {"recover", key_recover}, {"export", hark_cmd_key_export},
-        {"passwd", hark_cmd_key_passwd},
+        {"ls", hark_cmd_key_ls},         {"backup", key_backup},          {"new", key_new},
+        {"steward", key_steward},        {"handover", key_handover},      {"recover", key_recover},
+        {"export", hark_cmd_key_export}, {"passwd", hark_cmd_key_passwd},
     };
 
     return hark_cmd_dispatch(cmd, subverbs, sizeof(subverbs) / sizeof(subverbs[0]), NULL, err);

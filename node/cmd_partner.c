@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "node/cmd_internal.h"
+#include "node/office.h"
 
 /* --- the configuration --------------------------------------------------------- */
 
@@ -175,7 +176,7 @@ int hark_cmd_put_peer(struct hark_cmd *cmd, const struct hark_config_peer *peer,
 static int can_name(struct hark_cmd *cmd, struct hark_space *space, bool *can, struct hark_err *err)
 {
     struct hark_author steward = {0};
-    int rc = hark_node_steward(cmd->node, hark_space_id(space), &steward, err);
+    int rc = hark_steward_held(cmd->node, space, &steward, err);
 
     hark_author_free(&steward);
     *can = rc == 0 && hark_node_is_home(cmd->node, space);

@@ -9,6 +9,7 @@
 #include "node/cmd_internal.h"
 #include "node/files.h"
 #include "node/home.h"
+#include "node/office.h"
 #include "node/keys_backup.h"
 
 #define RECOVER_DEFAULT_S 120u

@@ -1,6 +1,5 @@
 /*
- * A space's home: moving it, going on after a loss, and the recovery of a steward whose
- * key is lost. PROTOCOL.md 7.6.
+ * A space's home: moving it, and going on after a loss. PROTOCOL.md 7.6.
  */
 #ifndef HARK_NODE_HOME_H
 #define HARK_NODE_HOME_H
@@ -18,14 +17,5 @@
  * steward's key, or it is not for this node to do), behind. */
 HARK_CHECK int hark_home_move(struct hark_node *node, struct hark_space *space, const char *name,
                               bool lost, struct hark_hash *id, bool *here, struct hark_err *err);
-
-/* A new steward's offer, made by the node that is to hold the key: the payload of a
- * `recover` entry (key, box, terms, proof). The nonce is kept under steward/. Owned. */
-HARK_CHECK int hark_steward_offer(struct hark_node *node, struct hark_space *space, json_t **offer,
-                                  struct hark_err *err);
-/* A space that this node got back: finds out whether it holds its steward's key (by the
- * nonce in the first entry) and remembers it. *is: it does. */
-HARK_CHECK int hark_steward_regain(struct hark_node *node, struct hark_space *space, bool *is,
-                                   struct hark_err *err);
 
 #endif

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "node/office.h"
 #include "node/outbox.h"
 
 /* --- what is shown ----------------------------------------------------------------- */
@@ -362,7 +363,7 @@ int hark_join_admit(struct hark_node *node, struct hark_space *space, struct har
     out->space = *hark_space_id(space);
     if (request == NULL)
         return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a request to join");
-    rc = hark_node_steward(node, hark_space_id(space), &steward, &why);
+    rc = hark_steward_held(node, space, &steward, &why);
     if (rc == 0)
         rc = hark_join_request_open(request, steward.box, sealed, &why);
     if (rc == 0 && !hark_hash_equal(&request->space, hark_space_id(space)))

@@ -8,6 +8,7 @@
 #include "node/aside.h"
 #include "node/join.h"
 #include "node/net_internal.h"
+#include "node/office.h"
 #include "node/outbox.h"
 #include "node/witness.h"
 
@@ -563,7 +564,7 @@ static int handle_join(struct hark_net *net, struct hark_node *node, struct hark
     order.joined.space = event->log.space;
     if (rc == 0 && !own_name(node, notes, &self))
         rc = hark_err_set(&outcome, HARK_E_ACCEPT_NOT_HERE, "this node takes nothing for it");
-    if (rc == 0 && hark_node_steward(node, hark_space_id(space), &steward, NULL) == 0) {
+    if (rc == 0 && hark_steward_held(node, space, &steward, NULL) == 0) {
         rc = hark_join_admit(node, space, sealed, &order.joined, &outcome);
     } else if (rc == 0) {
         rc = hark_join_relay(space, sealed, &order.joined, &outcome);

@@ -139,6 +139,9 @@ HARK_CHECK int hark_node_new_person(struct hark_node *node, const char *label,
 HARK_CHECK int hark_node_person(struct hark_node *node, const struct hark_hash *space,
                                 const char *who, struct hark_author *out, char *label,
                                 struct hark_err *err);
+/* How many of the people whose keys are held here have one in force in the space. */
+HARK_CHECK int hark_node_count_keys(struct hark_node *node, struct hark_space *space,
+                                    uint64_t *count, struct hark_err *err);
 /* What the people whose keys are held here see of an encrypted space, up to the log as it is
  * here; *out NULL in an open space. Borrowed (node/inside.h). Errors: key-passphrase and those
  * of reading the log. */

@@ -297,6 +297,41 @@ int hark_node_person(struct hark_node *node, const struct hark_hash *space, cons
     return person_author(node, space, name, out, err);
 }
 
+struct counting {
+    struct hark_node *node;
+    struct hark_space *space;
+    uint64_t count;
+};
+
+static int count_in_force(void *arg, const char *label, struct hark_err *err)
+{
+    struct counting *counting = arg;
+    struct hark_state *state = hark_space_state(counting->space);
+    struct hark_key_object key = {0};
+    struct hark_author author;
+    uint32_t number = 0;
+    bool found = false;
+    int rc = person_author(counting->node, hark_space_id(counting->space), label, &author, err);
+
+    if (rc == 0)
+        rc = hark_state_find_key(state, hark_signer_key(author.sign), &found, &number, err);
+    if (rc == 0 && found)
+        rc = hark_state_key(state, number, &key, err);
+    counting->count += rc == 0 && found && key.until == HARK_NONE;
+    hark_author_free(&author);
+    return rc;
+}
+
+int hark_node_count_keys(struct hark_node *node, struct hark_space *space, uint64_t *count,
+                         struct hark_err *err)
+{
+    struct counting counting = {.node = node, .space = space};
+    int rc = each_person(node, count_in_force, &counting, err);
+
+    *count = counting.count;
+    return rc;
+}
+
 /* --- inside an encrypted space ---------------------------------------------------- */
 
 struct looking {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "node/inside.h"
+#include "node/office.h"
 
 #define KEYS_MAX (UINT64_C(1) << 24) /* of a space: PROTOCOL.md 11 */
 
@@ -471,7 +472,7 @@ int hark_steward_tend(struct hark_node *node, struct hark_space *space, bool *di
     if (hark_state_size(state) == 0 || !hark_state_is_encrypted(state) || hark_space_held(space) ||
         hark_state_space_object(state)->closed != HARK_NONE)
         return 0;
-    rc = hark_node_steward(node, hark_space_id(space), &steward, &why);
+    rc = hark_steward_held(node, space, &steward, &why);
     if (rc == HARK_E_NOT_FOUND)
         return 0;
     if (rc == 0)

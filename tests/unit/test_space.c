@@ -18,6 +18,7 @@
 
 #include "node/author.h"
 #include "node/home.h"
+#include "node/office.h"
 #include "tests/unit/ok.h"
 #include "tests/unit/run_tool.h"
 
