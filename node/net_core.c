@@ -12,38 +12,13 @@
 
 void hark_net_readers_free(struct hark_net *net)
 {
-    for (size_t i = 0; i < net->reader_count; i++)
-        hark_space_free(net->readers[i]);
+    for (size_t i = 0; i < net->reader_count; i++) {
+        hark_space_free(net->readers[i].space);
+        free(net->readers[i].told);
+    }
     free(net->readers);
     net->readers = NULL;
     net->reader_count = 0;
-}
-
-static int reader(struct hark_net *net, const struct hark_hash *id, struct hark_space **out,
-                  struct hark_err *err)
-{
-    struct hark_space **grown, *space = NULL;
-    int rc;
-
-    *out = NULL;
-    for (size_t i = 0; i < net->reader_count; i++) {
-        if (hark_hash_equal(hark_space_id(net->readers[i]), id)) {
-            *out = net->readers[i];
-            return 0;
-        }
-    }
-    rc = hark_space_open(&space, net->dir, id, true, NULL, err);
-    if (rc < 0)
-        return rc;
-    grown = realloc(net->readers, (net->reader_count + 1) * sizeof(struct hark_space *));
-    if (grown == NULL) {
-        hark_space_free(space);
-        return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a reader");
-    }
-    net->readers = grown;
-    net->readers[net->reader_count++] = space;
-    *out = space;
-    return 0;
 }
 
 /* The batches of a log as this reader knows it. */
@@ -55,62 +30,79 @@ static uint64_t batches_of(struct hark_space *space, const char *node)
     return hark_space_log(space, node, &head, &batches, NULL) == 0 ? batches : 0;
 }
 
-struct grown_log {
-    struct hark_log_ref log;
-    uint64_t before;
-};
-
-/* Tells the core which logs of a space grew. A reader that cannot be refreshed now
- * serves what it knew. */
-static void refresh_reader(struct hark_net *net, struct hark_space *space)
+/* Tells the core which logs of a space have grown since it was told last; of a reader that
+ * was just opened it is told nothing. */
+static void tell_grown(struct hark_net *net, struct net_reader *reader)
 {
-    struct grown_log logs[1 + 64] = {0};
     hark_node_name *names = NULL;
+    struct net_told *told;
     size_t count = 0;
 
-    if (hark_space_intakes(space, &names, &count, NULL) < 0)
-        count = 0;
-    logs[0].log.space = *hark_space_id(space);
-    logs[0].before = batches_of(space, "");
-    for (size_t i = 0; i < count && i < 64; i++) {
-        logs[1 + i].log = logs[0].log;
-        memcpy(logs[1 + i].log.node, names[i], sizeof(logs[1 + i].log.node));
-        logs[1 + i].before = batches_of(space, names[i]);
-    }
-    free(names);
-    names = NULL;
-    if (hark_space_refresh(space, NULL) != 0)
+    if (hark_space_intakes(reader->space, &names, &count, NULL) < 0)
         return;
-    if (batches_of(space, "") > logs[0].before)
-        hark_core_grown(net->core, &logs[0].log);
-    if (hark_space_intakes(space, &names, &count, NULL) < 0)
-        return;
-    for (size_t i = 0; i < count; i++) {
-        struct hark_log_ref log = logs[0].log;
+    told = calloc(1 + count, sizeof(*told));
+    for (size_t i = 0; told != NULL && i <= count; i++) {
+        struct hark_log_ref log = {.space = *hark_space_id(reader->space)};
         uint64_t before = 0;
 
-        memcpy(log.node, names[i], sizeof(log.node));
-        for (size_t j = 1; j < sizeof(logs) / sizeof(logs[0]); j++) {
-            if (strcmp(logs[j].log.node, log.node) == 0)
-                before = logs[j].before;
+        if (i > 0)
+            memcpy(told[i].node, names[i - 1], sizeof(told[i].node));
+        memcpy(log.node, told[i].node, sizeof(log.node));
+        told[i].batches = batches_of(reader->space, log.node);
+        for (size_t j = 0; j < reader->told_count; j++) {
+            if (strcmp(reader->told[j].node, log.node) == 0)
+                before = reader->told[j].batches;
         }
-        if (batches_of(space, log.node) > before)
+        if (reader->told != NULL && told[i].batches > before)
             hark_core_grown(net->core, &log);
     }
     free(names);
+    if (told == NULL)
+        return;
+    free(reader->told);
+    reader->told = told;
+    reader->told_count = 1 + count;
 }
 
+static int reader(struct hark_net *net, const struct hark_hash *id, struct hark_space **out,
+                  struct hark_err *err)
+{
+    struct hark_space *space = NULL;
+    struct net_reader *grown;
+    int rc;
+
+    *out = NULL;
+    for (size_t i = 0; i < net->reader_count; i++) {
+        if (hark_hash_equal(hark_space_id(net->readers[i].space), id)) {
+            *out = net->readers[i].space;
+            return 0;
+        }
+    }
+    rc = hark_space_open(&space, net->dir, id, true, NULL, err);
+    if (rc < 0)
+        return rc;
+    grown = realloc(net->readers, (net->reader_count + 1) * sizeof(*grown));
+    if (grown == NULL) {
+        hark_space_free(space);
+        return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a reader");
+    }
+    net->readers = grown;
+    grown[net->reader_count] = (struct net_reader){.space = space};
+    tell_grown(net, &grown[net->reader_count++]);
+    *out = space;
+    return 0;
+}
+
+/* A reader that cannot be refreshed now serves what it knew. */
 static void refresh_readers(struct hark_net *net, bool reopen)
 {
-    if (reopen) {
-        /* Who waits for news of what is opened anew asks again in a few seconds. */
-        for (size_t i = 0; i < net->reader_count; i++)
-            refresh_reader(net, net->readers[i]);
-        hark_net_readers_free(net);
-        return;
+    for (size_t i = 0; i < net->reader_count; i++) {
+        if (hark_space_refresh(net->readers[i].space, NULL) == 0)
+            tell_grown(net, &net->readers[i]);
     }
-    for (size_t i = 0; i < net->reader_count; i++)
-        refresh_reader(net, net->readers[i]);
+    /* Who waits for news of what is opened anew asks again in a few seconds. */
+    if (reopen)
+        hark_net_readers_free(net);
 }
 
 /* --- the core's functions: logs ------------------------------------------------------ */

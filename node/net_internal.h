@@ -153,6 +153,19 @@ struct net_own {
     struct hark_box *box;
 };
 
+/* How far a log was when the core was told of it last. */
+struct net_told {
+    hark_node_name node; /* empty: the main log */
+    uint64_t batches;
+};
+
+/* A view of a space for the network's thread. */
+struct net_reader {
+    struct hark_space *space;
+    size_t told_count;
+    struct net_told *told; /* NULL: it could not be looked at yet */
+};
+
 struct hark_net {
     char dir[HARK_PATH_MAX];
     struct hark_edge *edge;
@@ -184,7 +197,7 @@ struct hark_net {
     /* the network thread's */
     struct net_plan *now;
     size_t reader_count;
-    struct hark_space **readers;
+    struct net_reader *readers;
     struct net_order taken[NET_ORDERS_MAX];
 
     /* the writer's */
