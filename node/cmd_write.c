@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "node/cmd_internal.h"
+#include "node/newcomers.h"
 
 int hark_cmd_commit(struct hark_cmd *cmd, struct hark_space *space, int rc, bool at_once,
                     struct hark_err *err)
@@ -67,7 +68,9 @@ static int write_together(struct hark_cmd *cmd, struct hark_space *space,
     if (rc < 0)
         return rc;
     together->space = space;
-    rc = hark_author_add(cmd->node, space, author, draft, logged, err);
+    rc = hark_newcomers_name(cmd->node, space, author, draft->kind, err);
+    if (rc == 0)
+        rc = hark_author_add(cmd->node, space, author, draft, logged, err);
     cmd->changed = rc == 0;
     if (rc < 0 && !hark_space_in_batch(space)) {
         together->undone = true;
@@ -90,7 +93,9 @@ int hark_cmd_write(struct hark_cmd *cmd, struct hark_space *space, const struct 
         rc = hark_author_begin(cmd->node, space, err);
         if (rc < 0)
             return rc;
-        rc = hark_author_add(cmd->node, space, author, draft, &logged, err);
+        rc = hark_newcomers_name(cmd->node, space, author, draft->kind, err);
+        if (rc == 0)
+            rc = hark_author_add(cmd->node, space, author, draft, &logged, err);
         rc = hark_cmd_commit(cmd, space, rc, strcmp(draft->kind, "erase") == 0, err);
     }
     if (rc < 0)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "node/inside.h"
+#include "node/newcomers.h"
 #include "node/office.h"
 
 #define KEYS_MAX (UINT64_C(1) << 24) /* of a space: PROTOCOL.md 11 */
@@ -393,26 +394,6 @@ static int remove_who_left(struct hark_node *node, struct hark_space *space, uin
 
 /* ---- Who has come ------------------------------------------------------------------------ */
 
-/* Is there a member's key in force that came after that position? Keys are numbered as they
- * come. */
-static int find_newcomer(struct hark_state *state, uint64_t position, bool *any,
-                         struct hark_err *err)
-{
-    uint64_t counts[HARK_SECTION_HASHED_];
-    int rc = hark_state_counts(state, counts, err);
-
-    *any = false;
-    for (uint64_t i = rc == 0 ? counts[HARK_SECTION_KEY] : 0; i > 0 && !*any; i--) {
-        struct hark_key_object key;
-
-        rc = hark_state_key(state, (uint32_t)(i - 1), &key, err);
-        if (rc < 0 || key.since <= position)
-            break;
-        *any = key.of == HARK_KEY_OF_MEMBER && key.until == HARK_NONE;
-    }
-    return rc;
-}
-
 /* Has anybody come, or brought a device, since title and objective were said, with nothing
  * under way? */
 static int find_untold(struct hark_node *node, struct hark_space *space, json_t **charter,
@@ -427,7 +408,7 @@ static int find_untold(struct hark_node *node, struct hark_space *space, json_t 
 
     *charter = rc == 0 ? json_incref(hark_inside_charter(inside, &said)) : NULL;
     if (rc == 0)
-        rc = find_newcomer(hark_space_state(space), said, &newcomer, err);
+        rc = hark_newcomers_since(hark_space_state(space), said, &newcomer, err);
     if (rc == 0 && !hark_node_is_home(node, space))
         rc = hark_space_flight(space, &flight, &count, err);
     if (rc < 0 || !newcomer || count > 0) {

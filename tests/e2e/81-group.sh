@@ -64,6 +64,9 @@ titled() { at "$1" group ls | grep -qF "Grey's Girls"; }
 await 20 titled jo
 echo "ok: a newcomer is told what the group is for"
 contains "who belongs" "$(in_group grey member ls)" Jo
+# Jo and Mara joined after Grey had said who she is.
+for who in mara jo; do contains "who was there before" "$(in_group "$who" member ls)" Grey; done
+same "a name is said again once" 2 "$(in_group grey log --kind profile --json | grep -c '"name": *"Grey"')"
 
 # --- one of them is shown to somebody outside ------------------------------------------------
 in_group mara disclose "$idea" >"$work/shown"
