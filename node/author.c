@@ -531,6 +531,12 @@ static json_t *founding_fields(const struct hark_node *node, const struct hark_f
         hex_json(keys.author.bytes, HARK_KEY_SIZE), "curve",
         hex_json(keys.curve.bytes, HARK_KEY_SIZE), "box", hex_json(keys.box.bytes, HARK_KEY_SIZE),
         "policy", "merge_delay_s", 86400, "quorum", 0);
+    if (fields != NULL && founding->history &&
+        json_object_set_new(json_object_get(fields, "policy"), "history", json_string("all")) !=
+            0) {
+        json_decref(fields);
+        fields = NULL;
+    }
     if (fields != NULL &&
         (charter == NULL || (!founding->sealed && json_object_update(fields, charter) != 0))) {
         json_decref(fields);

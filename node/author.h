@@ -75,6 +75,7 @@ HARK_CHECK int hark_author_write(struct hark_node *node, struct hark_space *spac
  * as staff and profile; of a sealed one the charter. */
 struct hark_founding {
     bool sealed;       /* an encrypted one, whose key no host holds */
+    bool history;      /* of an encrypted one: newcomers get its older keys, too */
     const char *label; /* of the founder's key here; NULL: keys/people/owner, made if need be */
     const char *title, *question, *owner, *until; /* until: YYYY-MM-DD */
     /* Any recovery_threshold of these keys (at most 16) name a new steward when this one

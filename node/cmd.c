@@ -26,7 +26,8 @@ static const struct hark_verb verbs[] = {
     {"member", "member ls | show ID | role ID member|staff | remove ID [--reason R]",
      "who belongs, and as what", HARK_VERB_NODE, hark_cmd_members},
     {"group",
-     "group new TITLE --purpose TEXT [--until DATE] [--name N] | join TICKET --name N | leave | "
+     "group new TITLE --purpose TEXT [--until DATE] [--name N] [--history all] | "
+     "join TICKET --name N | leave | "
      "close | ls | check",
      "private groups, which only their members read", HARK_VERB_NODE, hark_cmd_group},
     {"device", "device add [--label L] | rm KEY", "another key for a person", HARK_VERB_NODE,

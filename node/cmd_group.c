@@ -17,7 +17,7 @@
 /* --- new -------------------------------------------------------------------------------- */
 
 struct founding {
-    const char *title, *purpose, *until, *name;
+    const char *title, *purpose, *until, *name, *history;
     char label[HARK_LABEL_MAX + 1];
     char in_a_year[HARK_TIME_SIZE + 1];
 };
@@ -52,9 +52,10 @@ static int read_founding(struct hark_cmd *cmd, struct founding *founding, struct
 {
     const struct hark_option options[] = {{.name = "purpose", .value = &founding->purpose},
                                           {.name = "until", .value = &founding->until},
-                                          {.name = "name", .value = &founding->name}};
+                                          {.name = "name", .value = &founding->name},
+                                          {.name = "history", .value = &founding->history}};
     uint64_t until_ms = 0;
-    int rc = hark_cmd_options(cmd, options, 3, 1, 1, err);
+    int rc = hark_cmd_options(cmd, options, 4, 1, 1, err);
 
     if (rc < 0)
         return rc;
@@ -71,6 +72,9 @@ static int read_founding(struct hark_cmd *cmd, struct founding *founding, struct
         rc = strlen(founding->until) == 10
                  ? hark_cmd_time(founding->until, true, &until_ms, err)
                  : hark_err_set(err, HARK_E_USAGE, "--until wants a date such as 2026-11-21");
+    if (rc == 0 && founding->history != NULL && strcmp(founding->history, "none") != 0 &&
+        strcmp(founding->history, "all") != 0)
+        rc = hark_err_set(err, HARK_E_USAGE, "--history is none or all");
     if (rc == 0)
         rc = find_founder(cmd, founding, err);
     return rc == 0 ? check_text("a --name", founding->name, NAME_MAX, err) : rc;
@@ -91,6 +95,7 @@ static int group_new(struct hark_cmd *cmd, struct hark_err *err)
     as.question = founding.purpose;
     as.owner = founding.name;
     as.until = founding.until;
+    as.history = founding.history != NULL && strcmp(founding.history, "all") == 0;
     rc = hark_found(cmd->node, &as, &space, err);
     if (rc < 0)
         return rc;

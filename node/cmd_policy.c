@@ -19,7 +19,8 @@ static const struct {
 } defaults[] = {{"merge_delay_s", NULL, 86400},
                 {"quorum", NULL, 0},
                 {"accept_per_minute", NULL, 120},
-                {"groups", "members", 0}};
+                {"groups", "members", 0},
+                {"history", "none", 0}};
 #define FIELDS (sizeof(defaults) / sizeof(defaults[0]))
 
 static const char *const words[] = {"question", "owner", "until", NULL};

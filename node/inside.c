@@ -26,35 +26,60 @@ struct hark_inside {
     uint64_t *missing; /* whose envelopes were not at hand, ascending */
     size_t missing_count, missing_capacity;
     bool stale;       /* to be made anew */
+    uint64_t learned; /* of the ring, when state and index were made */
     uint64_t made_at; /* the log's size when it was: erasures before are known */
     uint64_t stamp;   /* the caller's */
 };
 
 /* ---- Opening ------------------------------------------------------------------- */
 
-static void drop(struct hark_inside *inside)
+/* All but the ring. */
+static void drop_state(struct hark_inside *inside)
 {
     hark_inner_state_free(inside->state);
     hark_index_free(inside->index);
-    hark_ring_free(inside->ring);
     json_decref(inside->charter);
     inside->state = NULL;
     inside->index = NULL;
-    inside->ring = NULL;
     inside->charter = NULL;
     inside->refused_count = 0;
     inside->missing_count = 0;
 }
 
+static void drop(struct hark_inside *inside)
+{
+    drop_state(inside);
+    hark_ring_free(inside->ring);
+    inside->ring = NULL;
+}
+
+static int make_ring(struct hark_inside *inside, struct hark_err *err)
+{
+    int rc = hark_ring_new(&inside->ring, hark_space_id(inside->space), err);
+
+    for (size_t i = 0; i < inside->own_count && rc == 0; i++)
+        rc = hark_ring_own(inside->ring, inside->own[i], err);
+    return rc;
+}
+
+/* Older keys came: with them it is read once more. */
+static bool has_learned(const struct hark_inside *inside)
+{
+    return !inside->stale && hark_ring_learned(inside->ring) != inside->learned;
+}
+
+/* With a new ring; or with the one that is there, of which the log's beginning is known. */
 static int make(struct hark_inside *inside, struct hark_err *err)
 {
     const struct hark_hash *id = hark_space_id(inside->space);
-    int rc;
+    int rc = 0;
 
-    drop(inside);
-    rc = hark_ring_new(&inside->ring, id, err);
-    for (size_t i = 0; i < inside->own_count && rc == 0; i++)
-        rc = hark_ring_own(inside->ring, inside->own[i], err);
+    if (has_learned(inside)) {
+        drop_state(inside);
+    } else {
+        drop(inside);
+        rc = make_ring(inside, err);
+    }
     if (rc == 0)
         rc = hark_index_open(&inside->index, HARK_SQLITE_MEMORY, id, true, false, err);
     if (rc == 0) {
@@ -63,6 +88,7 @@ static int make(struct hark_inside *inside, struct hark_err *err)
                                    &inside->store, err);
     }
     inside->made_at = hark_space_head(inside->space)->tree.size;
+    inside->learned = rc == 0 ? hark_ring_learned(inside->ring) : 0;
     inside->stale = rc < 0;
     return rc;
 }
@@ -297,7 +323,7 @@ static int advance(struct hark_inside *inside, uint64_t end, struct hark_err *er
     uint64_t at = hark_state_size(hark_inner_state_view(inside->state));
     int rc = hark_index_begin(inside->index, err);
 
-    for (unsigned i = 0; i < TOGETHER && at < end && rc == 0; i++)
+    for (unsigned i = 0; i < TOGETHER && at < end && rc == 0 && !has_learned(inside); i++)
         rc = step(inside, at++, err);
     if (rc == 0)
         rc = hark_index_commit(inside->index, err);
@@ -330,7 +356,7 @@ static int go_on(struct hark_inside *inside, struct hark_err *err)
     bool own = false;
     int rc;
 
-    if (inside->stale) {
+    if (inside->stale || has_learned(inside)) {
         rc = make(inside, err);
         if (rc < 0)
             return rc;
@@ -338,7 +364,8 @@ static int go_on(struct hark_inside *inside, struct hark_err *err)
     rc = hark_index_view(hark_space_index(inside->space), &own, err);
     if (rc < 0)
         return rc;
-    while (rc == 0 && hark_state_size(hark_inner_state_view(inside->state)) < end)
+    while (rc == 0 && !has_learned(inside) &&
+           hark_state_size(hark_inner_state_view(inside->state)) < end)
         rc = advance(inside, end, err);
     hark_index_view_end(hark_space_index(inside->space), own);
     return rc;
@@ -355,8 +382,9 @@ int hark_inside_follow(struct hark_inside *inside, struct hark_err *err)
     rc = look_for_missing(inside, err);
     if (rc == 0)
         rc = go_on(inside, err);
-    /* Something was erased on the way: from the beginning it says nothing. */
-    if (rc == 0 && inside->stale)
+    /* Something was erased on the way: from the beginning it says nothing. And each entry
+     * brings older keys once at most. */
+    while (rc == 0 && (inside->stale || has_learned(inside)))
         rc = go_on(inside, err);
     if (rc == 0)
         inside->stale = false;

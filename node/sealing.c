@@ -194,9 +194,60 @@ static int put_group_key(json_t *fields, uint32_t epoch, const struct hark_epoch
     return rc;
 }
 
-static int give_key(const struct next *next, const struct hark_hash *space, json_t *fields,
+/* Does the policy in force give newcomers what was before? */
+static int gives_history(struct hark_space *space, bool *gives, struct hark_err *err)
+{
+    const struct hark_space_object *object = hark_state_space_object(hark_space_state(space));
+    json_t *payload = NULL;
+    struct hark_row row = {0};
+    const char *history;
+    int rc = hark_index_row(hark_space_index(space), object->policy, &row, err);
+
+    if (rc == 0)
+        rc = hark_space_payload_json(space, &row, &payload, err);
+    history = json_string_value(json_object_get(json_object_get(payload, "policy"), "history"));
+    *gives = rc == 0 && history != NULL && strcmp(history, "all") == 0;
+    json_decref(payload);
+    return rc;
+}
+
+static int put_older(json_t *list, const struct hark_epoch *key, const struct hark_key *to,
+                     struct hark_err *err)
+{
+    json_t *item = json_pack("{s:I}", "epoch", (json_int_t)hark_epoch_number(key));
+    struct hark_epoch_box box = {.number = 0, .to = *to};
+    int rc = hark_epoch_seal_boxes(key, &box, 1, err);
+
+    if (item == NULL || json_array_append_new(list, item) != 0)
+        return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a payload");
+    return rc == 0 ? set_base64(item, "box", box.sealed, sizeof(box.sealed), err) : rc;
+}
+
+/* The first key of each run of steps, of as many of the latest as an entry has room for. */
+static int give_older(const struct next *next, json_t *fields, const struct hark_key *to,
+                      struct hark_err *err)
+{
+    size_t count = hark_ring_runs(next->ring);
+    json_t *list = json_array();
+    int rc = list == NULL ? hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a payload") : 0;
+
+    for (size_t i = count > HARK_RING_OLDER_MAX ? count - HARK_RING_OLDER_MAX : 0;
+         i < count && rc == 0; i++) {
+        const struct hark_epoch *key = hark_ring_run_key(next->ring, i);
+
+        if (key != NULL)
+            rc = put_older(list, key, to, err);
+    }
+    if (rc == 0 && json_array_size(list) > 0 && json_object_set(fields, "older", list) != 0)
+        rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a payload");
+    json_decref(list);
+    return rc;
+}
+
+static int give_key(const struct next *next, struct hark_space *space, json_t *fields,
                     struct hark_err *err)
 {
+    bool history = false;
     struct hark_epoch_box box = {.number = 0};
     const struct hark_epoch *before = NULL;
     struct hark_epoch *key = NULL;
@@ -205,7 +256,7 @@ static int give_key(const struct next *next, const struct hark_hash *space, json
     if (!take_hex_key(fields, "box", &box.to))
         return hark_err_set(err, HARK_E_INTERNAL, "who is to come has no X25519 key");
     if (next->first) {
-        rc = hark_epoch_new(&key, space, next->epoch, err);
+        rc = hark_epoch_new(&key, hark_space_id(space), next->epoch, err);
     } else {
         rc = hark_ring_key(&before, next->ring, next->epoch - 1, err);
         if (rc == HARK_E_EPOCH_UNKNOWN)
@@ -217,6 +268,10 @@ static int give_key(const struct next *next, const struct hark_hash *space, json
         rc = hark_epoch_seal_boxes(key, &box, 1, err);
     if (rc == 0)
         rc = put_group_key(fields, next->epoch, &box, err);
+    if (rc == 0 && !next->first)
+        rc = gives_history(space, &history, err);
+    if (rc == 0 && history)
+        rc = give_older(next, fields, &box.to, err);
     hark_epoch_free(key);
     return rc;
 }
@@ -356,7 +411,7 @@ int hark_steward_keys(struct hark_node *node, struct hark_space *space,
     rc = find_next(node, space, &next, err);
     if (rc < 0)
         return rc;
-    return comes ? give_key(&next, hark_space_id(space), fields, err)
+    return comes ? give_key(&next, space, fields, err)
                  : renew_key(node, space, steward, &next, device, fields, err);
 }
 

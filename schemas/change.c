@@ -126,12 +126,13 @@ static bool read_new_key(const json_t *json, struct hark_change *c)
            json_hash(json, "terms", &c->terms);
 }
 
-/* group_key and commitment, where they are: of admit, device and remove. */
+/* group_key, older and commitment, where they are: of admit, device and remove. */
 static bool read_epoch_change(const json_t *json, struct hark_change *c)
 {
     const json_t *group_key = json_object_get(json, "group_key");
 
     c->has_group_key = group_key != NULL;
+    c->older = json_object_get(json, "older");
     c->has_commitment = json_hash(json, "commitment", &c->commitment);
     return !c->has_group_key || json_u32(group_key, "epoch", &c->epoch);
 }

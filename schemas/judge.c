@@ -636,7 +636,7 @@ static int rule_mode(struct hark_judging *j, struct hark_err *err)
     if (!fits || (own && !open))
         return VOID(err, MODE, "%s is not for %s spaces", j->kind->name,
                     open ? "open" : "encrypted");
-    if (open && (j->change.has_group_key || j->change.has_commitment))
+    if (open && (j->change.has_group_key || j->change.has_commitment || j->change.older != NULL))
         return VOID(err, MODE, "an open space has no group key");
     return HARK_OK;
 }

@@ -27,6 +27,22 @@ static int usable_box(struct hark_judging *j, struct hark_err *err)
     return HARK_OK;
 }
 
+/* Older keys, each of a later epoch than the one before, and all older than the group key. */
+static int older_ascend(const struct hark_change *c, struct hark_err *err)
+{
+    uint64_t least = 0;
+
+    for (size_t i = 0; i < json_array_size(c->older); i++) {
+        uint64_t epoch =
+            (uint64_t)json_integer_value(json_object_get(json_array_get(c->older, i), "epoch"));
+
+        if (epoch < least || epoch >= c->epoch)
+            return VOID(err, "its older keys are not in the order of their epochs");
+        least = epoch + 1;
+    }
+    return HARK_OK;
+}
+
 /* `admit`, and `device` that adds. */
 static int judge_step(struct hark_judging *j, struct hark_err *err)
 {
@@ -38,7 +54,8 @@ static int judge_step(struct hark_judging *j, struct hark_err *err)
         return VOID(err, "who comes gets the next key, and brings no fresh one");
     if (!j->change.has_group_key)
         return VOID(err, "it has no group key");
-    return is_next(j, j->change.epoch, err);
+    rc = is_next(j, j->change.epoch, err);
+    return rc == HARK_OK ? older_ascend(&j->change, err) : rc;
 }
 
 /* ---- Parts ----------------------------------------------------------------- */
@@ -139,7 +156,7 @@ static int judge_fresh(struct hark_judging *j, struct hark_err *err)
 
     if (rc != HARK_OK)
         return rc;
-    if (j->change.has_group_key)
+    if (j->change.has_group_key || j->change.older != NULL)
         return VOID(err, "who ends a key gives nobody one");
     if (!j->change.has_commitment)
         return VOID(err, "it puts no fresh key into force");

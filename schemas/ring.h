@@ -55,6 +55,25 @@ HARK_CHECK int hark_ring_key(const struct hark_epoch **out, struct hark_ring *ri
 HARK_CHECK int hark_ring_join(struct hark_ring *ring, uint64_t position, uint32_t epoch,
                               const struct hark_epoch_box *box, struct hark_err *err);
 
+/* Right after hark_ring_join, of an entry that brings older keys, too: their boxes for the
+ * newcomer's key, of epochs that were in force. Keys that are known are held against their
+ * boxes; what the holder's own boxes open to is learned, as by hark_ring_learn, or a finding.
+ * Errors: no-memory, internal. */
+#define HARK_RING_OLDER_MAX 300u
+struct hark_ring_older {
+    uint32_t epoch;
+    struct hark_epoch_box box;
+};
+HARK_CHECK int hark_ring_older(struct hark_ring *ring, uint64_t position,
+                               const struct hark_ring_older *older, size_t count,
+                               struct hark_err *err);
+/* How many keys were learned so: with one that comes, entries that went before may open. */
+uint64_t hark_ring_learned(const struct hark_ring *ring);
+/* The runs of steps, and the first key that is known of one, or NULL: what a newcomer has to
+ * be given to read what was before. Borrowed, until the next call for this ring. */
+size_t hark_ring_runs(const struct hark_ring *ring);
+const struct hark_epoch *hark_ring_run_key(const struct hark_ring *ring, size_t i);
+
 /* A standing `epoch` entry. The recipients' X25519 keys are those of the log before it. */
 struct hark_ring_part {
     uint64_t position;
@@ -75,7 +94,8 @@ HARK_CHECK int hark_ring_force(struct hark_ring *ring, uint64_t position,
                                struct hark_err *err);
 /* The same for an entry as it stands in the log, of whatever kind: `payload` is its (a
  * never-erased one); `before` a state as of `position`, for the recipients' keys. Errors: as
- * those above; those of hark_payload_check; internal (not what the outer state lets stand). */
+ * those above; those of hark_payload_check; internal (not what the outer state lets stand).
+ * After an error in the midst of older keys a ring is to be made anew. */
 struct hark_state;
 HARK_CHECK int hark_ring_entry(struct hark_ring *ring, struct hark_state *before, uint64_t position,
                                const char *kind, struct hark_span payload, struct hark_err *err);

@@ -4,6 +4,7 @@
  */
 #include "schemas/ring.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "schemas/state_internal.h"
@@ -38,6 +39,32 @@ static bool read_box(const json_t *json, uint8_t out[HARK_EPOCH_BOX_SIZE])
     return well;
 }
 
+/* `to` is the newcomer's box, which the older keys are sealed to as well. */
+static int feed_older(struct hark_ring *ring, uint64_t position, const char *kind,
+                      const struct hark_epoch_box *to, const json_t *list, struct hark_err *err)
+{
+    size_t count = json_array_size(list);
+    struct hark_ring_older *older;
+    int rc = HARK_OK;
+
+    if (count == 0 || count > HARK_RING_OLDER_MAX)
+        return count == 0 ? HARK_OK : disagree(kind, err);
+    older = calloc(count, sizeof(*older));
+    if (older == NULL)
+        return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for older keys");
+    for (size_t i = 0; i < count && rc == HARK_OK; i++) {
+        const json_t *item = json_array_get(list, i);
+
+        older[i].box = *to;
+        if (!read_number(item, "epoch", &older[i].epoch) || !read_box(item, older[i].box.sealed))
+            rc = disagree(kind, err);
+    }
+    if (rc == HARK_OK)
+        rc = hark_ring_older(ring, position, older, count, err);
+    free(older);
+    return rc;
+}
+
 /* Somebody's key comes, and gets the next number. */
 static int feed_join(struct hark_ring *ring, struct hark_state *before, uint64_t position,
                      const char *kind, const json_t *json, struct hark_err *err)
@@ -54,7 +81,10 @@ static int feed_join(struct hark_ring *ring, struct hark_state *before, uint64_t
     if (!hark_json_hex(json, "box", box.to.bytes, sizeof(box.to.bytes)) ||
         !read_number(group_key, "epoch", &epoch) || !read_box(group_key, box.sealed))
         return disagree(kind, err);
-    return hark_ring_join(ring, position, epoch, &box, err);
+    rc = hark_ring_join(ring, position, epoch, &box, err);
+    return rc == HARK_OK
+               ? feed_older(ring, position, kind, &box, json_object_get(json, "older"), err)
+               : rc;
 }
 
 static int feed_part(struct hark_ring *ring, struct hark_state *before, uint64_t position,

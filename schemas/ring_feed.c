@@ -13,8 +13,8 @@
 
 /* --- findings ------------------------------------------------------------------------------- */
 
-static void note(struct hark_ring_findings *found, uint64_t position, uint32_t epoch, uint32_t key,
-                 int error)
+void hark_ring_note(struct hark_ring_findings *found, uint64_t position, uint32_t epoch,
+                    uint32_t key, int error)
 {
     if (found->count == HARK_RING_FOUND_MAX) {
         found->more++;
@@ -62,8 +62,7 @@ static int check_order(const struct hark_ring *ring, uint64_t position, uint32_t
     return 0;
 }
 
-/* One of the holder's key pairs, or NULL. */
-static const struct hark_box *own_of(const struct hark_ring *ring, const struct hark_key *key)
+const struct hark_box *hark_ring_own_of(const struct hark_ring *ring, const struct hark_key *key)
 {
     for (size_t i = 0; i < ring->own_count; i++) {
         if (hark_key_equal(hark_box_key(ring->own[i]), key))
@@ -88,7 +87,7 @@ static int check_boxes(struct hark_ring_findings *found, const struct hark_epoch
         if (rc != HARK_E_EPOCH_KEY)
             return rc;
         at += wrong;
-        note(found, position, hark_epoch_number(key), boxes[at].number, rc);
+        hark_ring_note(found, position, hark_epoch_number(key), boxes[at].number, rc);
         at++;
     }
     return 0;
@@ -114,7 +113,7 @@ static int make_step(struct hark_epoch **out, struct hark_ring *ring, struct har
 static int open_joins(struct hark_epoch **out, struct hark_ring *ring, uint64_t position,
                       uint32_t epoch, const struct hark_epoch_box *box, struct hark_err *err)
 {
-    const struct hark_box *own = own_of(ring, &box->to);
+    const struct hark_box *own = hark_ring_own_of(ring, &box->to);
     int rc;
 
     *out = NULL;
@@ -123,7 +122,7 @@ static int open_joins(struct hark_epoch **out, struct hark_ring *ring, uint64_t 
     rc = hark_epoch_open_box(out, &ring->space, epoch, NULL, own, box->sealed, err);
     if (rc != HARK_E_SEAL && rc != HARK_E_EPOCH_KEY)
         return rc;
-    note(&ring->found, position, epoch, box->number, rc);
+    hark_ring_note(&ring->found, position, epoch, box->number, rc);
     return 0;
 }
 
@@ -200,7 +199,7 @@ static int open_own(struct hark_epoch **out, struct hark_ring_finding *failure, 
     *failed = false;
     for (size_t i = 0; i < part->count; i++) {
         const struct hark_epoch_box *box = &part->boxes[i];
-        const struct hark_box *own = own_of(ring, &box->to);
+        const struct hark_box *own = hark_ring_own_of(ring, &box->to);
         int rc;
 
         if (own == NULL)
@@ -224,7 +223,8 @@ static int wait_for_key(struct hark_ring_pending *pending, const struct hark_rin
     size_t count = pending->count + part->count;
 
     if (count > HARK_RING_WAITING_MAX) {
-        note(&pending->found, part->position, part->epoch, HARK_RING_NO_KEY, HARK_E_LIMIT);
+        hark_ring_note(&pending->found, part->position, part->epoch, HARK_RING_NO_KEY,
+                       HARK_E_LIMIT);
         return 0;
     }
     if (count > pending->capacity) {
@@ -330,14 +330,14 @@ static void report(struct hark_ring *ring, uint64_t position, bool had_before)
 
     if (pending->key != NULL) {
         for (size_t i = 0; i < found->count; i++)
-            note(&ring->found, found->list[i].position, found->list[i].epoch, found->list[i].key,
-                 found->list[i].error);
+            hark_ring_note(&ring->found, found->list[i].position, found->list[i].epoch,
+                           found->list[i].key, found->list[i].error);
         ring->found.more += found->more;
     } else if (pending->failed) {
-        note(&ring->found, pending->failure.position, pending->failure.epoch, pending->failure.key,
-             pending->failure.error);
+        hark_ring_note(&ring->found, pending->failure.position, pending->failure.epoch,
+                       pending->failure.key, pending->failure.error);
     } else if (had_before) {
-        note(&ring->found, position, pending->epoch, HARK_RING_NO_KEY, HARK_E_SEAL);
+        hark_ring_note(&ring->found, position, pending->epoch, HARK_RING_NO_KEY, HARK_E_SEAL);
     }
 }
 

@@ -50,11 +50,16 @@ struct hark_ring {
     size_t count, capacity;  /* of runs; none: no epoch is in force */
     uint32_t in_force;       /* where there is a run */
     uint64_t next;           /* position */
+    uint64_t learned;        /* keys by hark_ring_older */
     struct hark_epoch *near; /* a key inside a run: the last one that was asked for, or NULL */
     struct hark_ring_pending pending;
     struct hark_ring_findings found;
 };
 
+/* One of the holder's key pairs, or NULL. */
+const struct hark_box *hark_ring_own_of(const struct hark_ring *ring, const struct hark_key *key);
+void hark_ring_note(struct hark_ring_findings *found, uint64_t position, uint32_t epoch,
+                    uint32_t key, int error);
 /* Room for one run more. Errors: limit, no-memory. */
 HARK_CHECK int hark_ring_reserve(struct hark_ring *ring, struct hark_err *err);
 /* The run that `epoch` is in, which is in force or was. */

@@ -74,6 +74,7 @@ struct hark_change {
     uint8_t role;
     uint32_t member;
     bool has_group_key, has_commitment;   /* admit, device, remove */
+    const json_t *older;                  /* admit, device: its list or NULL, as `sealed` */
     uint32_t epoch, part, parts;          /* epoch; of a group_key its epoch */
     struct hark_hash commitment;          /* device, remove, epoch */
     const json_t *sealed;                 /* epoch: its list; lives in the payload's json */
