@@ -242,9 +242,25 @@ static int keep(struct staying *staying, uint32_t number, const struct hark_key 
     return 0;
 }
 
+/* A part names what its author has seen of the log, and is void where a key was replaced
+ * after that (PROTOCOL.md 10.7): what is in flight has to be logged first. */
+static int settled_box(struct hark_space *space, struct hark_state *state, uint32_t number,
+                       struct hark_err *err)
+{
+    uint64_t replaced = HARK_NONE;
+    int rc = hark_state_rekeyed(state, number, &replaced, err);
+
+    if (rc < 0 || replaced == HARK_NONE || replaced < hark_space_head(space)->tree.size)
+        return rc;
+    rc = hark_err_set(err, HARK_E_BUSY, "key %u has just been replaced, which is not logged yet",
+                      number);
+    hark_err_hint(err, "try again in a moment");
+    return rc;
+}
+
 /* The members' keys in force, but for a member's, or for one. Ascending. */
-static int find_staying(struct hark_state *state, const json_t *fields, bool device,
-                        struct staying *staying, struct hark_err *err)
+static int find_staying(struct hark_space *space, struct hark_state *state, const json_t *fields,
+                        bool device, struct staying *staying, struct hark_err *err)
 {
     uint64_t member = (uint64_t)json_integer_value(json_object_get(fields, "member"));
     uint64_t counts[HARK_SECTION_HASHED_];
@@ -258,8 +274,11 @@ static int find_staying(struct hark_state *state, const json_t *fields, bool dev
 
         rc = hark_state_key(state, (uint32_t)i, &key, err);
         if (rc == 0 && key.of == HARK_KEY_OF_MEMBER && key.until == HARK_NONE &&
-            (device ? !hark_key_equal(&key.key, &gone) : key.owner != member))
-            rc = keep(staying, (uint32_t)i, &key.box, err);
+            (device ? !hark_key_equal(&key.key, &gone) : key.owner != member)) {
+            rc = settled_box(space, state, (uint32_t)i, err);
+            if (rc == 0)
+                rc = keep(staying, (uint32_t)i, &key.box, err);
+        }
     }
     if (rc == 0 && staying->count == 0) {
         rc = hark_err_set(err, HARK_E_VOID_EPOCH, "nobody would remain who could hold a key");
@@ -323,7 +342,7 @@ static int renew_key(struct hark_node *node, struct hark_space *space,
     uint8_t commitment[HARK_EPOCH_COMMITMENT_SIZE];
     struct staying staying = {.count = 0};
     struct hark_epoch *key = NULL;
-    int rc = find_staying(next->state, fields, device, &staying, err);
+    int rc = find_staying(space, next->state, fields, device, &staying, err);
 
     if (rc == 0)
         rc = hark_epoch_new(&key, hark_space_id(space), next->epoch, err);

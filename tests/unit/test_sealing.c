@@ -294,6 +294,29 @@ static void test_sealing__a_second_change_in_a_batch_waits(void **state)
 }
 
 /* Other acts of the steward, and open spaces, get no key. */
+/* What a part has seen is the log: a key replaced in the batch that is open has to be in it
+ * before a fresh one is sealed to it. */
+static void test_sealing__a_key_just_replaced_is_waited_for(void **state)
+{
+    struct group *group = *state;
+    struct hark_draft draft = {.kind = "rekey"};
+    struct hark_author bo = {0};
+
+    group_admit(group, "bo", "member");
+    group_admit(group, "cy", "member");
+    group_person(group, "bo", &bo);
+    draft.fields = json_pack("{s:s}", "box",
+                             "0123456789abcdef0123456789abcdef"
+                             "0123456789abcdef0123456789abcdef");
+    OK(hark_author_begin(group->node, group->space, &err));
+    OK(hark_author_add(group->node, group->space, &bo, &draft, NULL, &err));
+    assert_int_equal(group_add(group, "remove", group_removal(2)), HARK_E_BUSY);
+    OK(hark_author_commit(group->node, group->space, &err));
+    OK(group_act(group, "remove", group_removal(2)));
+    json_decref(draft.fields);
+    hark_author_free(&bo);
+}
+
 static void test_sealing__other_acts_have_no_keys(void **state)
 {
     struct group *group = *state;
@@ -563,6 +586,7 @@ int main(void)
         TEST(the_last_key_is_not_removed),
         TEST(a_member_goes_with_all_keys),
         TEST(a_second_change_in_a_batch_waits),
+        TEST(a_key_just_replaced_is_waited_for),
         TEST(other_acts_have_no_keys),
         TEST(more_than_448_keys_make_two_parts),
         TEST(a_leaving_is_answered_once),
