@@ -160,9 +160,14 @@ static int key_recover(struct hark_cmd *cmd, struct hark_err *err)
 int hark_cmd_keys(struct hark_cmd *cmd, struct hark_err *err)
 {
     static const struct hark_subverb subverbs[] = {
-        {"ls", hark_cmd_key_ls},         {"backup", key_backup},   {"new", key_new},
-        {"steward", key_steward},        {"recover", key_recover}, {"export", hark_cmd_key_export},
+        {"ls", hark_cmd_key_ls},
+        {"backup", key_backup},
+        {"new", key_new},
+        {"steward", key_steward},
+        {"recover", key_recover},
+        {"export", hark_cmd_key_export},
         {"passwd", hark_cmd_key_passwd},
+        {"rekey", hark_cmd_key_rekey},
     };
 
     return hark_cmd_dispatch(cmd, subverbs, sizeof(subverbs) / sizeof(subverbs[0]), NULL, err);
