@@ -28,6 +28,7 @@ struct hark_inside {
     bool stale;       /* to be made anew */
     uint64_t made_at; /* the log's size when it was: erasures before are known */
     uint64_t stamp;   /* the caller's */
+    uint64_t undone;  /* another caller's */
 };
 
 /* ---- Opening ------------------------------------------------------------------- */
@@ -112,6 +113,11 @@ int hark_inside_own(struct hark_inside *inside, struct hark_box *box, struct har
 uint64_t *hark_inside_stamp(struct hark_inside *inside)
 {
     return &inside->stamp;
+}
+
+uint64_t *hark_inside_undone(struct hark_inside *inside)
+{
+    return &inside->undone;
 }
 
 /* ---- One entry ------------------------------------------------------------------- */

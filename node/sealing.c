@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "node/inside.h"
+#include "node/undone.h"
 
 #define KEYS_MAX (UINT64_C(1) << 24) /* of a space: PROTOCOL.md 11 */
 
@@ -457,17 +458,40 @@ static int find_untold(struct hark_node *node, struct hark_space *space, json_t 
 
 /* ---- Tending ----------------------------------------------------------------------------- */
 
-static int write_owed(struct hark_node *node, struct hark_space *space,
-                      const struct hark_author *steward, uint32_t member, json_t *charter,
-                      struct hark_err *err)
+/* What is due: one of these. */
+struct due {
+    bool owed;
+    uint32_t member; /* who left first */
+    struct hark_undone undone;
+    json_t *charter;
+};
+
+static int find_due(struct hark_node *node, struct hark_space *space,
+                    const struct hark_author *steward, struct due *due, struct hark_err *err)
 {
-    const struct hark_draft draft = {.kind = "charter", .fields = charter};
+    int rc = find_owed(node, space, &due->owed, &due->member, err);
+
+    if (rc == 0 && !due->owed)
+        rc = hark_undone_find(node, space, steward, &due->undone, err);
+    if (rc == 0 && !due->owed && due->undone.kind == NULL)
+        rc = find_untold(node, space, &due->charter, err);
+    return rc;
+}
+
+static int write_due(struct hark_node *node, struct hark_space *space,
+                     const struct hark_author *steward, const struct due *due, struct hark_err *err)
+{
+    const struct hark_draft draft = {.kind = "charter", .fields = due->charter};
     int rc = hark_author_begin(node, space, err);
 
     if (rc < 0)
         return rc;
-    rc = charter != NULL ? hark_author_add(node, space, steward, &draft, NULL, err)
-                         : remove_who_left(node, space, member, err);
+    if (due->owed)
+        rc = remove_who_left(node, space, due->member, err);
+    else if (due->undone.kind != NULL)
+        rc = hark_undone_again(node, space, &due->undone, err);
+    else
+        rc = hark_author_add(node, space, steward, &draft, NULL, err);
     if (rc == 0)
         rc = hark_author_commit(node, space, err);
     if (rc < 0)
@@ -480,10 +504,9 @@ int hark_steward_tend(struct hark_node *node, struct hark_space *space, bool *di
 {
     struct hark_state *state = hark_space_state(space);
     struct hark_author steward = {0};
+    struct due due = {.owed = false};
     struct hark_err why = {0};
-    json_t *charter = NULL;
-    uint32_t member = 0;
-    bool owed = false;
+    bool released = false;
     int rc;
 
     *did = false;
@@ -494,16 +517,17 @@ int hark_steward_tend(struct hark_node *node, struct hark_space *space, bool *di
     if (rc == HARK_E_NOT_FOUND)
         return 0;
     if (rc == 0)
-        rc = find_owed(node, space, &owed, &member, &why);
-    if (rc == 0 && !owed)
-        rc = find_untold(node, space, &charter, &why);
-    *did = rc == 0 && (owed || charter != NULL);
+        rc = hark_undone_release(space, &steward, &released, &why);
+    if (rc == 0 && !released)
+        rc = find_due(node, space, &steward, &due, &why);
+    *did = rc == 0 && (due.owed || due.undone.kind != NULL || due.charter != NULL);
     if (*did)
-        rc = write_owed(node, space, &steward, member, charter, &why);
-    *did = *did && rc == 0;
+        rc = write_due(node, space, &steward, &due, &why);
+    *did = rc == 0 && (*did || released);
     if (rc < 0 && err != NULL)
         *err = why;
-    json_decref(charter);
+    hark_undone_free(&due.undone);
+    json_decref(due.charter);
     hark_author_free(&steward);
     return rc;
 }

@@ -441,6 +441,75 @@ static void test_sealing__a_leaving_is_answered_once(void **state)
 }
 
 /* The key that comes for another reason answers those who left as well. */
+/* Logs what the steward signed, whatever it is worth; takes `fields`. */
+static void log_as_void(struct group *group, const char *kind, json_t *fields)
+{
+    struct hark_draft draft = {.kind = kind, .fields = fields};
+    struct hark_offer offer = {.now_ms = hark_now_ms()};
+    struct hark_author steward = {0};
+    struct hark_signed entry;
+    struct hark_logged logged;
+
+    OK(hark_node_steward(group->node, &group->id, &steward, &err));
+    OK(hark_author_sign(group->node, group->space, hark_space_state(group->space), &steward, &draft,
+                        &entry, &err));
+    offer.bytes = hark_buf_span(&entry.bytes);
+    offer.payload = hark_buf_span(&entry.payload);
+    OK(hark_space_begin(group->space, &err));
+    OK(hark_space_add(group->space, &offer, group->node->identity.log, &logged, &err));
+    assert_int_equal(logged.effect.verdict, hark_verdict_number(HARK_E_VOID_EPOCH));
+    OK(hark_space_commit(group->space, group->node->identity.log, offer.now_ms, &err));
+    hark_signed_free(&entry);
+    hark_author_free(&steward);
+    json_decref(fields);
+}
+
+static json_t *with_old_set(json_t *fields)
+{
+    json_object_set_new(fields, "commitment",
+                        json_string("0123456789abcdef0123456789abcdef"
+                                    "0123456789abcdef0123456789abcdef"));
+    return fields;
+}
+
+static bool is_active(struct group *group, uint32_t ordinal)
+{
+    struct hark_member_object member = {0};
+
+    OK(hark_state_member(hark_space_state(group->space), ordinal, &member, &err));
+    return member.status == HARK_STATUS_ACTIVE;
+}
+
+/* A removal that was void because its set was gone is not forgotten. */
+static void test_sealing__what_came_too_late_is_done_again(void **state)
+{
+    struct group *group = *state;
+    json_t *device;
+
+    group_admit(group, "bo", "member");
+    group_admit(group, "cy", "member");
+    while (tend(group))
+        continue;
+    group_new_person(group, "phone");
+    OK(group_act(group, "device", group_device(group, "phone", 0, true)));
+    while (tend(group))
+        continue;
+    device = group_device(group, "phone", 0, false);
+    log_as_void(group, "remove", with_old_set(group_removal(1)));
+    log_as_void(group, "remove", with_old_set(group_removal(1)));
+    log_as_void(group, "device", with_old_set(device));
+    assert_true(is_active(group, 1));
+    assert_true(tend(group));
+    assert_false(is_active(group, 1));
+    assert_true(tend(group)); /* the device */
+    assert_false(tend(group));
+    assert_int_equal(how_many(hark_space_index(group->space), "remove"), 3);
+    assert_int_equal(how_many(hark_space_index(group->space), "device"), 3);
+    group_reopen(group); /* who looks anew finds nothing that is wanted */
+    assert_false(tend(group));
+    assert_true(is_active(group, 2));
+}
+
 static void test_sealing__two_leavings_are_answered_by_one_key(void **state)
 {
     struct group *group = *state;
@@ -590,6 +659,7 @@ int main(void)
         TEST(other_acts_have_no_keys),
         TEST(more_than_448_keys_make_two_parts),
         TEST(a_leaving_is_answered_once),
+        TEST(what_came_too_late_is_done_again),
         TEST(two_leavings_are_answered_by_one_key),
         TEST(without_the_stewards_key_nothing_is_tended),
         TEST(a_closed_group_and_a_held_one_are_left_alone),
