@@ -13,6 +13,8 @@
 #include <cmocka.h>
 
 #include "crypto/envelope.h"
+#include "node/outbox.h"
+#include "node/undone.h"
 #include "tests/unit/group_stage.h"
 
 /* ---- What goes inside ------------------------------------------------------------------- */
@@ -510,6 +512,53 @@ static void test_sealing__what_came_too_late_is_done_again(void **state)
     assert_true(is_active(group, 2));
 }
 
+/* An entry of the steward's in the outbox, refused with that; takes `fields`. */
+static void put_refused(struct group *group, struct hark_outbox *outbox, const char *kind,
+                        json_t *fields, int code)
+{
+    struct hark_draft draft = {.kind = kind, .fields = fields};
+    struct hark_out_row row = {.state = HARK_OUT_REFUSED, .code = code};
+    struct hark_author steward = {0};
+    struct hark_signed entry;
+
+    OK(hark_node_steward(group->node, &group->id, &steward, &err));
+    OK(hark_author_sign(group->node, group->space, hark_space_state(group->space), &steward, &draft,
+                        &entry, &err));
+    OK(hark_outbox_put(outbox, &entry.id, hark_buf_span(&entry.bytes),
+                       hark_buf_span(&entry.payload), 1, &err));
+    row.id = entry.id;
+    OK(hark_outbox_set(outbox, &row, 1, &err));
+    hark_signed_free(&entry);
+    hark_author_free(&steward);
+    json_decref(fields);
+}
+
+/* What was refused because it came too late is handed in to be logged as void, since the feed
+ * waits for it; what was refused for what it is, not. */
+static void test_sealing__what_was_refused_lets_the_rest_follow(void **state)
+{
+    struct group *group = *state;
+    struct hark_outbox *outbox = NULL;
+    struct hark_author steward = {0};
+    uint64_t counts[4];
+    bool did = false;
+
+    group_admit(group, "bo", "member");
+    OK(hark_space_outbox(group->space, &outbox, &err));
+    put_refused(group, outbox, "remove", with_old_set(group_removal(1)), HARK_E_VOID_EPOCH);
+    put_refused(group, outbox, "role", json_pack("{s:i, s:s}", "member", 1, "role", "staff"),
+                HARK_E_VOID_TARGET);
+    OK(hark_node_steward(group->node, &group->id, &steward, &err));
+    OK(hark_undone_release(group->space, &steward, &did, &err));
+    assert_true(did);
+    OK(hark_outbox_counts(outbox, counts, &err));
+    assert_int_equal(counts[HARK_OUT_PENDING], 1);
+    assert_int_equal(counts[HARK_OUT_REFUSED], 1);
+    OK(hark_undone_release(group->space, &steward, &did, &err));
+    assert_false(did);
+    hark_author_free(&steward);
+}
+
 static void test_sealing__two_leavings_are_answered_by_one_key(void **state)
 {
     struct group *group = *state;
@@ -660,6 +709,7 @@ int main(void)
         TEST(more_than_448_keys_make_two_parts),
         TEST(a_leaving_is_answered_once),
         TEST(what_came_too_late_is_done_again),
+        TEST(what_was_refused_lets_the_rest_follow),
         TEST(two_leavings_are_answered_by_one_key),
         TEST(without_the_stewards_key_nothing_is_tended),
         TEST(a_closed_group_and_a_held_one_are_left_alone),
