@@ -309,6 +309,8 @@ static int fill_entry(const struct hark_node *node, struct hark_space *space,
     entry->re_count = draft->re_count;
     memcpy(entry->re, draft->re, draft->re_count * sizeof(draft->re[0]));
     rc = continue_feed(state, entry, err);
+    if (rc == 0 && strcmp(draft->kind, "epoch") == 0)
+        rc = fill_seen(space, entry, err);
     if (rc == 0 && draft->with_seen)
         rc = maybe_seen(node, space, entry, err);
     return rc;

@@ -73,10 +73,11 @@ static const struct hark_verb verbs[] = {
     {"outbox", "outbox [log ID]", "what was written here and is not logged yet", HARK_VERB_NODE,
      hark_cmd_outbox},
     {"key",
-     "key ls | backup DIR | export LABEL|device FILE | passwd [FILE] | new FILE | steward | "
-     "handover FILE | recover --with FILE --key FILE [--passphrase-file F|--no-passphrase] "
+     "key ls | rekey [--all] | backup DIR | export LABEL|device F | passwd [F] | new F | "
+     "steward | handover F | recover --with F --key F [--passphrase-file F|--no-passphrase] "
      "[--old-passphrase-file F]",
-     "keys that are here: keep them all, move one person's, seal them; and bring a space back",
+     "keys that are here: replace one, keep them all, move one person's, seal them; and bring a "
+     "space back",
      HARK_VERB_NODE, hark_cmd_keys},
     {"home", "home show | move NODE [--lost]", "the node that orders the space, and moving it",
      HARK_VERB_NODE, hark_cmd_home_verb},

@@ -299,6 +299,7 @@ int hark_cmd_recover(struct hark_cmd *cmd, struct hark_err *err);
 int hark_cmd_repair(struct hark_cmd *cmd, struct hark_err *err);
 int hark_cmd_partner(struct hark_cmd *cmd, struct hark_err *err);
 int hark_cmd_ticket(struct hark_cmd *cmd, struct hark_err *err);
+int hark_cmd_key_rekey(struct hark_cmd *cmd, struct hark_err *err);
 int hark_cmd_key_ls(struct hark_cmd *cmd, struct hark_err *err);
 int hark_cmd_keys(struct hark_cmd *cmd, struct hark_err *err);
 int hark_cmd_version(struct hark_cmd *cmd, struct hark_err *err);

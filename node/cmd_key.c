@@ -112,8 +112,8 @@ static int key_handover(struct hark_cmd *cmd, struct hark_err *err)
     if (rc == 0)
         rc = hark_author_begin(cmd->node, space, err);
     if (rc == 0) {
-        rc = hark_steward_act(cmd->node, space, &person.author, "other", "handover", offer,
-                              &logged, err);
+        rc = hark_steward_act(cmd->node, space, &person.author, "other", "handover", offer, &logged,
+                              err);
         rc = hark_cmd_commit(cmd, space, rc, false, err);
     }
     if (rc == 0)
@@ -193,9 +193,15 @@ static int key_recover(struct hark_cmd *cmd, struct hark_err *err)
 int hark_cmd_keys(struct hark_cmd *cmd, struct hark_err *err)
 {
     static const struct hark_subverb subverbs[] = {
-        {"ls", hark_cmd_key_ls},         {"backup", key_backup},          {"new", key_new},
-        {"steward", key_steward},        {"handover", key_handover},      {"recover", key_recover},
-        {"export", hark_cmd_key_export}, {"passwd", hark_cmd_key_passwd},
+        {"ls", hark_cmd_key_ls},
+        {"backup", key_backup},
+        {"new", key_new},
+        {"steward", key_steward},
+        {"handover", key_handover},
+        {"recover", key_recover},
+        {"export", hark_cmd_key_export},
+        {"passwd", hark_cmd_key_passwd},
+        {"rekey", hark_cmd_key_rekey},
     };
 
     return hark_cmd_dispatch(cmd, subverbs, sizeof(subverbs) / sizeof(subverbs[0]), NULL, err);

@@ -130,7 +130,8 @@ static void serve_net(struct daemon *d)
     for (unsigned i = 0; i < EVENTS_A_ROUND && hark_net_next(d->net, &event); i++) {
         any = true;
         if (event.type == HARK_NET_APPEND || event.type == HARK_NET_SUBMIT ||
-            event.type == HARK_NET_JOIN || event.type == HARK_NET_COSIGN)
+            event.type == HARK_NET_JOIN || event.type == HARK_NET_COSIGN ||
+            event.type == HARK_NET_ACCEPTED)
             tend_later(d);
         if (hark_net_handle(d->net, d->node, &event, &err) < 0)
             complain("what came from the network", &err);

@@ -22,7 +22,7 @@
 #include "schemas/payload.h"
 #include "schemas/state.h"
 
-#define HARK_INDEX_VERSION 5
+#define HARK_INDEX_VERSION 6
 
 struct hark_index;
 

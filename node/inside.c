@@ -29,6 +29,7 @@ struct hark_inside {
     uint64_t learned; /* of the ring, when state and index were made */
     uint64_t made_at; /* the log's size when it was: erasures before are known */
     uint64_t stamp;   /* the caller's */
+    uint64_t undone;  /* another caller's */
 };
 
 /* ---- Opening ------------------------------------------------------------------- */
@@ -138,6 +139,11 @@ int hark_inside_own(struct hark_inside *inside, struct hark_box *box, struct har
 uint64_t *hark_inside_stamp(struct hark_inside *inside)
 {
     return &inside->stamp;
+}
+
+uint64_t *hark_inside_undone(struct hark_inside *inside)
+{
+    return &inside->undone;
 }
 
 /* ---- One entry ------------------------------------------------------------------- */

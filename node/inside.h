@@ -30,6 +30,9 @@ HARK_CHECK int hark_inside_own(struct hark_inside *inside, struct hark_box *box,
                                struct hark_err *err);
 /* A number of the caller's: as of when it has looked whose keys are here. 0 at first. */
 uint64_t *hark_inside_stamp(struct hark_inside *inside);
+/* Below which position of the log the steward's undone acts were done again, or are not wanted
+ * any more: node/undone.c's. 0 at first. */
+uint64_t *hark_inside_undone(struct hark_inside *inside);
 /* Comes up to the log as it is committed here. Errors: those of reading and applying. */
 HARK_CHECK int hark_inside_follow(struct hark_inside *inside, struct hark_err *err);
 

@@ -57,6 +57,13 @@ struct net_row *hark_net_row(struct hark_net *net, const struct hark_key *id,
     return row;
 }
 
+void hark_net_row_forget(struct hark_net *net, struct net_row *row)
+{
+    free(row->reports);
+    net->row_count--;
+    *row = net->rows[net->row_count];
+}
+
 /* --- what others are shown, under the lock ----------------------------------------- */
 
 struct net_shown *hark_net_find_shown(const struct hark_net *net, const struct hark_hash *space)
@@ -340,8 +347,10 @@ static void net_free(struct hark_net *net)
     for (size_t i = 0; i < net->space_count; i++)
         hark_net_space_free(&net->spaces[i]);
     free(net->spaces);
-    for (size_t i = 0; i < net->own_count; i++)
-        hark_box_free(net->owns[i].box);
+    for (size_t i = 0; i < net->own_count; i++) {
+        for (size_t j = 0; j < net->owns[i].count; j++)
+            hark_box_free(net->owns[i].boxes[j]);
+    }
     free(net->owns);
     for (size_t i = 0; i < net->ticket_own_count; i++)
         hark_box_free(net->ticket_owns[i]);

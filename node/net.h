@@ -29,6 +29,7 @@ enum hark_net_event_type {
     HARK_NET_JOIN,     /* a sealed request to join, in `load` */
     HARK_NET_COSIGN,   /* cosigned checkpoints: `load` is the body of a `cosign` */
     HARK_NET_EVIDENCE, /* files of evidence: `load` is the body of an `evidence` */
+    HARK_NET_REFUSED,  /* a person's key is not let in at `peer`: nothing but an update is due */
     HARK_NET_ANSWERED, /* the answer to hark_net_request: its body in `load`, or `code` */
 };
 struct hark_net_event {

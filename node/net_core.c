@@ -490,6 +490,33 @@ static void on_lost(void *arg, const struct hark_key *peer)
     hark_core_lost(net->core, peer);
 }
 
+/* Another of that person's keys may be let in: the writer's part is to see to it. */
+static void on_refused(void *arg, const struct hark_key *peer)
+{
+    struct hark_net_event event = {.type = HARK_NET_REFUSED, .peer = *peer};
+    const struct net_link *link = NULL;
+    struct hark_net *net = arg;
+    struct net_row *row;
+    bool fresh = false;
+
+    for (size_t i = 0; net->now != NULL && link == NULL && i < net->now->link_count; i++) {
+        if (hark_key_equal(&net->now->links[i].id, peer) && net->now->links[i].own != NULL)
+            link = &net->now->links[i];
+    }
+    if (link == NULL)
+        return;
+    pthread_mutex_lock(&net->lock);
+    row = hark_net_row(net, peer, &link->curve);
+    if (row != NULL) {
+        fresh = !row->refused;
+        row->refused = true;
+    }
+    pthread_mutex_unlock(&net->lock);
+    /* Where there is no room the next update looks. */
+    if (fresh && hark_net_push(net, &event, NULL) < 0)
+        return;
+}
+
 static void on_writable(void *arg, const struct hark_key *peer)
 {
     struct hark_net *net = arg;
@@ -556,6 +583,8 @@ static void drop_link(struct hark_net *net, const struct net_link *link, bool go
         row->report_count = 0;
         if (gone)
             row->shown.state = HARK_PEER_CONNECTING;
+        if (gone && link->own != NULL) /* a person's key that is shown no more */
+            hark_net_row_forget(net, row);
     }
     pthread_mutex_unlock(&net->lock);
 }
@@ -775,6 +804,7 @@ void hark_net_io(struct hark_net *net, struct hark_core_io *io, struct hark_edge
                                             .message = on_message,
                                             .woken = on_woken,
                                             .lost = on_lost,
+                                            .refused = on_refused,
                                             .writable = on_writable,
                                             .tick = on_tick};
 }

@@ -105,6 +105,7 @@ struct net_row {
     struct hark_net_peer shown; /* but its reports */
     size_t report_count, report_room;
     struct net_report *reports;
+    bool refused;   /* the person's key that we show there is not let in: own_key's */
     size_t counted; /* logs followed here over a connection of ours: `sync` waits for them */
 };
 
@@ -147,10 +148,18 @@ struct net_space {
     uint64_t doubt_after_ms; /* nobody is doubted again before */
 };
 
+/* The key that this node shows a peer as one of its people: the one of the log as it is
+ * here, or, where that is not let in any more, one of those that come after it. */
+#define NET_OWN_AHEAD 16u
 struct net_own {
     char label[HARK_LABEL_MAX + 1];
     struct hark_hash space;
-    struct hark_box *box;
+    struct hark_key curve;  /* the peer's */
+    struct hark_key sign;   /* the person's */
+    struct hark_key in_log; /* X25519; zeros: no member as far as is known here */
+    size_t count, shown;    /* of boxes: the one of the log, and those after it */
+    bool rests;             /* all were tried */
+    struct hark_box *boxes[1 + NET_OWN_AHEAD];
 };
 
 /* How far a log was when the core was told of it last. */
@@ -206,7 +215,7 @@ struct hark_net {
     size_t own_count;
     struct net_own *owns; /* boxes live as long as the net */
     size_t ticket_own_count;
-    struct hark_box **ticket_owns;
+    struct hark_box **ticket_owns; /* and those of owns that are shown no more */
     bool access_told;
     struct hark_hash peers_told; /* of the operator's peers that `access` holds */
     uint64_t compare_ms;         /* until then it waits for whom it can compare with */
@@ -215,6 +224,13 @@ struct hark_net {
 
 /* As much of a message as fits: it is for people to read. */
 void hark_net_keep(char *out, size_t size, const char *message);
+
+/* net_own.c: the key pair that this node shows that peer as one of its people; borrowed, for
+ * as long as the net. Errors: those of hark_generations_begin. Writer's thread. */
+struct hark_config_peer;
+HARK_CHECK int hark_net_own(struct hark_net *net, struct hark_node *node,
+                            const struct hark_config_peer *peer, const struct hark_hash *space,
+                            const struct hark_box **out, struct hark_err *err);
 
 /* net.c */
 HARK_CHECK int hark_net_push(struct hark_net *net, const struct hark_net_event *event,
@@ -225,6 +241,7 @@ void hark_net_order_free(struct net_order *order);
 /* The row of a peer; NULL when there are too many. Under the lock. */
 struct net_row *hark_net_row(struct hark_net *net, const struct hark_key *id,
                              const struct hark_key *curve);
+void hark_net_row_forget(struct hark_net *net, struct net_row *row); /* under the lock */
 
 /* What is shown of a space; NULL: nothing. Under the lock. */
 struct net_shown *hark_net_find_shown(const struct hark_net *net, const struct hark_hash *space);

@@ -249,39 +249,6 @@ static int tell_access(struct hark_net *net, const struct hark_node *node, struc
 
 /* --- whom to follow -------------------------------------------------------------------- */
 
-/* The key that this node shows as one of its people; kept for as long as the net. */
-static int own_key(struct hark_net *net, struct hark_node *node, const char *label,
-                   const struct hark_hash *space, const struct hark_box **out, struct hark_err *err)
-{
-    struct hark_author author = {0};
-    struct net_own *grown;
-    int rc;
-
-    for (size_t i = 0; i < net->own_count; i++) {
-        if (strcmp(net->owns[i].label, label) == 0 && hark_hash_equal(&net->owns[i].space, space)) {
-            *out = net->owns[i].box;
-            return 0;
-        }
-    }
-    rc = hark_node_person(node, space, label, &author, NULL, err);
-    if (rc < 0)
-        return rc;
-    grown = realloc(net->owns, (net->own_count + 1) * sizeof(*grown));
-    if (grown == NULL) {
-        hark_author_free(&author);
-        return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a key");
-    }
-    net->owns = grown;
-    grown = &net->owns[net->own_count++];
-    hark_net_keep(grown->label, sizeof(grown->label), label);
-    grown->space = *space;
-    grown->box = author.box;
-    author.box = NULL;
-    hark_author_free(&author);
-    *out = grown->box;
-    return 0;
-}
-
 static int link_to(struct net_plan *plan, const struct hark_key *curve, const struct hark_box *own,
                    struct net_link **out, struct hark_err *err)
 {
@@ -361,7 +328,7 @@ static int link_configured(struct hark_net *net, struct hark_node *node,
         const struct hark_box *own = NULL;
 
         if (peer->as[0] != '\0') {
-            rc = own_key(net, node, peer->as, &peer->spaces[i], &own, err);
+            rc = hark_net_own(net, node, peer, &peer->spaces[i], &own, err);
             if (rc == 0)
                 rc = link_to(plan, &peer->curve, own, &link, err);
         }

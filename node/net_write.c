@@ -647,7 +647,7 @@ int hark_net_handle(struct hark_net *net, struct hark_node *node, struct hark_ne
     case HARK_NET_EVIDENCE:
         rc = hark_net_take_evidence(net, node, event, err);
         break;
-    default: /* HARK_NET_ANSWERED */
+    default: /* HARK_NET_REFUSED, HARK_NET_ANSWERED */
         rc = handle_answered(net, node, event, err);
         break;
     }

@@ -132,7 +132,12 @@ HARK_CHECK int hark_node_steward_forget(struct hark_node *node, const struct har
  * exists. */
 HARK_CHECK int hark_node_new_person(struct hark_node *node, const char *label,
                                     struct hark_err *err);
-/* The keys of a person held here, in a space. `who`: a label; or hex (at least 8
+/* The seed of the person labelled so, owned by the caller. Errors: not-found, usage, those of
+ * hark_node_load_key. */
+HARK_CHECK int hark_node_person_seed(struct hark_node *node, const char *label,
+                                     struct hark_seed **out, struct hark_err *err);
+/* The keys of a person held here, in a space; `box` is that of generation 0 (generations.h has
+ * the one in force). `who`: a label; or hex (at least 8
  * digits) of the key in that space; or NULL: the only person, or the one labelled
  * "owner". Errors: not-found, ambiguous, usage. label (may be NULL) receives up
  * to HARK_LABEL_MAX + 1 bytes. */

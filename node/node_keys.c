@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "node/files.h"
+#include "node/generations.h"
 #include "node/inside.h"
 #include "node/node.h"
 
@@ -151,21 +152,31 @@ int hark_node_new_person(struct hark_node *node, const char *label, struct hark_
     return rc;
 }
 
-/* The keys of a labelled person in a space: generation 0. (A device whose key was
- * ended takes a new seed under another label; feeds are never resumed.) */
+int hark_node_person_seed(struct hark_node *node, const char *label, struct hark_seed **out,
+                          struct hark_err *err)
+{
+    char path[HARK_PATH_MAX];
+    int rc = person_path(node, label, path, err);
+
+    *out = NULL;
+    if (rc == 0)
+        rc = hark_node_load_key(node, path, out, err);
+    if (rc == HARK_E_NOT_FOUND)
+        rc = hark_err_set(err, HARK_E_NOT_FOUND, "this node holds no key of %s", label);
+    return rc;
+}
+
+/* The keys of a labelled person in a space: generation 0, whose signing key it is for good
+ * (generations.h). A device whose key was ended takes a new seed under another label; feeds
+ * are never resumed. */
 static int person_author(struct hark_node *node, const struct hark_hash *space, const char *label,
                          struct hark_author *out, struct hark_err *err)
 {
     struct hark_seed *seed = NULL;
     uint8_t context[HARK_HASH_SIZE + 4];
-    char path[HARK_PATH_MAX];
-    int rc = person_path(node, label, path, err);
+    int rc = hark_node_person_seed(node, label, &seed, err);
 
     memset(out, 0, sizeof(*out));
-    if (rc == 0)
-        rc = hark_node_load_key(node, path, &seed, err);
-    if (rc == HARK_E_NOT_FOUND)
-        return hark_err_set(err, HARK_E_NOT_FOUND, "this node holds no key of %s", label);
     memcpy(context, space->bytes, HARK_HASH_SIZE);
     hark_put_u32(context + HARK_HASH_SIZE, 0);
     if (rc == 0)
@@ -340,25 +351,36 @@ struct looking {
     struct hark_inside *inside;
 };
 
-/* A member's X25519 key, if the person is a member. */
-static int look_inside_as(void *arg, const char *label, struct hark_err *err)
+/* Takes them over, also after an error `rc`; the present one first. */
+static int own_all(struct hark_inside *inside, struct hark_box **boxes, size_t count, int rc,
+                   struct hark_err *err)
 {
-    struct looking *looking = arg;
-    struct hark_author author;
-    uint32_t number = 0;
-    bool found = false;
-    int rc = person_author(looking->node, hark_space_id(looking->space), label, &author, err);
-
-    if (rc == 0)
-        rc = hark_state_find_key(hark_space_state(looking->space), hark_signer_key(author.sign),
-                                 &found, &number, err);
-    if (rc == 0 && found) {
-        rc = hark_inside_own(looking->inside, author.box, err);
-        author.box = NULL;
+    for (size_t i = count; i > 0; i--) {
+        if (rc == 0)
+            rc = hark_inside_own(inside, boxes[i - 1], err);
+        else
+            hark_box_free(boxes[i - 1]);
         /* With the keys of so many the group is read: it is not shut for those who follow. */
         rc = rc == HARK_E_LIMIT ? 0 : rc;
     }
-    hark_author_free(&author);
+    return rc;
+}
+
+/* A member's X25519 keys up to the present one, if the person is a member: what came under
+ * those of before is to be read, too. */
+static int look_inside_as(void *arg, const char *label, struct hark_err *err)
+{
+    struct hark_box *boxes[HARK_GENERATIONS_MAX];
+    struct looking *looking = arg;
+    struct hark_generations of = {.seed = NULL};
+    size_t count = 0;
+    int rc = hark_generations_begin(&of, looking->node, hark_space_id(looking->space),
+                                    hark_space_state(looking->space), label, err);
+
+    if (rc == 0 && of.member)
+        rc = hark_generations_boxes(&of, 0, boxes, of.number + 1, &count, err);
+    rc = own_all(looking->inside, boxes, count, rc, err);
+    hark_generations_end(&of);
     return rc;
 }
 

@@ -7,6 +7,7 @@
 #include "node/inside.h"
 #include "node/newcomers.h"
 #include "node/office.h"
+#include "node/undone.h"
 
 #define KEYS_MAX (UINT64_C(1) << 24) /* of a space: PROTOCOL.md 11 */
 
@@ -299,9 +300,25 @@ static int keep(struct staying *staying, uint32_t number, const struct hark_key 
     return 0;
 }
 
+/* A part names what its author has seen of the log, and is void where a key was replaced
+ * after that (PROTOCOL.md 10.7): what is in flight has to be logged first. */
+static int settled_box(struct hark_space *space, struct hark_state *state, uint32_t number,
+                       struct hark_err *err)
+{
+    uint64_t replaced = HARK_NONE;
+    int rc = hark_state_rekeyed(state, number, &replaced, err);
+
+    if (rc < 0 || replaced == HARK_NONE || replaced < hark_space_head(space)->tree.size)
+        return rc;
+    rc = hark_err_set(err, HARK_E_BUSY, "key %u has just been replaced, which is not logged yet",
+                      number);
+    hark_err_hint(err, "try again in a moment");
+    return rc;
+}
+
 /* The members' keys in force, but for a member's, or for one. Ascending. */
-static int find_staying(struct hark_state *state, const json_t *fields, bool device,
-                        struct staying *staying, struct hark_err *err)
+static int find_staying(struct hark_space *space, struct hark_state *state, const json_t *fields,
+                        bool device, struct staying *staying, struct hark_err *err)
 {
     uint64_t member = (uint64_t)json_integer_value(json_object_get(fields, "member"));
     uint64_t counts[HARK_SECTION_HASHED_];
@@ -315,8 +332,11 @@ static int find_staying(struct hark_state *state, const json_t *fields, bool dev
 
         rc = hark_state_key(state, (uint32_t)i, &key, err);
         if (rc == 0 && key.of == HARK_KEY_OF_MEMBER && key.until == HARK_NONE &&
-            (device ? !hark_key_equal(&key.key, &gone) : key.owner != member))
-            rc = keep(staying, (uint32_t)i, &key.box, err);
+            (device ? !hark_key_equal(&key.key, &gone) : key.owner != member)) {
+            rc = settled_box(space, state, (uint32_t)i, err);
+            if (rc == 0)
+                rc = keep(staying, (uint32_t)i, &key.box, err);
+        }
     }
     if (rc == 0 && staying->count == 0) {
         rc = hark_err_set(err, HARK_E_VOID_EPOCH, "nobody would remain who could hold a key");
@@ -380,7 +400,7 @@ static int renew_key(struct hark_node *node, struct hark_space *space,
     uint8_t commitment[HARK_EPOCH_COMMITMENT_SIZE];
     struct staying staying = {.count = 0};
     struct hark_epoch *key = NULL;
-    int rc = find_staying(next->state, fields, device, &staying, err);
+    int rc = find_staying(space, next->state, fields, device, &staying, err);
 
     if (rc == 0)
         rc = hark_epoch_new(&key, hark_space_id(space), next->epoch, err);
@@ -475,17 +495,40 @@ static int find_untold(struct hark_node *node, struct hark_space *space, json_t 
 
 /* ---- Tending ----------------------------------------------------------------------------- */
 
-static int write_owed(struct hark_node *node, struct hark_space *space,
-                      const struct hark_author *steward, uint32_t member, json_t *charter,
-                      struct hark_err *err)
+/* What is due: one of these. */
+struct due {
+    bool owed;
+    uint32_t member; /* who left first */
+    struct hark_undone undone;
+    json_t *charter;
+};
+
+static int find_due(struct hark_node *node, struct hark_space *space,
+                    const struct hark_author *steward, struct due *due, struct hark_err *err)
 {
-    const struct hark_draft draft = {.kind = "charter", .fields = charter};
+    int rc = find_owed(node, space, &due->owed, &due->member, err);
+
+    if (rc == 0 && !due->owed)
+        rc = hark_undone_find(node, space, steward, &due->undone, err);
+    if (rc == 0 && !due->owed && due->undone.kind == NULL)
+        rc = find_untold(node, space, &due->charter, err);
+    return rc;
+}
+
+static int write_due(struct hark_node *node, struct hark_space *space,
+                     const struct hark_author *steward, const struct due *due, struct hark_err *err)
+{
+    const struct hark_draft draft = {.kind = "charter", .fields = due->charter};
     int rc = hark_author_begin(node, space, err);
 
     if (rc < 0)
         return rc;
-    rc = charter != NULL ? hark_author_add(node, space, steward, &draft, NULL, err)
-                         : remove_who_left(node, space, member, err);
+    if (due->owed)
+        rc = remove_who_left(node, space, due->member, err);
+    else if (due->undone.kind != NULL)
+        rc = hark_undone_again(node, space, &due->undone, err);
+    else
+        rc = hark_author_add(node, space, steward, &draft, NULL, err);
     if (rc == 0)
         rc = hark_author_commit(node, space, err);
     if (rc < 0)
@@ -498,10 +541,9 @@ int hark_steward_tend(struct hark_node *node, struct hark_space *space, bool *di
 {
     struct hark_state *state = hark_space_state(space);
     struct hark_author steward = {0};
+    struct due due = {.owed = false};
     struct hark_err why = {0};
-    json_t *charter = NULL;
-    uint32_t member = 0;
-    bool owed = false;
+    bool released = false;
     int rc;
 
     *did = false;
@@ -512,16 +554,17 @@ int hark_steward_tend(struct hark_node *node, struct hark_space *space, bool *di
     if (rc == HARK_E_NOT_FOUND)
         return 0;
     if (rc == 0)
-        rc = find_owed(node, space, &owed, &member, &why);
-    if (rc == 0 && !owed)
-        rc = find_untold(node, space, &charter, &why);
-    *did = rc == 0 && (owed || charter != NULL);
+        rc = hark_undone_release(space, &steward, &released, &why);
+    if (rc == 0 && !released)
+        rc = find_due(node, space, &steward, &due, &why);
+    *did = rc == 0 && (due.owed || due.undone.kind != NULL || due.charter != NULL);
     if (*did)
-        rc = write_owed(node, space, &steward, member, charter, &why);
-    *did = *did && rc == 0;
+        rc = write_due(node, space, &steward, &due, &why);
+    *did = rc == 0 && (*did || released);
     if (rc < 0 && err != NULL)
         *err = why;
-    json_decref(charter);
+    hark_undone_free(&due.undone);
+    json_decref(due.charter);
     hark_author_free(&steward);
     return rc;
 }

@@ -29,7 +29,8 @@ HARK_CHECK int hark_steward_keys(struct hark_node *node, struct hark_space *spac
                                  json_t *fields, struct hark_err *err);
 
 /* What the steward's node does by itself, where it holds that key: brings a fresh key into
- * force, by a `remove`, when somebody has left; says title and objective again when somebody
+ * force, by a `remove`, when somebody has left; does again what of its own was void because
+ * somebody came in between (undone.h); says title and objective again when somebody
  * has joined, or brought a device, that could not read them. One of them at a time; *did: it
  * was written. Errors: those of writing; busy. */
 HARK_CHECK int hark_steward_tend(struct hark_node *node, struct hark_space *space, bool *did,

@@ -80,6 +80,7 @@ struct link {
     int fd;        /* -1: not connected */
     bool draining; /* in the midst of a message with too many frames */
     bool lost;     /* it has broken, and that is still to be told */
+    bool refused;  /* the other side's ZAP did not let it in: still to be told */
     bool unsent;   /* something did not go out: when it would is to be told */
     bool writable; /* it would now, and that is still to be told */
     uint64_t heard_ms, made_ms;
@@ -582,8 +583,10 @@ static int make_dealer(struct hark_edge *edge, struct link *link, struct hark_er
         rc = set_family(socket, link->address, err);
     }
     if (rc == 0) {
-        rc =
-            open_monitor(edge, socket, ZMQ_EVENT_CONNECTED | ZMQ_EVENT_DISCONNECTED, &monitor, err);
+        rc = open_monitor(edge, socket,
+                          ZMQ_EVENT_CONNECTED | ZMQ_EVENT_DISCONNECTED |
+                              ZMQ_EVENT_HANDSHAKE_FAILED_AUTH,
+                          &monitor, err);
     }
     if (rc == 0 &&
         (zmq_setsockopt(socket, ZMQ_CURVE_PUBLICKEY, hark_box_key(box)->bytes, HARK_KEY_SIZE) !=
@@ -839,6 +842,8 @@ static void link_events(struct hark_edge *edge, struct link *link)
         if (event == ZMQ_EVENT_CONNECTED) {
             hark_guard_opened(edge->guard, fd, &link->peer, monotonic_ms());
             link->fd = fd;
+        } else if (event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH) { /* its value is no descriptor */
+            link->refused = true;
         } else {
             hark_guard_closed(edge->guard, fd, &link->peer);
             link->lost = true;
@@ -1277,9 +1282,11 @@ static void tell_links(struct hark_edge *edge)
     for (size_t i = 0; i < edge->link_count;) {
         struct link *link = edge->links[i];
         struct hark_key peer = link->peer;
-        bool *what = link->lost ? &link->lost : &link->writable;
-        void (*handler)(void *, const struct hark_key *) =
-            link->lost ? edge->handlers.lost : edge->handlers.writable;
+        bool *what = link->lost ? &link->lost : link->refused ? &link->refused : &link->writable;
+        void (*handler)(void *, const struct hark_key *) = link->lost ? edge->handlers.lost
+                                                           : link->refused
+                                                               ? edge->handlers.refused
+                                                               : edge->handlers.writable;
         if (!*what) {
             i++;
             continue;

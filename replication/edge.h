@@ -50,6 +50,9 @@ struct hark_edge_handlers {
     /* The connection that we opened to this peer has broken: what is not here yet of the
      * answers to what was sent over it does not come any more. May be NULL. */
     void (*lost)(void *arg, const struct hark_key *peer);
+    /* The key that we show over the connection that we opened to this peer is not let in
+     * there (now: it may be later). Anybody in between can make that up. May be NULL. */
+    void (*refused)(void *arg, const struct hark_key *peer);
     /* Over the connection that we opened to this peer something was not sent, since it
      * was not there yet or its queue was full: now it would be. May be NULL. */
     void (*writable)(void *arg, const struct hark_key *peer);

@@ -88,6 +88,18 @@ int hark_state_owed(struct hark_state *state, uint32_t i, uint32_t *member, stru
     return rc;
 }
 
+int hark_state_rekeyed(struct hark_state *state, uint32_t key_number, uint64_t *position,
+                       struct hark_err *err)
+{
+    struct hark_lookup_key key = hark_lookup_u64(HARK_OTHER_REKEY, key_number);
+    bool found = false;
+    int rc = hark_objects_find(state, HARK_LOOKUP_OTHER, &key, &found, position, err);
+
+    if (rc == HARK_OK && !found)
+        *position = HARK_NONE;
+    return rc;
+}
+
 int hark_epochs_box_key(const json_t *sealed, size_t i, uint32_t *number, struct hark_err *err)
 {
     uint64_t wide = 0;
@@ -176,14 +188,17 @@ static int take_leave(struct hark_judging *j, struct hark_group_object *group, s
                          : rc;
 }
 
-static int take_rekey(struct hark_judging *j, struct hark_group_object *group, struct hark_err *err)
+static int take_rekey(struct hark_judging *j, struct hark_group_object *group, uint64_t position,
+                      struct hark_err *err)
 {
+    struct hark_lookup_key last = hark_lookup_u64(HARK_OTHER_REKEY, j->key_number);
     bool sealed = false;
     int rc = hark_epochs_is_recipient(j->state, group, j->key_number, &sealed, err);
 
     if (sealed)
         drop_set(group);
-    return rc;
+    return rc == HARK_OK ? hark_objects_bind(j->state, HARK_LOOKUP_OTHER, &last, position, err)
+                         : rc;
 }
 
 static int take_removal(struct hark_judging *j, struct hark_group_object *group, uint64_t position,
@@ -217,7 +232,7 @@ static int change_group(struct hark_judging *j, struct hark_group_object *group,
     case HARK_ACTION_LEAVE:
         return take_leave(j, group, err);
     default:
-        return take_rekey(j, group, err);
+        return take_rekey(j, group, position, err);
     }
 }
 

@@ -20,6 +20,13 @@ static int is_next(struct hark_judging *j, uint32_t epoch, struct hark_err *err)
     return rc;
 }
 
+static int must_have_seen(struct hark_judging *j, struct hark_err *err)
+{
+    if (!j->entry->has_seen)
+        return VOID(err, "it does not say what its author has seen");
+    return HARK_OK;
+}
+
 static int usable_box(struct hark_judging *j, struct hark_err *err)
 {
     if (!hark_box_key_usable(&j->change.box))
@@ -78,6 +85,19 @@ static int part_follows(const struct hark_change *c, const struct hark_group_obj
     return HARK_OK;
 }
 
+/* Whoever made the part sealed to the X25519 keys of the log as far as its `Seen`: a key that
+ * was replaced since is another one, and nobody's lie. */
+static int has_seen_rekey(struct hark_judging *j, uint32_t number, struct hark_err *err)
+{
+    uint64_t replaced = HARK_NONE;
+    int rc = hark_state_rekeyed(j->state, number, &replaced, err);
+
+    if (rc == HARK_OK && replaced != HARK_NONE && replaced >= j->entry->seen.size)
+        return VOID(err, "key %u was replaced at position %llu, and its author has seen %llu",
+                    number, (unsigned long long)replaced, (unsigned long long)j->entry->seen.size);
+    return rc;
+}
+
 static int is_key_in_force(struct hark_judging *j, uint32_t number, struct hark_err *err)
 {
     struct hark_key_object key;
@@ -101,8 +121,10 @@ static int judge_part(struct hark_judging *j, struct hark_err *err)
     struct hark_group_object group;
     uint32_t before = 0;
     bool first = c->part == 0;
-    int rc = hark_state_group(j->state, &group, err);
+    int rc = must_have_seen(j, err);
 
+    if (rc == HARK_OK)
+        rc = hark_state_group(j->state, &group, err);
     if (rc == HARK_OK)
         rc = is_next(j, c->epoch, err);
     if (rc == HARK_OK)
@@ -118,6 +140,8 @@ static int judge_part(struct hark_judging *j, struct hark_err *err)
             return VOID(err, "key %u does not come after key %u", number, before);
         if (rc == HARK_OK)
             rc = is_key_in_force(j, number, err);
+        if (rc == HARK_OK)
+            rc = has_seen_rekey(j, number, err);
         before = number;
         first = false;
     }
@@ -185,8 +209,6 @@ int hark_judge_epoch(struct hark_judging *j, struct hark_err *err)
     case HARK_ACTION_REMOVE:
         return judge_fresh(j, err);
     default:
-        if (strcmp(j->kind->name, "sealed") == 0 && !j->entry->has_seen)
-            return VOID(err, "it does not say what its author has seen");
-        return HARK_OK;
+        return strcmp(j->kind->name, "sealed") == 0 ? must_have_seen(j, err) : HARK_OK;
     }
 }

@@ -241,6 +241,10 @@ HARK_CHECK int hark_state_epoch_at(struct hark_state *state, uint64_t size, bool
 /* How far a fresh key is, and how many leavings are owed one. */
 HARK_CHECK int hark_state_group(struct hark_state *state, struct hark_group_object *out,
                                 struct hark_err *err);
+/* The position of the last standing `rekey` of that key in an encrypted space, HARK_NONE:
+ * there is none. */
+HARK_CHECK int hark_state_rekeyed(struct hark_state *state, uint32_t key_number, uint64_t *position,
+                                  struct hark_err *err);
 /* Who has left and is owed a fresh key: `i` from 0 to below `owed` of the group, in the
  * order of leaving. */
 HARK_CHECK int hark_state_owed(struct hark_state *state, uint32_t i, uint32_t *member,

@@ -132,6 +132,7 @@ struct hark_lookup_key hark_lookup_recover(uint32_t steward_key, const struct ha
 #define HARK_OTHER_REPEAT  'p' /* u64 position -> the author's own first entry of that payload */
 #define HARK_OTHER_RECOVER 'r' /* steward key number ‖ proposal -> bits of recovery keys */
 #define HARK_OTHER_OWED    'o' /* u64 place among the leavings owed -> the member's ordinal */
+#define HARK_OTHER_REKEY   'k' /* u64 key number -> position of its last standing `rekey` */
 /* In inner states: what an erasure would take from it. */
 #define HARK_OTHER_READ    'i' /* u64 position that logged an envelope first -> its reader */
 #define HARK_OTHER_READ_OF 'm' /* u64 ordinal -> position of the member's latest such entry */

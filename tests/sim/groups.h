@@ -83,7 +83,7 @@ struct groups_outgoing {
     struct groups_truth truth;
 };
 
-enum groups_box { GROUPS_NOT_SENT, GROUPS_GOOD, GROUPS_GARBAGE, GROUPS_OTHER, GROUPS_STALE };
+enum groups_box { GROUPS_NOT_SENT, GROUPS_GOOD, GROUPS_GARBAGE, GROUPS_OTHER };
 
 /* An epoch that came into force. */
 struct groups_event {

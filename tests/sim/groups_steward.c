@@ -362,10 +362,11 @@ static void look_again(struct rotation *r, uint32_t next)
         const struct groups_seat *seat = r->group->seats[r->to[i]];
         bool is_logged = i < r->count * next / r->parts;
 
-        if (!groups_in_force(seat) || (is_logged && seat->box_logged != r->pool[i]))
+        /* A part that is logged is gone, one that is to come void: its `Seen` is older. */
+        if (!groups_in_force(seat) || seat->box_logged != r->pool[i])
             r->fits = false;
-        else if (seat->box_logged != r->pool[i])
-            r->sent[i] = GROUPS_STALE; /* a race that is seen, and nobody's lie */
+        if (groups_in_force(seat) && !is_logged && seat->box_logged != r->pool[i])
+            r->group->sim->sums.stale++;
     }
 }
 
@@ -450,7 +451,6 @@ static void take_force(struct rotation *r)
             part++;
         event->box[r->to[i]] = r->sent[i];
         event->part_position[r->to[i]] = r->positions[part];
-        group->sim->sums.stale += r->sent[i] == GROUPS_STALE ? 1 : 0;
     }
     for (uint32_t i = 0; i < group->seat_count; i++) {
         if (groups_in_force(group->seats[i]) && goes(r, group->seats[i]))

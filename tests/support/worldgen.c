@@ -372,8 +372,12 @@ struct world_entry *world_build(struct world *world, struct world_draft *draft)
     entry->re_count = draft->re_count;
     memcpy(entry->re, draft->re, sizeof(entry->re));
     entry->has_seen = draft->seen != NULL;
-    if (entry->has_seen)
+    if (entry->has_seen) {
         entry->seen = *draft->seen;
+    } else if (strcmp(draft->kind, "epoch") == 0 && !draft->unseen) {
+        entry->has_seen = true;
+        entry->seen = (struct hark_seen){.size = hark_state_size(world->state)};
+    }
     if (draft->raw.data != NULL) {
         struct hark_buf raw = hark_buf_init(draft->raw.size);
 

@@ -90,7 +90,9 @@ struct world_draft {
     uint64_t seq;
     const struct hark_hash *previous;
     const struct hark_git_id *parent;
-    const struct hark_seen *seen; /* NULL: it says of no log that its author saw it */
+    const struct hark_seen *seen; /* NULL: it says of no log that its author saw it; an `epoch`
+                                     has all of the log, unless... */
+    bool unseen;                  /* ...it is to say nothing */
 };
 
 /* Builds it, signed, with its arrival; logs nothing. world_entry_free. */

@@ -13,6 +13,8 @@
 #include <cmocka.h>
 
 #include "crypto/envelope.h"
+#include "node/outbox.h"
+#include "node/undone.h"
 #include "tests/unit/group_stage.h"
 
 /* ---- What goes inside ------------------------------------------------------------------- */
@@ -294,6 +296,29 @@ static void test_sealing__a_second_change_in_a_batch_waits(void **state)
 }
 
 /* Other acts of the steward, and open spaces, get no key. */
+/* What a part has seen is the log: a key replaced in the batch that is open has to be in it
+ * before a fresh one is sealed to it. */
+static void test_sealing__a_key_just_replaced_is_waited_for(void **state)
+{
+    struct group *group = *state;
+    struct hark_draft draft = {.kind = "rekey"};
+    struct hark_author bo = {0};
+
+    group_admit(group, "bo", "member");
+    group_admit(group, "cy", "member");
+    group_person(group, "bo", &bo);
+    draft.fields = json_pack("{s:s}", "box",
+                             "0123456789abcdef0123456789abcdef"
+                             "0123456789abcdef0123456789abcdef");
+    OK(hark_author_begin(group->node, group->space, &err));
+    OK(hark_author_add(group->node, group->space, &bo, &draft, NULL, &err));
+    assert_int_equal(group_add(group, "remove", group_removal(2)), HARK_E_BUSY);
+    OK(hark_author_commit(group->node, group->space, &err));
+    OK(group_act(group, "remove", group_removal(2)));
+    json_decref(draft.fields);
+    hark_author_free(&bo);
+}
+
 static void test_sealing__other_acts_have_no_keys(void **state)
 {
     struct group *group = *state;
@@ -418,6 +443,122 @@ static void test_sealing__a_leaving_is_answered_once(void **state)
 }
 
 /* The key that comes for another reason answers those who left as well. */
+/* Logs what the steward signed, whatever it is worth; takes `fields`. */
+static void log_as_void(struct group *group, const char *kind, json_t *fields)
+{
+    struct hark_draft draft = {.kind = kind, .fields = fields};
+    struct hark_offer offer = {.now_ms = hark_now_ms()};
+    struct hark_author steward = {0};
+    struct hark_signed entry;
+    struct hark_logged logged;
+
+    OK(hark_node_steward(group->node, &group->id, &steward, &err));
+    OK(hark_author_sign(group->node, group->space, hark_space_state(group->space), &steward, &draft,
+                        &entry, &err));
+    offer.bytes = hark_buf_span(&entry.bytes);
+    offer.payload = hark_buf_span(&entry.payload);
+    OK(hark_space_begin(group->space, &err));
+    OK(hark_space_add(group->space, &offer, group->node->identity.log, &logged, &err));
+    assert_int_equal(logged.effect.verdict, hark_verdict_number(HARK_E_VOID_EPOCH));
+    OK(hark_space_commit(group->space, group->node->identity.log, offer.now_ms, &err));
+    hark_signed_free(&entry);
+    hark_author_free(&steward);
+    json_decref(fields);
+}
+
+static json_t *with_old_set(json_t *fields)
+{
+    json_object_set_new(fields, "commitment",
+                        json_string("0123456789abcdef0123456789abcdef"
+                                    "0123456789abcdef0123456789abcdef"));
+    return fields;
+}
+
+static bool is_active(struct group *group, uint32_t ordinal)
+{
+    struct hark_member_object member = {0};
+
+    OK(hark_state_member(hark_space_state(group->space), ordinal, &member, &err));
+    return member.status == HARK_STATUS_ACTIVE;
+}
+
+/* A removal that was void because its set was gone is not forgotten. */
+static void test_sealing__what_came_too_late_is_done_again(void **state)
+{
+    struct group *group = *state;
+    json_t *device;
+
+    group_admit(group, "bo", "member");
+    group_admit(group, "cy", "member");
+    while (tend(group))
+        continue;
+    group_new_person(group, "phone");
+    OK(group_act(group, "device", group_device(group, "phone", 0, true)));
+    while (tend(group))
+        continue;
+    device = group_device(group, "phone", 0, false);
+    log_as_void(group, "remove", with_old_set(group_removal(1)));
+    log_as_void(group, "remove", with_old_set(group_removal(1)));
+    log_as_void(group, "device", with_old_set(device));
+    assert_true(is_active(group, 1));
+    assert_true(tend(group));
+    assert_false(is_active(group, 1));
+    assert_true(tend(group)); /* the device */
+    assert_false(tend(group));
+    assert_int_equal(how_many(hark_space_index(group->space), "remove"), 3);
+    assert_int_equal(how_many(hark_space_index(group->space), "device"), 3);
+    group_reopen(group); /* who looks anew finds nothing that is wanted */
+    assert_false(tend(group));
+    assert_true(is_active(group, 2));
+}
+
+/* An entry of the steward's in the outbox, refused with that; takes `fields`. */
+static void put_refused(struct group *group, struct hark_outbox *outbox, const char *kind,
+                        json_t *fields, int code)
+{
+    struct hark_draft draft = {.kind = kind, .fields = fields};
+    struct hark_out_row row = {.state = HARK_OUT_REFUSED, .code = code};
+    struct hark_author steward = {0};
+    struct hark_signed entry;
+
+    OK(hark_node_steward(group->node, &group->id, &steward, &err));
+    OK(hark_author_sign(group->node, group->space, hark_space_state(group->space), &steward, &draft,
+                        &entry, &err));
+    OK(hark_outbox_put(outbox, &entry.id, hark_buf_span(&entry.bytes),
+                       hark_buf_span(&entry.payload), 1, &err));
+    row.id = entry.id;
+    OK(hark_outbox_set(outbox, &row, 1, &err));
+    hark_signed_free(&entry);
+    hark_author_free(&steward);
+    json_decref(fields);
+}
+
+/* What was refused because it came too late is handed in to be logged as void, since the feed
+ * waits for it; what was refused for what it is, not. */
+static void test_sealing__what_was_refused_lets_the_rest_follow(void **state)
+{
+    struct group *group = *state;
+    struct hark_outbox *outbox = NULL;
+    struct hark_author steward = {0};
+    uint64_t counts[4];
+    bool did = false;
+
+    group_admit(group, "bo", "member");
+    OK(hark_space_outbox(group->space, &outbox, &err));
+    put_refused(group, outbox, "remove", with_old_set(group_removal(1)), HARK_E_VOID_EPOCH);
+    put_refused(group, outbox, "role", json_pack("{s:i, s:s}", "member", 1, "role", "staff"),
+                HARK_E_VOID_TARGET);
+    OK(hark_node_steward(group->node, &group->id, &steward, &err));
+    OK(hark_undone_release(group->space, &steward, &did, &err));
+    assert_true(did);
+    OK(hark_outbox_counts(outbox, counts, &err));
+    assert_int_equal(counts[HARK_OUT_PENDING], 1);
+    assert_int_equal(counts[HARK_OUT_REFUSED], 1);
+    OK(hark_undone_release(group->space, &steward, &did, &err));
+    assert_false(did);
+    hark_author_free(&steward);
+}
+
 static void test_sealing__two_leavings_are_answered_by_one_key(void **state)
 {
     struct group *group = *state;
@@ -563,9 +704,12 @@ int main(void)
         TEST(the_last_key_is_not_removed),
         TEST(a_member_goes_with_all_keys),
         TEST(a_second_change_in_a_batch_waits),
+        TEST(a_key_just_replaced_is_waited_for),
         TEST(other_acts_have_no_keys),
         TEST(more_than_448_keys_make_two_parts),
         TEST(a_leaving_is_answered_once),
+        TEST(what_came_too_late_is_done_again),
+        TEST(what_was_refused_lets_the_rest_follow),
         TEST(two_leavings_are_answered_by_one_key),
         TEST(without_the_stewards_key_nothing_is_tended),
         TEST(a_closed_group_and_a_held_one_are_left_alone),

@@ -1110,6 +1110,29 @@ static void v30_no_seen(struct stage *s, struct world_draft *d)
         d->seen = NULL;
 }
 
+/* A part says what its author has seen, and with that that no recipient's X25519 key was
+ * replaced since: one at or above that size is not. */
+static void v30_part_unseen(struct stage *s, struct world_draft *d)
+{
+    static struct hark_seen seen;
+    static const uint32_t KEYS[] = {ALICE, BOB, SAM};
+    uint64_t at;
+
+    seal_stage(s);
+    for (uint32_t i = 0; i < 2; i++) /* the last one is what counts */
+        at = world_say(
+            s->world, s->bob, "rekey",
+            json_pack("{s:o}", "box", world_hex(world_box(i == 0 ? s->sam : s->alice)->bytes, 32)),
+            HARK_NONE);
+    seen = (struct hark_seen){.size = s->wrong ? (variant == 1 ? at : at - 1) : at + 1};
+    draft_part(d, 0, 1, KEYS, 3);
+    d->seen = &seen;
+    if (s->wrong && variant == 0) {
+        d->seen = NULL;
+        d->unseen = true;
+    }
+}
+
 static void v30_part(struct stage *s, struct world_draft *d)
 {
     static const uint32_t KEYS[][3] = {
@@ -1380,6 +1403,7 @@ static const struct {
     CASES(v30_device, EPOCH, 6),
     CASES(v30_first_admit, EPOCH, 2),
     CASE(v30_rekey, EPOCH),
+    CASES(v30_part_unseen, EPOCH, 3),
     CASE(v30_no_seen, EPOCH),
     CASES(v30_part, EPOCH, 10),
     CASES(v30_next_part, EPOCH, 8),
