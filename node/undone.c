@@ -97,7 +97,7 @@ static int key_stays(struct hark_state *state, const json_t *fields, bool *stays
 {
     const json_t *text = json_object_get(fields, "key");
     struct hark_key_object object = {.until = 0};
-    struct hark_key key;
+    struct hark_key key = {{0}};
     uint32_t number = 0;
     bool found = false;
     int rc = 0;
