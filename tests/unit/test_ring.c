@@ -574,6 +574,121 @@ static void test_ring__older_keys_are_checked_where_they_can_be(void **state)
                      HARK_E_EPOCH_UNKNOWN);
 }
 
+/* Boxes for member 2, as an entry brings them, of the first keys of three runs. */
+static void older_for(struct world *world, struct hark_ring_older older[3])
+{
+    for (size_t i = 0; i < 3; i++) {
+        older[i].epoch = (uint32_t)(2 * i);
+        older[i].box.number = 102;
+        older[i].box.to = *hark_box_key(world->box[2]);
+        OK(hark_epoch_seal_boxes(world->log.keys[2 * i], &older[i].box, 1, &err));
+    }
+}
+
+/* Epochs 0, 1; 2, 3 and 4, 5, 6: member 2 comes with 6. */
+static void three_runs(struct world *world)
+{
+    join_all(world, 2);
+    (void)fresh_for(world, 0, 2);
+    (void)join(world, 3);
+    (void)fresh_for(world, 0, 2);
+    (void)join(world, 3);
+    (void)join(world, 2);
+    feed(world);
+}
+
+static int give(struct world *world, size_t member, const struct hark_ring_older *older,
+                size_t count)
+{
+    return hark_ring_older(world->ring[member], world->log.count - 1, older, count, &err);
+}
+
+static void test_ring__older_keys_come_with_who_joins(void **state)
+{
+    struct hark_ring_older older[3] = {{0}};
+    struct world *world = *state;
+
+    three_runs(world);
+    older_for(world, older);
+    assert_false(has(world, 2, 0));
+    assert_true(has(world, 2, 6));
+    for (size_t i = 0; i < 3; i++) {
+        OK(give(world, i, older, 3));
+        expect_nothing(world->ring[i]);
+        assert_int_equal(hark_ring_learned(world->ring[i]), i == 2 ? 3 : 0);
+    }
+    for (uint32_t e = 0; e <= 6; e++)
+        assert_true(has(world, 2, e));
+    assert_int_equal(hark_ring_runs(world->ring[2]), 3);
+    assert_int_equal(hark_epoch_number(hark_ring_run_key(world->ring[2], 1)), 2);
+    /* Once more it tells nothing new. */
+    OK(give(world, 2, older, 3));
+    assert_int_equal(hark_ring_learned(world->ring[2]), 3);
+    expect_nothing(world->ring[2]);
+}
+
+static void test_ring__a_wrong_older_key_is_named_by_all(void **state)
+{
+    struct hark_ring_older older[3] = {{0}};
+    struct world *world = *state;
+    struct hark_epoch *other = NULL;
+    uint64_t position;
+
+    three_runs(world);
+    position = world->log.count - 1;
+    older_for(world, older);
+    OK(hark_epoch_new(&other, &world->log.space, 2, &err));
+    OK(hark_epoch_seal_boxes(other, &older[1].box, 1, &err));
+    hark_epoch_free(other);
+    for (size_t i = 0; i < 3; i++) {
+        OK(give(world, i, older, 3));
+        expect_found(world->ring[i], position, 2, 102, HARK_E_EPOCH_KEY);
+    }
+    assert_false(has(world, 2, 2));
+    assert_true(has(world, 2, 0));
+    assert_true(has(world, 2, 4));
+    /* One that is no box at all opens to nobody. */
+    older[1].box.sealed[40] ^= 1;
+    OK(give(world, 0, older, 3));
+    expect_found(world->ring[0], position, 2, 102, HARK_E_EPOCH_KEY);
+    OK(give(world, 2, older, 3));
+    expect_found(world->ring[2], position, 2, 102, HARK_E_SEAL);
+}
+
+/* Of the run that the newcomer's own key is of: that one stays. */
+static void test_ring__a_wrong_older_key_spoils_no_right_one(void **state)
+{
+    struct hark_ring_older older[3] = {{0}};
+    struct world *world = *state;
+    struct hark_epoch *other = NULL;
+
+    three_runs(world);
+    older_for(world, older);
+    older[2].epoch = 5;
+    OK(hark_epoch_new(&other, &world->log.space, 5, &err));
+    OK(hark_epoch_seal_boxes(other, &older[2].box, 1, &err));
+    hark_epoch_free(other);
+    OK(give(world, 2, &older[2], 1));
+    expect_found(world->ring[2], world->log.count - 1, 5, 102, HARK_E_EPOCH_KEY);
+    assert_false(has(world, 2, 5));
+    assert_true(has(world, 2, 6));
+}
+
+static void test_ring__older_keys_follow_their_entry(void **state)
+{
+    struct hark_ring_older older[3] = {{0}};
+    struct world *world = *state;
+
+    three_runs(world);
+    older_for(world, older);
+    assert_int_equal(hark_ring_older(world->ring[2], world->log.count, older, 3, &err),
+                     HARK_E_INTERNAL);
+    assert_int_equal(give(world, 2, older, HARK_RING_OLDER_MAX + 1), HARK_E_INTERNAL);
+    older[0].epoch = 7;
+    assert_int_equal(give(world, 2, older, 1), HARK_E_INTERNAL);
+    assert_int_equal(hark_ring_learned(world->ring[2]), 0);
+}
+
 /* A newcomer who was given another key, in a box as it should be, finds out by the key that
  * was committed to, and has the right ones then. */
 static void test_ring__what_was_committed_to_replaces_what_does_not_follow(void **state)
@@ -866,6 +981,10 @@ int main(void)
         TEST(another_order_is_the_callers_mistake),
         TEST(a_run_goes_on_when_it_is_full),
         TEST(older_keys_are_checked_where_they_can_be),
+        TEST(older_keys_come_with_who_joins),
+        TEST(a_wrong_older_key_is_named_by_all),
+        TEST(a_wrong_older_key_spoils_no_right_one),
+        TEST(older_keys_follow_their_entry),
         TEST(what_was_committed_to_replaces_what_does_not_follow),
         TEST(a_steward_learns_what_it_made),
         TEST(is_kept_and_goes_on),

@@ -982,6 +982,7 @@ static void v29_group_key(struct stage *s, struct world_draft *d)
 {
     switch (variant) {
     case 0:
+    case 3:
         draft_admit(s, d, world_new_key(s->world), WORLD_NO_KEY);
         break;
     case 1:
@@ -994,6 +995,8 @@ static void v29_group_key(struct stage *s, struct world_draft *d)
     }
     if (s->wrong && variant < 2)
         json_object_set_new(d->fields, "group_key", world_group_key(0));
+    else if (s->wrong && variant == 3)
+        json_object_set_new(d->fields, "older", json_pack("[o]", world_group_key(0)));
     else if (s->wrong)
         set_hex(d->fields, "commitment", FRESH.bytes, HARK_HASH_SIZE);
 }
@@ -1040,6 +1043,12 @@ static void set_box(struct stage *s, json_t *fields, uint32_t key, const struct 
 /* 0 and 1 are of small order. */
 static const struct hark_key SMALL[] = {{.bytes = {0}}, {.bytes = {1}}};
 
+/* Older keys of two epochs. */
+static json_t *older(uint32_t first, uint32_t second)
+{
+    return json_pack("[o, o]", world_group_key(first), world_group_key(second));
+}
+
 static void spoil_step(struct stage *s, json_t *fields, uint32_t key)
 {
     switch (variant) {
@@ -1056,6 +1065,12 @@ static void spoil_step(struct stage *s, json_t *fields, uint32_t key)
     case 4:
         set_box(s, fields, key, &SMALL[variant - 3]);
         break;
+    case 5:
+        json_object_set_new(fields, "older", older(0, 0));
+        break;
+    case 6:
+        json_object_set_new(fields, "older", older(0, NEXT_EPOCH));
+        break;
     default:
         set_hex(fields, "commitment", FRESH.bytes, HARK_HASH_SIZE);
         break;
@@ -1069,6 +1084,7 @@ static void v30_admit(struct stage *s, struct world_draft *d)
     seal_stage(s);
     key = world_new_key(s->world);
     draft_admit(s, d, key, WORLD_NO_KEY);
+    json_object_set_new(d->fields, "older", older(0, NEXT_EPOCH - 1));
     if (s->wrong)
         spoil_step(s, d->fields, key);
 }
@@ -1080,6 +1096,7 @@ static void v30_device(struct stage *s, struct world_draft *d)
     seal_stage(s);
     key = world_new_key(s->world);
     draft(d, WORLD_STEWARD, "device", world_fields_device(s->world, 1, key));
+    json_object_set_new(d->fields, "older", older(0, NEXT_EPOCH - 1));
     if (s->wrong)
         spoil_step(s, d->fields, key);
 }
@@ -1396,11 +1413,11 @@ static const struct {
     CASE(v28_kinds, LIMIT),
     CASE(v29_sealed, MODE),
     CASE(v29_epoch, MODE),
-    CASES(v29_group_key, MODE, 3),
+    CASES(v29_group_key, MODE, 4),
     CASES(v29_open_kinds, MODE, 4),
     CASE(v29_own_kind, MODE),
-    CASES(v30_admit, EPOCH, 5),
-    CASES(v30_device, EPOCH, 6),
+    CASES(v30_admit, EPOCH, 7),
+    CASES(v30_device, EPOCH, 8),
     CASES(v30_first_admit, EPOCH, 2),
     CASE(v30_rekey, EPOCH),
     CASES(v30_part_unseen, EPOCH, 3),
