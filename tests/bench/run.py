@@ -553,6 +553,21 @@ def row_sealed():
         row('the same compared by a member', f"{got['check']:.1f} ms",
             f"crypto_box_seal as often: {got['bare']:.1f} ms", f"{got['check'] / got['bare']:.2f} x",
             'say', None)
+        rows_joining(members)
+
+
+def rows_joining(members):
+    got = values(bench('joining'), members, 5 if members > 1_000 else 50)
+    for verb, what, sealed in (('join', f'one joins {members:,} members', 1),
+                               ('leave', f'one leaves {members:,} members', members)):
+        for side, who in (('make', 'the steward'), ('check', 'a member')):
+            ours, bare = got[f'{verb}_{side}'], got[f'{verb}_bare']
+            row(f'{what}: {who}', f'{ours:.2f} ms', f'crypto_box_seal for {sealed:,}: {bare:.2f} ms',
+                f'{ours / bare:.2f} x', 'say', None)
+        size = got[f'{verb}_bytes']
+        row(f"{what}: entries and payloads ({got[f'{verb}_entries']:.0f})", f'{size:,.0f} bytes',
+            f'crypto_box_seal for {sealed:,}: {80 * sealed:,} bytes',
+            f'{size / (80 * sealed):.2f} x', 'say', None)
 
 
 COSIGNERS = 5
