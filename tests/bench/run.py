@@ -553,6 +553,63 @@ def row_sealed():
         row('the same compared by a member', f"{got['check']:.1f} ms",
             f"crypto_box_seal as often: {got['bare']:.1f} ms", f"{got['check'] / got['bare']:.2f} x",
             'say', None)
+        rows_joining(members)
+
+
+def rows_joining(members):
+    got = values(bench('joining'), members, 5 if members > 1_000 else 50)
+    for verb, what, sealed in (('join', f'one joins {members:,} members', 1),
+                               ('leave', f'one leaves {members:,} members', members)):
+        for side, who in (('make', 'the steward'), ('check', 'a member')):
+            ours, bare = got[f'{verb}_{side}'], got[f'{verb}_bare']
+            row(f'{what}: {who}', f'{ours:.2f} ms', f'crypto_box_seal for {sealed:,}: {bare:.2f} ms',
+                f'{ours / bare:.2f} x', 'say', None)
+        size = got[f'{verb}_bytes']
+        row(f"{what}: entries and payloads ({got[f'{verb}_entries']:.0f})", f'{size:,.0f} bytes',
+            f'crypto_box_seal for {sealed:,}: {80 * sealed:,} bytes',
+            f'{size / (80 * sealed):.2f} x', 'say', None)
+
+
+def open_databases(databases):
+    """Seconds and MiB for a process that opens as many SQLite databases and reads from each."""
+    code = ('import sqlite3, sys, time\n'
+            'def rss(): return int(open("/proc/self/statm").read().split()[1]) * 4 / 1024\n'
+            'before, began = rss(), time.monotonic()\n'
+            'kept = [sqlite3.connect(p) for p in sys.stdin.read().split("\\n")]\n'
+            'for c in kept: c.execute("select count(*) from sqlite_master").fetchone()\n'
+            'print(time.monotonic() - began, rss() - before)\n')
+    done = subprocess.run([sys.executable, '-c', code], input='\n'.join(databases), text=True,
+                          check=True, capture_output=True)
+    return tuple(float(x) for x in done.stdout.split())
+
+
+def row_groups():
+    """a node in many groups that it founded: memory, start, a quiet time, its status"""
+    count, quiet_s = max(2, round(200 * SCALE)), 10
+    node = Node('groups')
+    for i in range(count):
+        node.hark('group', 'new', f'Group {i}', '--purpose', 'To be measured', '--name', 'Grey')
+    with node:
+        node.hark('status')  # the first answer comes when all are open
+        started, (anonymous, mapped) = node.cpu(), node.memory()
+        time.sleep(quiet_s)
+        idle = node.cpu() - started
+        began = time.monotonic()
+        node.hark('status')
+        status = time.monotonic() - began
+    databases = [f'{node.dir}/index/{name}' for name in sorted(os.listdir(f'{node.dir}/index'))
+                 if name.endswith('.db')]
+    bare_s, bare_mib = open_databases(databases)
+    bare = f'{len(databases):,} SQLite databases opened'
+    row(f'memory in {count:,} groups, after the start',
+        f'{anonymous:.0f} MiB, and {mapped:.0f} of files', f'{bare}: {bare_mib:.1f} MiB',
+        f'{(anonymous + mapped) / bare_mib:.1f} x', 'say', None)
+    row(f'start in {count:,} groups, and a first status', f'{started:.2f} s of CPU',
+        f'{bare}: {bare_s:.2f} s', f'{started / bare_s:.1f} x', 'say', None)
+    row(f'{quiet_s} quiet seconds in {count:,} groups', f'{idle:.2f} s of CPU',
+        f'one core: {quiet_s} s', f'{idle / quiet_s:.1%}', 'say', None)
+    row(f'`hark status` of {count:,} groups', f'{status:.2f} s', f'{bare}: {bare_s:.2f} s',
+        f'{status / bare_s:.1f} x', 'say', None)
 
 
 COSIGNERS = 5
