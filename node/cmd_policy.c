@@ -23,6 +23,15 @@ static const struct {
                 {"history", "none", 0}};
 #define FIELDS (sizeof(defaults) / sizeof(defaults[0]))
 
+static bool is_number(const char *name)
+{
+    for (size_t i = 0; i < FIELDS; i++) {
+        if (strcmp(defaults[i].name, name) == 0)
+            return defaults[i].text == NULL;
+    }
+    return false;
+}
+
 static const char *const words[] = {"question", "owner", "until", NULL};
 
 static int no_memory(struct hark_err *err)
@@ -195,8 +204,8 @@ static int take_objective(const struct hark_yaml *yaml, const struct hark_yaml_n
 static int take_file(const struct hark_yaml *yaml, json_t *policy, json_t *fields,
                      struct hark_err *err)
 {
-    static const char *const names[] = {
-        "merge_delay_s", "quorum", "accept_per_minute", "groups", "title", "objective", NULL};
+    static const char *const names[] = {"merge_delay_s", "quorum", "accept_per_minute", "groups",
+                                        "history",       "title",  "objective",         NULL};
     int rc = hark_yaml_map(yaml, yaml->root, names, err);
 
     if (rc == 0 && yaml->root->count == 0)
@@ -208,7 +217,7 @@ static int take_file(const struct hark_yaml *yaml, json_t *policy, json_t *field
         else if (strcmp(n->key, "title") == 0)
             rc = take_scalar(yaml, n, false, fields, err);
         else
-            rc = take_scalar(yaml, n, strcmp(n->key, "groups") != 0, policy, err);
+            rc = take_scalar(yaml, n, is_number(n->key), policy, err);
     }
     return rc;
 }

@@ -15,6 +15,7 @@
  *     cosigned/<id>/        what cosigners signed of its log (notes.h)
  *     evidence/             what convicts somebody (convict.h)
  *     witnessed/            what was cosigned of others' logs (witnessed.h)
+ *     founding              a space that is not whole yet (founding.h)
  *     joins/<space id>.json a request to join that was sent (cmd_join_net.c)
  *     steward/<space id>    the nonce of a space whose steward this node is (hex)
  */
