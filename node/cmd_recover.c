@@ -9,8 +9,8 @@
 #include "node/cmd_internal.h"
 #include "node/files.h"
 #include "node/home.h"
-#include "node/office.h"
 #include "node/keys_backup.h"
+#include "node/office.h"
 
 #define RECOVER_DEFAULT_S 120u
 #define TICKETS_MAX       8
