@@ -11,6 +11,11 @@
 #include "node/cmd_internal.h"
 #include "node/inside.h"
 
+#define LEFT_MAX 1000u /* who left and is told of by name */
+
+/* A steward's node that is up answers a leaving within seconds. */
+#define OWED_MS (UINT64_C(3600) * 1000)
+
 struct check {
     struct hark_cmd *cmd;
     struct hark_space *space;
@@ -19,7 +24,8 @@ struct check {
     bool any, here;      /* is there one, and is it here */
     struct hark_group_object group;
     size_t wrong; /* findings that matter now */
-    json_t *findings, *devices;
+    json_t *findings, *devices, *left;
+    uint64_t owed_ms; /* since when the first of them waits for a fresh key */
 };
 
 static int no_memory(struct hark_err *err)
@@ -160,6 +166,44 @@ static int all_devices(struct check *c, struct hark_err *err)
     return rc;
 }
 
+/* --- who left ------------------------------------------------------------------------- */
+
+/* Members who left and have the key in force, until the steward brings a fresh one. */
+static int add_left(struct check *c, uint32_t member, struct hark_err *err)
+{
+    const struct hark_log_query query = {.kind = "leave",
+                                         .has_member = true,
+                                         .member = member,
+                                         .after = HARK_NONE,
+                                         .re = HARK_NONE,
+                                         .backwards = true};
+    uint64_t since_ms = 0;
+    int rc = hark_index_log(hark_space_index(c->space), &query, note_arrival, &since_ms, err);
+
+    if (rc < 0)
+        return rc;
+    if (c->owed_ms == 0 || since_ms < c->owed_ms)
+        c->owed_ms = since_ms;
+    return json_array_append_new(c->left, json_pack("{s:I, s:o}", "member", (json_int_t)member,
+                                                    "since", hark_out_time(since_ms))) != 0
+               ? no_memory(err)
+               : 0;
+}
+
+static int all_left(struct check *c, struct hark_err *err)
+{
+    int rc = 0;
+
+    for (uint32_t i = 0; i < c->group.owed && i < LEFT_MAX && rc == 0; i++) {
+        uint32_t member = 0;
+
+        rc = hark_state_owed(hark_space_state(c->space), i, &member, err);
+        if (rc == 0)
+            rc = add_left(c, member, err);
+    }
+    return rc;
+}
+
 /* --- the whole ------------------------------------------------------------------------ */
 
 /* Back to the last fresh key: what comes after it are steps. */
@@ -194,6 +238,8 @@ static int look(struct check *c, struct hark_err *err)
         rc = key_findings(c, err);
     if (rc == 0)
         rc = entry_findings(c, err);
+    if (rc == 0)
+        rc = all_left(c, err);
     return rc == 0 ? all_devices(c, err) : rc;
 }
 
@@ -211,6 +257,12 @@ static void print_check(const struct check *c)
     if (c->group.owed > 0)
         (void)fprintf(out, "%u who left still hold it: the steward owes a fresh one\n",
                       c->group.owed);
+    json_array_foreach(c->left, i, finding)
+    {
+        (void)fprintf(out, "member %lld left at %s\n",
+                      (long long)json_integer_value(json_object_get(finding, "member")),
+                      json_string_value(json_object_get(finding, "since")));
+    }
     json_array_foreach(c->findings, i, finding)
     {
         (void)fprintf(out, "%s: position %lld: %s%s\n",
@@ -223,7 +275,8 @@ static void print_check(const struct check *c)
 
 int hark_cmd_group_check(struct hark_cmd *cmd, struct hark_err *err)
 {
-    struct check c = {.cmd = cmd, .findings = json_array(), .devices = json_array()};
+    struct check c = {
+        .cmd = cmd, .findings = json_array(), .devices = json_array(), .left = json_array()};
     char id[HARK_HEX_SIZE];
     int rc = hark_cmd_options(cmd, NULL, 0, 0, 0, err);
     bool holds;
@@ -231,18 +284,19 @@ int hark_cmd_group_check(struct hark_cmd *cmd, struct hark_err *err)
     if (rc == 0)
         rc = hark_cmd_space(cmd, &c.space, err);
     if (rc == 0)
-        rc = c.findings == NULL || c.devices == NULL ? no_memory(err) : look(&c, err);
+        rc = c.findings == NULL || c.devices == NULL || c.left == NULL ? no_memory(err)
+                                                                       : look(&c, err);
     holds = rc == 0 && c.here && c.wrong == 0 && c.group.owed == 0;
     if (rc == 0 && cmd->globals.json) {
         hark_hash_hex(id, hark_space_id(c.space));
-        rc = hark_print_json(cmd->out,
-                             json_pack("{s:s, s:s, s:b, s:b, s:o, s:I, s:I, s:O, s:O}", "format",
-                                       "hark/group-check/1", "id", id, "holds", holds, "key_here",
-                                       c.here, "epoch", c.any ? json_integer(c.epoch) : json_null(),
-                                       "keys", (json_int_t)c.group.keys, "owed",
-                                       (json_int_t)c.group.owed, "findings", c.findings, "devices",
-                                       c.devices),
-                             err);
+        rc = hark_print_json(
+            cmd->out,
+            json_pack("{s:s, s:s, s:b, s:b, s:o, s:I, s:I, s:O, s:O, s:O}", "format",
+                      "hark/group-check/1", "id", id, "holds", holds, "key_here", c.here, "epoch",
+                      c.any ? json_integer(c.epoch) : json_null(), "keys", (json_int_t)c.group.keys,
+                      "owed", (json_int_t)c.group.owed, "findings", c.findings, "devices",
+                      c.devices, "left", c.left),
+            err);
     } else if (rc == 0) {
         print_check(&c);
     }
@@ -250,31 +304,49 @@ int hark_cmd_group_check(struct hark_cmd *cmd, struct hark_err *err)
         cmd->exit_code = 1;
     json_decref(c.findings);
     json_decref(c.devices);
+    json_decref(c.left);
     return rc;
+}
+
+static int add_alert(struct hark_space *space, const char *name, const char *message,
+                     json_t *alerts, struct hark_err *err)
+{
+    json_t *alert =
+        json_pack("{s:s, s:o, s:s}", "name", name, "space",
+                  hark_out_hex(hark_space_id(space)->bytes, HARK_HASH_SIZE), "message", message);
+
+    return json_array_append_new(alerts, alert) != 0 ? no_memory(err) : 0;
 }
 
 int hark_cmd_group_alerts(struct hark_cmd *cmd, struct hark_space *space, json_t *alerts,
                           struct hark_err *err)
 {
-    struct check c = {
-        .cmd = cmd, .space = space, .findings = json_array(), .devices = json_array()};
+    struct check c = {.cmd = cmd,
+                      .space = space,
+                      .findings = json_array(),
+                      .devices = json_array(),
+                      .left = json_array()};
     char message[256];
     int rc = 0;
 
     if (hark_state_size(hark_space_state(space)) > 0 &&
         hark_state_is_encrypted(hark_space_state(space)))
-        rc = c.findings == NULL || c.devices == NULL ? no_memory(err) : look(&c, err);
+        rc = c.findings == NULL || c.devices == NULL || c.left == NULL ? no_memory(err)
+                                                                       : look(&c, err);
     if (rc == 0 && c.wrong > 0) {
         (void)snprintf(message, sizeof(message),
                        "%zu findings about the keys of this group: `hark group check` names them",
                        c.wrong);
-        if (json_array_append_new(
-                alerts, json_pack("{s:s, s:o, s:s}", "name", "group-keys", "space",
-                                  hark_out_hex(hark_space_id(space)->bytes, HARK_HASH_SIZE),
-                                  "message", message)) != 0)
-            rc = no_memory(err);
+        rc = add_alert(space, "group-keys", message, alerts, err);
+    }
+    if (rc == 0 && c.group.owed > 0 && hark_now_ms() > c.owed_ms + OWED_MS) {
+        (void)snprintf(message, sizeof(message),
+                       "%u who left still hold this group's key: its steward owes a fresh one",
+                       c.group.owed);
+        rc = add_alert(space, "group-owed", message, alerts, err);
     }
     json_decref(c.findings);
     json_decref(c.devices);
+    json_decref(c.left);
     return rc;
 }

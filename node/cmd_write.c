@@ -82,7 +82,7 @@ static int write_together(struct hark_cmd *cmd, struct hark_space *space,
 int hark_cmd_write(struct hark_cmd *cmd, struct hark_space *space, const struct hark_author *author,
                    const struct hark_draft *draft, struct hark_err *err)
 {
-    struct hark_logged logged;
+    struct hark_logged logged = {0};
     int rc = hark_author_rate(cmd->node, space, author, err);
 
     if (rc < 0)

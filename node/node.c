@@ -571,7 +571,7 @@ int hark_node_spaces(struct hark_node *node, struct hark_hash **ids, size_t *cou
 {
     int rc = hark_spaces_in(node->dir, ids, count, err);
 
-    if (rc == 0)
+    if (rc == 0 && *count > 0)
         rc = hark_founding_hide(node, *ids, count, err);
     if (rc < 0) {
         free(*ids);
