@@ -54,6 +54,13 @@ static const char *in_words(int error)
     }
 }
 
+/* What is wrong with a key itself, and not with what one recipient got of it. */
+static const char *in_words_of_key(int error)
+{
+    return error == HARK_E_EPOCH_KEY ? "this is a key that was there before: who left may have it"
+                                     : in_words(error);
+}
+
 static int add_finding(struct check *c, uint64_t position, int error, const json_t *epoch,
                        const json_t *key, bool now, struct hark_err *err)
 {
@@ -69,7 +76,8 @@ static int add_finding(struct check *c, uint64_t position, int error, const json
                          "position", (json_int_t)position, "entry",
                          hark_out_hex(row.id.bytes, HARK_HASH_SIZE), "member",
                          row.author_of == HARK_KEY_OF_MEMBER ? json_integer(row.author) : NULL,
-                         "epoch", epoch, "key", key, "now", now, "detail", in_words(error))) != 0
+                         "epoch", epoch, "key", key, "now", now, "detail",
+                         json_is_null(key) ? in_words_of_key(error) : in_words(error))) != 0
                ? no_memory(err)
                : 0;
 }

@@ -117,7 +117,7 @@ HARK_CHECK int hark_ring_learn(struct hark_ring *ring, uint32_t epoch,
 struct hark_ring_finding {
     uint64_t position; /* of the entry */
     uint32_t epoch;
-    uint32_t key; /* the recipient's number, or HARK_RING_NO_KEY */
+    uint32_t key; /* the recipient's number; HARK_RING_NO_KEY: the key itself */
     int error;    /* epoch-key, seal; limit: see hark_ring_part */
 };
 /* The findings since they were last cleared, in order; borrowed until the ring is fed again.

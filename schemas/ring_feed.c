@@ -11,6 +11,8 @@
 
 #include "schemas/ring_internal.h"
 
+#define REUSE_MAX 4096u /* keys that a fresh one is held against */
+
 /* --- findings ------------------------------------------------------------------------------- */
 
 void hark_ring_note(struct hark_ring_findings *found, uint64_t position, uint32_t epoch,
@@ -341,6 +343,39 @@ static void report(struct hark_ring *ring, uint64_t position, bool had_before)
     }
 }
 
+/* Is it, but for its number, a key that was there before, which those who left may have? The
+ * latest are looked at first, and REUSE_MAX of them. */
+static int check_new(struct hark_ring *ring, uint64_t position, struct hark_err *err)
+{
+    uint8_t fresh[HARK_EPOCH_KEY_SIZE], old[HARK_EPOCH_KEY_SIZE];
+    uint32_t left = REUSE_MAX;
+    bool same = false;
+    int rc = 0;
+
+    hark_epoch_bytes(fresh, ring->pending.key);
+    for (size_t i = ring->count; i-- > 0 && rc == 0 && !same;) {
+        const struct hark_epoch *first = ring->runs[i].known;
+        uint32_t end = hark_ring_run_end(ring, &ring->runs[i]);
+
+        for (uint32_t e = first != NULL ? hark_epoch_number(first) : end + 1;
+             first != NULL && e <= end && left > 0 && rc == 0 && !same; e++, left--) {
+            const struct hark_epoch *key = NULL;
+
+            rc = hark_ring_key(&key, ring, e, err);
+            if (rc == 0) {
+                hark_epoch_bytes(old, key);
+                same = hark_equal(fresh, old, sizeof(fresh));
+            }
+        }
+    }
+    if (same)
+        hark_ring_note(&ring->found, position, ring->pending.epoch, HARK_RING_NO_KEY,
+                       HARK_E_EPOCH_KEY);
+    hark_wipe(fresh, sizeof(fresh));
+    hark_wipe(old, sizeof(old));
+    return rc;
+}
+
 int hark_ring_force(struct hark_ring *ring, uint64_t position,
                     const uint8_t commitment[HARK_EPOCH_COMMITMENT_SIZE], struct hark_err *err)
 {
@@ -360,6 +395,10 @@ int hark_ring_force(struct hark_ring *ring, uint64_t position,
     }
     if (rc != 0)
         return rc == HARK_E_NO_MEMORY ? hark_err_set(err, rc, "no memory for a fresh key") : rc;
+    if (pending->key != NULL)
+        rc = check_new(ring, position, err);
+    if (rc != 0)
+        return rc;
     report(ring, position, before != NULL);
     run = &ring->runs[ring->count++];
     *run = (struct hark_ring_run){.first = pending->epoch, .fresh = true, .known = pending->key};

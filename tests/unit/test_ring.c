@@ -266,6 +266,46 @@ static void test_ring__a_fresh_key_is_for_those_who_stay(void **state)
     assert_true(has(world, 2, 2));
 }
 
+/* "Fresh" parts for all three, of the key that epoch `old` had. */
+static void bring_back(struct world *world, uint32_t old)
+{
+    struct ring_logged *parts = parts_for(world, 0, 3);
+    uint32_t epoch = world->log.epochs;
+    uint8_t key[HARK_EPOCH_KEY_SIZE];
+
+    hark_epoch_bytes(key, world->log.keys[old]);
+    hark_epoch_free(world->log.keys[epoch]);
+    OK(hark_epoch_from_bytes(&world->log.keys[epoch], &world->log.space, epoch, key, &err));
+    for (size_t i = 0; i < 3; i++) {
+        OK(hark_epoch_commitment(parts[i].commitment, world->log.keys[epoch], &err));
+        OK(hark_epoch_seal_boxes(world->log.keys[epoch], parts[i].boxes, 1, &err));
+    }
+    ring_log_force(&world->log);
+}
+
+static void test_ring__a_key_that_was_there_before_is_no_fresh_one(void **state)
+{
+    struct world *world = *state;
+
+    join_all(world, 3);           /* 0, 1, 2 */
+    (void)fresh_for(world, 0, 3); /* 3 */
+    feed(world);
+    expect_nothing(world->ring[0]);
+    bring_back(world, 1); /* 4 */
+    feed(world);
+    expect_found(world->ring[0], world->log.count - 1, 4, HARK_RING_NO_KEY, HARK_E_EPOCH_KEY);
+    expect_found(world->ring[1], world->log.count - 1, 4, HARK_RING_NO_KEY, HARK_E_EPOCH_KEY);
+    /* This one came later, and cannot know. */
+    expect_nothing(world->ring[2]);
+    bring_back(world, 3); /* 5 */
+    feed(world);
+    for (size_t i = 0; i < 3; i++)
+        expect_found(world->ring[i], world->log.count - 1, 5, HARK_RING_NO_KEY, HARK_E_EPOCH_KEY);
+    (void)fresh_for(world, 0, 3);
+    feed(world);
+    expect_nothing(world->ring[0]);
+}
+
 static void test_ring__each_wrong_box_is_named_wherever_it_stands(void **state)
 {
     for (uint32_t wrong = 0; wrong < MEMBERS; wrong++) {
@@ -973,6 +1013,7 @@ int main(void)
         TEST(a_gap_ends_with_the_next_fresh_key),
         TEST(earlier_keys_of_the_holder_open_too),
         TEST(a_fresh_key_is_for_those_who_stay),
+        TEST(a_key_that_was_there_before_is_no_fresh_one),
         cmocka_unit_test(test_ring__each_wrong_box_is_named_wherever_it_stands),
         TEST(several_wrong_boxes_of_one_part),
         TEST(another_key_than_was_committed_to),
