@@ -103,6 +103,8 @@ def secrets_of(node):
             found.update(signing(label, person))
             for i, space in enumerate(spaces):
                 found.update(pair(f'{label} in {i}', derive(person, 'member', space + bytes(4))))
+                again = derive(person, 'member', space + (1).to_bytes(4, 'big'))
+                found.update(pair(f'{label} in {i} after a rekey', again))
     return found
 
 

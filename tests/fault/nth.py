@@ -197,6 +197,8 @@ def group_verbs():
         w('device-add', lambda x: ['device', 'add', '--as', 'Mara']),
         w('member-remove', lambda x: ['member', 'remove', 'Jo', '--reason', 'asked'], 'void-target'),
         w('leave', lambda x: ['group', 'leave', '--as', 'Jo'], 'void-'),
+        w('close', lambda x: ['group', 'close'], 'void-'),
+        w('rekey', lambda x: ['key', 'rekey', '--as', 'Jo']),
         r('ls', lambda x: ['group', 'ls']),
         r('check', lambda x: ['group', 'check', '--json']),
         r('disclose', lambda x: ['disclose', x.idea]),
