@@ -11,7 +11,9 @@
 
 #include "node/index_internal.h"
 #include "node/sqlite.h"
+#include "node/zeros.h"
 
+#define AUTHORS_SIZE   (HARK_INDEX_AUTHORS * sizeof(struct hark_index_author))
 #define APPLICATION_ID 0x4861726b /* "Hark" */
 
 /* Positions are rowids; an absent position is NULL. `owner` is author_of<<32 |
@@ -326,7 +328,7 @@ int hark_index_learn(struct hark_index *index, struct hark_err *err)
     if (rc != 0)
         return rc;
     index->size = found ? (uint64_t)last + 1 : 0;
-    memset(index->authors, 0, sizeof(index->authors));
+    hark_zeros_again(index->authors, AUTHORS_SIZE);
     rc = learn_batch(index, err);
     if (rc == 0)
         rc = learn_kinds(index, err);
@@ -515,7 +517,9 @@ int hark_index_open(struct hark_index **out, const char *path, const struct hark
     }
     index->space = *space;
     index->read_only = read_only;
-    rc = hark_index_store_new(index, err);
+    index->authors = hark_zeros_new(AUTHORS_SIZE);
+    rc = index->authors == NULL ? hark_err_set(err, HARK_E_NO_MEMORY, "no memory for the index")
+                                : hark_index_store_new(index, err);
     if (rc == 0)
         rc = hark_index_trees_new(index, err);
     if (rc == 0)
@@ -544,6 +548,7 @@ void hark_index_free(struct hark_index *index)
     hark_index_trees_free(index);
     hark_index_bits_free(index);
     hark_kinds_free(index->builtin);
+    hark_zeros_free(index->authors, AUTHORS_SIZE);
     free(index->path);
     free(index);
 }

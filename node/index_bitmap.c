@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "node/index_internal.h"
+#include "node/zeros.h"
 
 #define BUCKETS     16384u
 #define BUCKET_BITS 14
@@ -25,7 +26,7 @@
 #define ROW_MAX     (HEADER + 8192u)
 
 struct held {
-    int64_t id; /* set | hi; -1: empty */
+    int64_t key; /* set | hi, + 1; 0: empty */
     bool dirty;
     roaring_bitmap_t *bitmap;
 };
@@ -37,28 +38,24 @@ struct hark_index_bits {
 
 static void clear(struct hark_index_bits *bits)
 {
-    for (size_t i = 0; i < BUCKETS; i++) {
+    for (size_t i = 0; i < BUCKETS && bits->count > 0; i++) {
         if (bits->held[i].bitmap != NULL)
             roaring_bitmap_free(bits->held[i].bitmap);
-        bits->held[i] = (struct held){.id = -1};
     }
-    bits->count = 0;
+    hark_zeros_again(bits, sizeof(*bits));
 }
 
 int hark_index_bits_new(struct hark_index *index, struct hark_err *err)
 {
-    index->bits = calloc(1, sizeof(*index->bits));
-    if (index->bits == NULL)
-        return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for the index");
-    clear(index->bits);
-    return 0;
+    index->bits = hark_zeros_new(sizeof(*index->bits));
+    return index->bits == NULL ? hark_err_set(err, HARK_E_NO_MEMORY, "no memory for the index") : 0;
 }
 
 void hark_index_bits_free(struct hark_index *index)
 {
     if (index->bits != NULL)
         clear(index->bits);
-    free(index->bits);
+    hark_zeros_free(index->bits, sizeof(*index->bits));
     index->bits = NULL;
 }
 
@@ -149,13 +146,13 @@ static int write_row(struct hark_index *index, const struct held *held, struct h
 
     if (roaring_bitmap_is_empty(held->bitmap))
         return hark_index_run(index, err, "DELETE FROM bits WHERE id = ?1",
-                              V_ARGS(V_INT(held->id)));
+                              V_ARGS(V_INT(held->key - 1)));
     size = roaring_bitmap_portable_size_in_bytes(held->bitmap);
     if (size > sizeof(row))
         return hark_err_set(err, HARK_E_INTERNAL, "a bitmap's row would have %zu bytes", size);
     (void)roaring_bitmap_portable_serialize(held->bitmap, row);
     return hark_index_run(index, err, "INSERT OR REPLACE INTO bits (id, bits) VALUES (?1, ?2)",
-                          V_ARGS(V_INT(held->id), V_BLOB(row, size)));
+                          V_ARGS(V_INT(held->key - 1), V_BLOB(row, size)));
 }
 
 int hark_index_bits_flush(struct hark_index *index, struct hark_err *err)
@@ -164,7 +161,7 @@ int hark_index_bits_flush(struct hark_index *index, struct hark_err *err)
         struct held *held = &index->bits->held[i];
         int rc;
 
-        if (held->id < 0 || !held->dirty)
+        if (held->key == 0 || !held->dirty)
             continue;
         rc = write_row(index, held, err);
         if (rc != 0)
@@ -201,17 +198,17 @@ static int hold(struct hark_index *index, int64_t id, struct held **out, struct 
     size_t at = (size_t)((uint64_t)id * UINT64_C(0x9e3779b97f4a7c15) >> (64 - BUCKET_BITS));
     int rc;
 
-    while (bits->held[at].id >= 0 && bits->held[at].id != id)
+    while (bits->held[at].key > 0 && bits->held[at].key != id + 1)
         at = (at + 1) % BUCKETS;
     *out = &bits->held[at];
-    if (bits->held[at].id == id)
+    if (bits->held[at].key == id + 1)
         return 0;
     if (bits->count >= BUCKETS - 1)
         return hark_err_set(err, HARK_E_INTERNAL, "too many bitmaps are in use");
     rc = read_row(index, id, &bits->held[at].bitmap, err);
     if (rc != 0)
         return rc;
-    bits->held[at].id = id;
+    bits->held[at].key = id + 1;
     bits->held[at].dirty = false;
     bits->count++;
     return 0;

@@ -59,10 +59,10 @@ struct hark_index {
     char kinds[HARK_INDEX_KINDS][HARK_KIND_NAME_MAX + 1]; /* number - 1 */
     bool kind_erasable[HARK_INDEX_KINDS];
     struct hark_kinds *builtin;
-    struct {
+    struct hark_index_author {
         struct hark_key key;
         int64_t number; /* 0: empty */
-    } authors[HARK_INDEX_AUTHORS];
+    } * authors;        /* HARK_INDEX_AUTHORS */
 };
 
 /* ---- index.c: statements ---- */

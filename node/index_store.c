@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "node/index_internal.h"
+#include "node/zeros.h"
 
 #define SLOTS         16384u /* objects */
 #define ENTRY_SLOTS   4096u  /* of them, for entries */
@@ -29,14 +30,14 @@
 #define NUMBER_LIMIT  (UINT64_C(1) << SECTION_SHIFT)
 
 struct slot {
-    int64_t id; /* -1: empty */
+    int64_t key; /* an id + 1; 0: empty */
     uint16_t size;
     bool dirty;
     uint8_t bytes[INLINE_MAX];
 };
 
 struct large_slot {
-    int64_t id;
+    int64_t key;
     uint16_t size;
     bool dirty;
     uint8_t bytes[HARK_OBJECT_MAX];
@@ -79,19 +80,18 @@ int hark_index_store_new(struct hark_index *index, struct hark_err *err)
 {
     if (index->read_only)
         return 0;
-    index->objects = malloc(sizeof(*index->objects));
-    index->lookups = calloc(1, sizeof(*index->lookups));
+    index->objects = hark_zeros_new(sizeof(*index->objects));
+    index->lookups = hark_zeros_new(sizeof(*index->lookups));
     if (index->objects == NULL || index->lookups == NULL)
         return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for the index");
     hark_random(&index->lookups->seed, sizeof(index->lookups->seed));
-    hark_index_store_drop(index);
     return 0;
 }
 
 void hark_index_store_free(struct hark_index *index)
 {
-    free(index->objects);
-    free(index->lookups);
+    hark_zeros_free(index->objects, sizeof(*index->objects));
+    hark_zeros_free(index->lookups, sizeof(*index->lookups));
     index->objects = NULL;
     index->lookups = NULL;
 }
@@ -105,19 +105,14 @@ static void clear_pending(struct hark_index_lookups *lookups)
 
 void hark_index_store_drop(struct hark_index *index)
 {
+    uint64_t seed;
+
     if (index->objects == NULL || index->lookups == NULL)
         return;
-    index->objects->dirty_count = 0;
-    for (size_t i = 0; i < SLOTS; i++) {
-        index->objects->slots[i].id = -1;
-        index->objects->slots[i].dirty = false;
-    }
-    for (size_t i = 0; i < LARGE; i++) {
-        index->objects->large[i].id = -1;
-        index->objects->large[i].dirty = false;
-    }
-    clear_pending(index->lookups);
-    memset(index->lookups->recent, 0, sizeof(index->lookups->recent));
+    seed = index->lookups->seed;
+    hark_zeros_again(index->objects, sizeof(*index->objects));
+    hark_zeros_again(index->lookups, sizeof(*index->lookups));
+    index->lookups->seed = seed;
 }
 
 /* ---- objects ---- */
@@ -153,23 +148,23 @@ static int take_slot(struct hark_index *index, int64_t id, struct slot **out, st
     struct slot *slot = slot_of(index, id);
 
     *out = slot;
-    if (slot->id == id)
+    if (slot->key == id + 1)
         return 0;
-    if (slot->id >= 0 && slot->dirty) {
-        int rc = write_object(index, slot->id, slot->bytes, slot->size, err);
+    if (slot->key > 0 && slot->dirty) {
+        int rc = write_object(index, slot->key - 1, slot->bytes, slot->size, err);
 
         if (rc != 0)
             return rc;
         /* It stays in the list of dirty slots until the flush, which looks again. */
     }
-    slot->id = -1;
+    slot->key = 0;
     return 0;
 }
 
 static int compare_slots(const void *left, const void *right, void *arg)
 {
     const struct slot *slots = arg;
-    int64_t a = slots[*(const uint32_t *)left].id, b = slots[*(const uint32_t *)right].id;
+    int64_t a = slots[*(const uint32_t *)left].key, b = slots[*(const uint32_t *)right].key;
 
     return a < b ? -1 : a > b;
 }
@@ -185,9 +180,9 @@ static int flush_objects(struct hark_index *index, struct hark_err *err)
         int rc;
 
         slot->dirty = false;
-        if (slot->id < 0)
+        if (slot->key == 0)
             continue;
-        rc = write_object(index, slot->id, slot->bytes, slot->size, err);
+        rc = write_object(index, slot->key - 1, slot->bytes, slot->size, err);
         if (rc != 0)
             return rc;
     }
@@ -196,9 +191,9 @@ static int flush_objects(struct hark_index *index, struct hark_err *err)
         struct large_slot *large = &objects->large[i];
         int rc;
 
-        if (large->id < 0 || !large->dirty)
+        if (large->key == 0 || !large->dirty)
             continue;
-        rc = write_object(index, large->id, large->bytes, large->size, err);
+        rc = write_object(index, large->key - 1, large->bytes, large->size, err);
         if (rc != 0)
             return rc;
         large->dirty = false;
@@ -257,12 +252,12 @@ static bool get_cached(struct hark_index *index, int64_t id, uint8_t *out, size_
     const struct slot *slot = slot_of(index, id);
     const struct large_slot *large = large_of(index, id);
 
-    if (slot->id == id) {
+    if (slot->key == id + 1) {
         *size = slot->size;
         memcpy(out, slot->bytes, slot->size);
         return true;
     }
-    if (large->id != id)
+    if (large->key != id + 1)
         return false;
     *size = large->size;
     memcpy(out, large->bytes, large->size);
@@ -276,7 +271,7 @@ static void keep_read(struct hark_index *index, int64_t id, const uint8_t *bytes
 
     if (size > INLINE_MAX || slot->dirty)
         return;
-    slot->id = id;
+    slot->key = id + 1;
     slot->size = (uint16_t)size;
     memcpy(slot->bytes, bytes, size);
 }
@@ -311,13 +306,13 @@ static int put_large(struct hark_index *index, int64_t id, const uint8_t *bytes,
     struct slot *slot = slot_of(index, id);
     int rc = 0;
 
-    if (large->id >= 0 && large->id != id && large->dirty)
-        rc = write_object(index, large->id, large->bytes, large->size, err);
+    if (large->key > 0 && large->key != id + 1 && large->dirty)
+        rc = write_object(index, large->key - 1, large->bytes, large->size, err);
     if (rc != 0)
         return rc;
-    if (slot->id == id) /* it was small */
-        slot->id = -1;
-    large->id = id;
+    if (slot->key == id + 1) /* it was small */
+        slot->key = 0;
+    large->key = id + 1;
     large->size = (uint16_t)size;
     large->dirty = true;
     memcpy(large->bytes, bytes, size);
@@ -333,9 +328,9 @@ static int put_small(struct hark_index *index, int64_t id, const uint8_t *bytes,
 
     if (rc != 0)
         return rc;
-    if (large_of(index, id)->id == id) /* it was large */
-        large_of(index, id)->id = -1;
-    slot->id = id;
+    if (large_of(index, id)->key == id + 1) /* it was large */
+        large_of(index, id)->key = 0;
+    slot->key = id + 1;
     slot->size = (uint16_t)size;
     if (size > 0)
         memcpy(slot->bytes, bytes, size);

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "node/index_internal.h"
+#include "node/zeros.h"
 
 #define STEP   8u
 #define WIDTH  256u
@@ -37,7 +38,7 @@ struct hark_index_tree {
 
 int hark_index_trees_new(struct hark_index *index, struct hark_err *err)
 {
-    index->trees = calloc(HARK_TREES, sizeof(*index->trees));
+    index->trees = hark_zeros_new(HARK_TREES * sizeof(*index->trees));
     if (index->trees == NULL)
         return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for the index");
     return 0;
@@ -47,7 +48,7 @@ void hark_index_trees_free(struct hark_index *index)
 {
     for (size_t t = 0; index->trees != NULL && t < HARK_TREES; t++)
         free(index->trees[t].touched);
-    free(index->trees);
+    hark_zeros_free(index->trees, HARK_TREES * sizeof(*index->trees));
     index->trees = NULL;
 }
 
