@@ -19,7 +19,7 @@
 #include "crypto/envelope.h"
 #include "schemas/entry.h"
 
-#define HARK_RING_OWN_MAX     256u        /* the holder's own X25519 keys */
+#define HARK_RING_OWN_MAX     128u        /* the holder's own X25519 keys */
 #define HARK_RING_RUN_MAX     4096u       /* epochs of a run */
 #define HARK_RING_RUNS_MAX    (1u << 20)  /* fresh keys, and runs that go on */
 #define HARK_RING_WAITING_MAX (1u << 16)  /* boxes that wait for the holder's own */

@@ -22,7 +22,7 @@ import nth
 from nth import HARK, Bad, environment, run
 
 CLASSES = ['sync', 'write', 'short', 'rename', 'open', 'step', 'malloc']
-FEW = 16 if nth.SANITIZED else 48
+FEW = 16 if nth.SANITIZED else 24
 NEW = ['group', 'new', 'Lamps', '--purpose', 'Which lamp?', '--name', 'Ada', '--json']
 
 
@@ -124,7 +124,7 @@ def main():
         cls, n, how = options.case.split('/')
         cases = [(cls, int(n), how)]
     elif not options.all:
-        few = 5 * FEW if nth.LONG else FEW
+        few = 10 * FEW if nth.LONG else FEW
         # Allocations are many, and each of them leaves what a call before it has written.
         chance = random.Random(4)
         rare = [case for case in cases if case[0] != 'malloc']

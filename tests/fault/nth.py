@@ -43,7 +43,7 @@ SHARES = {'sync': 5, 'write': 5, 'short': 2, 'rename': 4, 'open': 4, 'read': 2, 
 TIMEOUT = 60
 SANITIZED = os.environ.get('HARK_SANITIZE', '')
 LONG = os.environ.get('HARK_LONG', '') == '1'
-COUNT = 5000 if LONG else 30 if SANITIZED else 70
+COUNT = 5000 if LONG else 30 if SANITIZED else 45
 SECONDS = 80 if LONG else 150
 # A sanitizer takes many times as long: fewer verbs, which differ most from each other.
 FEW = ['post', 'init', 'join', 'erase', 'import', 'gc', 'reindex', 'tally', 'audit']
