@@ -170,6 +170,8 @@
     X(TICKET_USED,         "ticket-used",            3) \
     X(TICKET_REVOKED,      "ticket-revoked",         3) \
     X(TICKET_UNKNOWN,      "ticket-unknown",         3) \
+    /* PROTOCOL.md 10.11: showing who one is */ \
+    X(SHOWING,             "showing",                3) \
     /* PROTOCOL.md 9: between nodes */ \
     X(PEER_FORM,           "peer-form",              3) \
     X(PEER_VERSION,        "peer-version",           3) \

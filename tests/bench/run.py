@@ -418,6 +418,17 @@ def row_tally():
             f'>= {aim} x', ratio >= aim)
 
 
+def row_overlap():
+    """who is in both of two groups"""
+    members = scaled(1_000_000, 1_000_000)
+    os.mkdir(f'{WORK}/overlap')
+    got = values(bench('overlap'), f'{WORK}/overlap', members)
+    for yard, name in (('join', 'SQLite, JOIN'), ('intersect', 'SQLite, INTERSECT')):
+        row(f"the overlap ({got['members']:,.0f}) of two groups of {members:,}",
+            f"{got['both']:.2f} ms (bitmaps alone; counted only: {got['count']:.2f} ms)",
+            f'{name}: {got[yard]:.0f} ms', f"{got[yard] / got['both']:.0f} x faster", '-', None)
+
+
 def row_vote():
     """a vote arriving when there are many"""
     few, many = home(scaled(50_000, 10_000)), home(scaled(5_000_000, 100_000))
