@@ -90,7 +90,7 @@ static int list_flight(struct lister *lister, const struct hark_log_query *query
 {
     const struct hark_flight_entry *flight = NULL;
     size_t count = 0;
-    int rc = hark_space_flight(lister->space, &flight, &count, err);
+    int rc = hark_space_flight_seen(lister->space, &flight, &count, err);
 
     for (size_t i = 0; i < count && rc == 0; i++) {
         struct hark_row row;

@@ -16,7 +16,7 @@ int hark_cmd_flight(struct hark_space *space, const struct hark_hash *id,
 {
     const struct hark_flight_entry *flight = NULL;
     size_t count = 0;
-    int rc = hark_space_flight(space, &flight, &count, err);
+    int rc = hark_space_flight_seen(space, &flight, &count, err);
 
     for (size_t i = 0; i < count && rc == 0; i++) {
         if (hark_hash_equal(&flight[i].entry.id, id)) {
@@ -86,7 +86,7 @@ static int find_in_flight(struct hark_space *space, const char *id, struct hark_
 {
     const struct hark_flight_entry *flight = NULL, *found = NULL;
     size_t count = 0, size = strlen(id);
-    int rc = hark_space_flight(space, &flight, &count, err);
+    int rc = hark_space_flight_seen(space, &flight, &count, err);
 
     for (size_t i = 0; i < count && rc == 0; i++) {
         char hex[HARK_HEX_SIZE];

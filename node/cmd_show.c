@@ -83,7 +83,7 @@ static int flight_json(struct hark_space *space, const struct hark_row *of, json
 {
     const struct hark_flight_entry *flight = NULL;
     size_t count = 0;
-    int rc = hark_space_flight(space, &flight, &count, err);
+    int rc = hark_space_flight_seen(space, &flight, &count, err);
 
     for (size_t i = 0; i < count && rc == 0; i++) {
         const struct hark_entry *entry = &flight[i].entry;

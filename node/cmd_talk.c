@@ -153,7 +153,7 @@ static int votes_in_flight(const struct talk *talk, size_t *votes, struct hark_e
 {
     const struct hark_flight_entry *flight = NULL;
     size_t count = 0;
-    int rc = hark_space_flight(talk->space, &flight, &count, err);
+    int rc = hark_space_flight_seen(talk->space, &flight, &count, err);
 
     for (size_t i = 0; i < count && rc == 0; i++) {
         if (strcmp(flight[i].entry.kind, "vote") == 0 &&

@@ -115,7 +115,7 @@ int hark_cmd_votes_in_flight(struct hark_space *space, const struct hark_row *su
     const struct hark_flight_entry *flight = NULL;
     struct vote *votes = NULL;
     size_t count = 0, voted = 0;
-    int rc = hark_space_flight(space, &flight, &count, err);
+    int rc = hark_space_flight_seen(space, &flight, &count, err);
 
     *out = NULL;
     if (rc == 0 && count > 0) {

@@ -30,6 +30,7 @@ struct hark_inside {
     uint64_t made_at; /* the log's size when it was: erasures before are known */
     uint64_t stamp;   /* the caller's */
     uint64_t undone;  /* another caller's */
+    uint64_t made;    /* so often */
 };
 
 /* ---- Opening ------------------------------------------------------------------- */
@@ -75,6 +76,7 @@ static int make(struct hark_inside *inside, struct hark_err *err)
     const struct hark_hash *id = hark_space_id(inside->space);
     int rc = 0;
 
+    inside->made++;
     if (has_learned(inside)) {
         drop_state(inside);
     } else {
@@ -192,16 +194,21 @@ static int logged_read(struct logged **out, struct hark_space *space, uint64_t p
     return 0;
 }
 
-/* What the inner state is to be given: all of a never-erased one, and envelopes. */
-static struct hark_span decisive(struct hark_inside *inside, const struct logged *logged)
+struct hark_span hark_inside_decisive(struct hark_inside *inside, const struct hark_entry *entry,
+                                      struct hark_span payload)
 {
     const struct hark_kinds *kinds = hark_state_kinds(hark_inner_state_view(inside->state));
-    int number = hark_kinds_find(kinds, logged->entry.kind);
+    int number = hark_kinds_find(kinds, entry->kind);
     const struct hark_kind *kind = number < 0 ? NULL : hark_kinds_get(kinds, (size_t)number);
 
     return kind != NULL && (!kind->erasable || kind->payload == HARK_PAYLOAD_BINARY)
-               ? logged->payload
+               ? payload
                : hark_span(NULL, 0);
+}
+
+static struct hark_span decisive(struct hark_inside *inside, const struct logged *logged)
+{
+    return hark_inside_decisive(inside, &logged->entry, logged->payload);
 }
 
 /* ---- Into the index ---------------------------------------------------------------- */
@@ -412,6 +419,11 @@ struct hark_ring *hark_inside_ring(struct hark_inside *inside)
 struct hark_inner_state *hark_inside_state(struct hark_inside *inside)
 {
     return inside->state;
+}
+
+uint64_t hark_inside_made(const struct hark_inside *inside)
+{
+    return inside->made;
 }
 
 json_t *hark_inside_charter(struct hark_inside *inside, uint64_t *position)

@@ -40,6 +40,12 @@ HARK_CHECK int hark_inside_follow(struct hark_inside *inside, struct hark_err *e
 struct hark_index *hark_inside_index(struct hark_inside *inside);
 struct hark_ring *hark_inside_ring(struct hark_inside *inside);
 struct hark_inner_state *hark_inside_state(struct hark_inside *inside);
+/* How often all of it was made anew: what was borrowed before that is gone. */
+uint64_t hark_inside_made(const struct hark_inside *inside);
+/* What of an entry's payload the inner state is to be given: all of a never-erased one, and
+ * envelopes; empty for others. */
+struct hark_span hark_inside_decisive(struct hark_inside *inside, const struct hark_entry *entry,
+                                      struct hark_span payload);
 /* Title and objective; NULL: no charter could be read. Borrowed. *position (may be NULL): of
  * that charter. */
 json_t *hark_inside_charter(struct hark_inside *inside, uint64_t *position);

@@ -207,6 +207,12 @@ struct hark_flight_entry {
 };
 HARK_CHECK int hark_space_flight(struct hark_space *space, const struct hark_flight_entry **entries,
                                  size_t *count, struct hark_err *err);
+/* The same entries as those whose keys are here see them: of an encrypted space, once it was
+ * looked inside (node/inside.h), what opens has the kind, Re, effect and words of what is
+ * inside. `object` and `payload` are what is under way in any case. Borrowed likewise. */
+HARK_CHECK int hark_space_flight_seen(struct hark_space *space,
+                                      const struct hark_flight_entry **entries, size_t *count,
+                                      struct hark_err *err);
 /* The state after all of that: what a new entry is judged against and continues. */
 HARK_CHECK int hark_space_provisional(struct hark_space *space, struct hark_state **state,
                                       struct hark_err *err);

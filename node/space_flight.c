@@ -119,11 +119,14 @@ static void forget_outbox(struct space_flight *flight)
     flight->outbox_last = 0;
     flight->applied_count = flight->applied_waiting;
     flight->outbox_fresh = false;
+    flight->outbox_turn++;
 }
 
 static void forget(struct space_flight *flight)
 {
+    hark_space_flight_inside_forget(flight->inside);
     forget_outbox(flight);
+    flight->waiting_turn++;
     shorten(flight, 0);
     clear_ids(&flight->ids);
     flight->waiting_count = 0;
@@ -145,6 +148,7 @@ void hark_space_flight_free(struct hark_space *space)
     if (flight == NULL)
         return;
     forget(flight);
+    hark_space_flight_inside_free(flight->inside);
     hark_state_free(flight->provisional);
     hark_state_free(flight->waiting);
     hark_overlay_free(flight->outbox_over);
@@ -560,7 +564,8 @@ static int bring_outbox(struct hark_space *space, struct hark_err *err)
 /* --- what others see ---------------------------------------------------------------- */
 
 /* A reader's log may grow at any time: all is read at one instant. */
-static int bring(struct hark_space *space, bool outbox, struct hark_err *err)
+static int bring(struct hark_space *space, bool outbox, const struct hark_flight_entry **inside,
+                 struct hark_err *err)
 {
     int rc = space->read_only ? hark_index_begin(space->index, err) : hark_space_mend(space, err);
 
@@ -569,6 +574,8 @@ static int bring(struct hark_space *space, bool outbox, struct hark_err *err)
     rc = bring_waiting(space, err);
     if (rc == 0 && outbox)
         rc = bring_outbox(space, err);
+    if (rc == 0 && inside != NULL)
+        rc = hark_space_flight_inside(space, inside, err);
     if (space->read_only)
         hark_index_rollback(space->index);
     if (rc < 0 && space->flight != NULL)
@@ -579,7 +586,7 @@ static int bring(struct hark_space *space, bool outbox, struct hark_err *err)
 int hark_space_flight_waiting(struct hark_space *space, struct space_flight **out,
                               struct hark_err *err)
 {
-    int rc = bring(space, false, err);
+    int rc = bring(space, false, NULL, err);
 
     *out = rc < 0 ? NULL : space->flight;
     return rc;
@@ -588,9 +595,20 @@ int hark_space_flight_waiting(struct hark_space *space, struct space_flight **ou
 int hark_space_flight(struct hark_space *space, const struct hark_flight_entry **entries,
                       size_t *count, struct hark_err *err)
 {
-    int rc = bring(space, true, err);
+    int rc = bring(space, true, NULL, err);
 
     *entries = rc < 0 ? NULL : space->flight->entries;
+    *count = rc < 0 ? 0 : space->flight->count;
+    return rc;
+}
+
+int hark_space_flight_seen(struct hark_space *space, const struct hark_flight_entry **entries,
+                           size_t *count, struct hark_err *err)
+{
+    const struct hark_flight_entry *seen = NULL;
+    int rc = bring(space, true, &seen, err);
+
+    *entries = rc < 0 ? NULL : seen;
     *count = rc < 0 ? 0 : space->flight->count;
     return rc;
 }
@@ -598,7 +616,7 @@ int hark_space_flight(struct hark_space *space, const struct hark_flight_entry *
 int hark_space_provisional(struct hark_space *space, struct hark_state **state,
                            struct hark_err *err)
 {
-    int rc = bring(space, true, err);
+    int rc = bring(space, true, NULL, err);
 
     *state = rc < 0 ? NULL : space->flight->provisional;
     return rc;

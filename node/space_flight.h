@@ -61,7 +61,9 @@ struct space_flight {
     bool disordered;  /* something came that belongs before others */
     struct flight_place *places;
     size_t place_count, place_capacity;
-    hark_node_name own_of; /* whose own positions stand in `more`; empty: nobody's */
+    hark_node_name own_of;              /* whose own positions stand in `more`; empty: nobody's */
+    uint64_t waiting_turn, outbox_turn; /* how often that part was forgotten */
+    struct flight_inside *inside;       /* space_flight_inside.c; NULL: not asked for yet */
 };
 
 /* The list of what waits in intakes, brought up to date; what is after it, of the
@@ -84,6 +86,14 @@ HARK_CHECK int hark_space_flight_also(struct space_flight *flight, uint32_t entr
                                       struct hark_err *err);
 /* Notes for each waiting entry where it stands in that node's own intake. */
 void hark_space_flight_own(struct space_flight *flight, const char *self);
+/* The flight's list, brought up to date by the caller, as whoever holds keys sees it: what
+ * opens says what is inside, the rest is as it is. *entries is borrowed, until the space
+ * changes; flight->count of them. Errors: no-memory, and the store's. */
+HARK_CHECK int hark_space_flight_inside(struct hark_space *space,
+                                        const struct hark_flight_entry **entries,
+                                        struct hark_err *err);
+void hark_space_flight_inside_forget(struct flight_inside *in); /* what was opened; may be NULL */
+void hark_space_flight_inside_free(struct flight_inside *in);   /* may be NULL */
 /* Forgets everything; for when the index goes. */
 void hark_space_flight_free(struct hark_space *space);
 

@@ -12,6 +12,7 @@ grey_port=$(free_port)
     --owner "Ada Brandt" --until 2030-01-01 --listen "tcp://127.0.0.1:$host_port" >/dev/null
 "$HARK" init "$work/grey" --name grey --listen "tcp://127.0.0.1:$grey_port" >/dev/null
 at() { local dir=$1; shift; "$HARK" -C "$work/$dir" "$@"; }
+hark() { at "$@"; }
 
 # --- founded, and given to the host ---------------------------------------------------
 group=$(at grey group new "Grey's Girls" --purpose "Zwetschgendatschi for everybody" --name Grey -q)
@@ -68,6 +69,35 @@ contains "who belongs" "$(in_group grey member ls)" Jo
 for who in mara jo; do contains "who was there before" "$(in_group "$who" member ls)" Grey; done
 same "a name is said again once" 2 "$(in_group grey log --kind profile --json | grep -c '"name": *"Grey"')"
 
+# --- what is under way -----------------------------------------------------------------------
+# Mara is away: she sees what she writes, and so do others once the host has taken it in.
+if [ -z "${HARK_LONG:-}" ]; then
+    stop grey
+    reply=$(in_group mara post "Streuselkuchen with it" --re "$idea" -q 2>/dev/null)
+    in_group mara vote "$idea" pass -q >/dev/null 2>&1
+    more=$(in_group mara post "With cream" --re "$reply" -q 2>/dev/null)
+    under_way() {
+        in_group "$1" show "$idea" --json | python3 -c 'import json, sys
+d = json.load(sys.stdin)
+sys.exit(d["tally"]["in_flight"] != {"agree": 0, "disagree": 0, "pass": 1} or
+         [e["payload"]["body"] for e in d["in_flight"]] != ["Streuselkuchen with it"])'
+    }
+    await 20 under_way mara
+    await 20 under_way jo
+    for who in mara jo; do
+        in_group "$who" show "$more" --json | holds "a thread under way" \
+            'd["about"][0]["payload"]["body"] == "Streuselkuchen with it"'
+        contains "the log" "$(in_group "$who" log)" "With cream"
+        same "counted apart" 3 "$(in_group "$who" tally "$idea" --json | field 'd["counts"]["agree"]')"
+    done
+    same "at the host it is sealed" 3 "$(in_group host log --in-flight --json |
+        grep '"in_flight": *true' | grep -c '"kind": *"sealed"')"
+    start grey
+    await 20 logged jo "$more"
+    same "then it is counted" 1 "$(in_group jo tally "$idea" --json | field 'd["counts"]["pass"]')"
+    echo "ok: what is under way is seen by members alone"
+fi
+
 # --- one of them is shown to somebody outside ------------------------------------------------
 in_group mara disclose "$idea" >"$work/shown"
 mkdir "$work/nowhere"
@@ -106,14 +136,14 @@ holds "and are told to be others' affair where there is none" 'not d["key_here"]
 # --- the host ------------------------------------------------------------------------------
 stop_daemons
 git -C "$work/host/spaces/$group.git" cat-file --batch-all-objects --batch >"$work/host/objects"
-for word in "Grey's" Zwetschgendatschi Bratapfelduft Quittengelee Maronensuppe Mara '"vote"' '"agree"'; do
+for word in "Grey's" Zwetschgendatschi Bratapfelduft Quittengelee Streuselkuchen Maronensuppe Mara '"vote"' '"agree"'; do
     if grep -rqaF -- "$word" "$work/host"; then fail "the host has $word"; fi
 done
 echo "ok: the host has no word of it"
 sound "$work/host/spaces/$group.git"
 in_group host verify >/dev/null || fail "hark verify at the host"
 for who in grey jo; do
-    for word in Zwetschgendatschi Bratapfelduft Quittengelee Maronensuppe; do
+    for word in Zwetschgendatschi Bratapfelduft Quittengelee Streuselkuchen Maronensuppe; do
         if grep -rqaF -- "$word" "$work/$who"; then fail "$word lies open at $who"; fi
     done
 done
