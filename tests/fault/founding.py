@@ -124,7 +124,7 @@ def main():
         cls, n, how = options.case.split('/')
         cases = [(cls, int(n), how)]
     elif not options.all:
-        few = 10 * FEW if nth.LONG else FEW
+        few = 5 * FEW if nth.LONG else FEW
         # Allocations are many, and each of them leaves what a call before it has written.
         chance = random.Random(4)
         rare = [case for case in cases if case[0] != 'malloc']
