@@ -189,6 +189,48 @@ static void test_flight_inside__without_a_key_it_is_sealed(void **state)
     assert_sealed(&seen[0]);
 }
 
+/* The key becomes known while the flight is as it was: it is looked at once more. */
+static void test_flight_inside__a_key_becomes_known(void **state)
+{
+    struct group *group = *state;
+    const struct hark_flight_entry *seen = NULL;
+    struct hark_author owner = {0};
+    char path[128], aside[128];
+
+    (void)put(group, "owner", "idea", body("Quittengelee"), NULL);
+    group_person(group, "owner", &owner);
+    hark_node_free(group->node);
+    (void)snprintf(path, sizeof(path), "%s/keys/people/owner", group->dir);
+    (void)snprintf(aside, sizeof(aside), "%s/owner", group->top);
+    assert_int_equal(rename(path, aside), 0);
+    group_open(group);
+    assert_int_equal(look(group, &seen), 1);
+    assert_sealed(&seen[0]);
+    OK(hark_inside_own(group_inside(group), owner.box, &err));
+    owner.box = NULL;
+    assert_int_equal(look(group, &seen), 1);
+    assert_says(&seen[0], "idea", "body", "Quittengelee");
+    hark_author_free(&owner);
+}
+
+/* What breaks a rule inside is void there, though hosts let it stand. */
+static void test_flight_inside__void_inside(void **state)
+{
+    struct group *group = *state;
+    struct hark_logged idea = group_idea(group, "owner", "Quittengelee");
+    const struct hark_flight_entry *seen = NULL, *outer = NULL;
+    struct hark_hash post;
+    size_t count = 0;
+
+    post = put(group, "owner", "post", body("Maronensuppe"), &idea.id);
+    (void)put(group, "owner", "vote", choice("agree"), &post);
+    assert_int_equal(look(group, &seen), 2);
+    assert_string_equal(seen[1].entry.kind, "vote");
+    assert_int_equal(seen[1].effect.verdict_code, HARK_E_VOID_RE_KIND);
+    OK(hark_space_flight(group->space, &outer, &count, &err));
+    assert_int_equal(outer[1].effect.verdict, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -200,6 +242,8 @@ int main(void)
         TEST(follows_the_log),
         TEST(an_epoch_comes_while_it_is_under_way),
         TEST(without_a_key_it_is_sealed),
+        TEST(a_key_becomes_known),
+        TEST(void_inside),
     };
 
     if (hark_crypto_init(NULL) != 0)
