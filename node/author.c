@@ -527,7 +527,7 @@ static json_t *founding_fields(const struct hark_node *node, const struct hark_f
         "{s:i, s:o, s:o, s:o, s:s, s:{s:s, s:o, s:o, s:o, s:o, s:o}, s:{s:i, s:i}}", "rules", 1,
         "kinds", hex_json(kinds->bytes, HARK_HASH_SIZE), "nonce", hex_json(nonce, 32), "box",
         hex_json(hark_box_key(steward->box)->bytes, HARK_KEY_SIZE), "mode",
-        founding->sealed ? "sealed" : "open", "home", "name", node->config->name, "log",
+        hark_mode_name(founding->mode), "home", "name", node->config->name, "log",
         hex_json(keys.log.bytes, HARK_KEY_SIZE), "cosigner",
         hex_json(keys.cosigner.bytes, HARK_KEY_SIZE), "author",
         hex_json(keys.author.bytes, HARK_KEY_SIZE), "curve",
@@ -539,8 +539,8 @@ static json_t *founding_fields(const struct hark_node *node, const struct hark_f
         json_decref(fields);
         fields = NULL;
     }
-    if (fields != NULL &&
-        (charter == NULL || (!founding->sealed && json_object_update(fields, charter) != 0))) {
+    if (fields != NULL && (charter == NULL || (founding->mode == HARK_MODE_OPEN &&
+                                               json_object_update(fields, charter) != 0))) {
         json_decref(fields);
         fields = NULL;
     }
@@ -639,9 +639,9 @@ static int add_first_words(struct hark_node *node, struct hark_space *space,
     charter.fields = charter_fields(founding);
     if (profile.fields == NULL || charter.fields == NULL)
         rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a payload");
-    if (rc == 0 && founding->sealed)
+    if (rc == 0 && founding->mode != HARK_MODE_OPEN)
         rc = hark_node_steward(node, hark_space_id(space), &steward, err);
-    if (rc == 0 && founding->sealed)
+    if (rc == 0 && founding->mode != HARK_MODE_OPEN)
         rc = hark_author_add(node, space, &steward, &charter, NULL, err);
     if (rc == 0)
         rc = hark_author_add(node, space, founder, &profile, NULL, err);
@@ -661,9 +661,9 @@ static int log_founder(struct hark_node *node, struct hark_space *space,
 
     if (rc == 0)
         rc = hark_steward_act(node, space, NULL, NULL, "admit", fields, NULL, err);
-    if (rc == 0 && founding->sealed)
+    if (rc == 0 && founding->mode != HARK_MODE_OPEN)
         rc = hark_space_commit(space, node->identity.log, hark_now_ms(), err);
-    if (rc == 0 && founding->sealed)
+    if (rc == 0 && founding->mode != HARK_MODE_OPEN)
         rc = hark_space_begin(space, err);
     if (rc == 0)
         rc = add_first_words(node, space, founding, founder, err);
@@ -728,7 +728,7 @@ int hark_found(struct hark_node *node, const struct hark_founding *founding, str
     if (rc == 0)
         rc = build_first(&steward, fields, &payload, &bytes, id, err);
     if (rc == 0)
-        rc = hark_founding_begin(node, id, founding->sealed ? 4 : 3, err);
+        rc = hark_founding_begin(node, id, founding->mode != HARK_MODE_OPEN ? 4 : 3, err);
     /* The nonce first: a space whose steward's key is lost is worth nothing. */
     if (rc == 0)
         rc = hark_node_steward_named(node, nonce, id, err);

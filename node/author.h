@@ -74,7 +74,7 @@ HARK_CHECK int hark_author_write(struct hark_node *node, struct hark_space *spac
 /* Founds a space with this node as home and steward: the first entry, the founder's admit
  * as staff and profile; of a sealed one the charter. */
 struct hark_founding {
-    bool sealed;       /* an encrypted one, whose key no host holds */
+    uint8_t mode;      /* enum hark_mode; 0: open */
     bool history;      /* of an encrypted one: newcomers get its older keys, too */
     const char *label; /* of the founder's key here; NULL: keys/people/owner, made if need be */
     const char *title, *question, *owner, *until; /* until: YYYY-MM-DD */

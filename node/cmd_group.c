@@ -17,7 +17,8 @@
 /* --- new -------------------------------------------------------------------------------- */
 
 struct founding {
-    const char *title, *purpose, *until, *name, *history;
+    const char *title, *purpose, *until, *name, *history, *mode;
+    uint8_t as; /* the mode */
     char label[HARK_LABEL_MAX + 1];
     char in_a_year[HARK_TIME_SIZE + 1];
 };
@@ -48,14 +49,29 @@ static int find_founder(struct hark_cmd *cmd, struct founding *founding, struct 
     return rc;
 }
 
+static int read_mode(struct founding *founding, struct hark_err *err)
+{
+    if (founding->mode == NULL)
+        founding->mode = hark_mode_name(HARK_MODE_SEALED);
+    for (uint8_t mode = HARK_MODE_OPEN; mode <= HARK_MODE_SEALED; mode++)
+        if (strcmp(founding->mode, hark_mode_name(mode)) == 0)
+            founding->as = mode;
+    if (strcmp(founding->mode, hark_mode_name(founding->as)) != 0)
+        return hark_err_set(err, HARK_E_USAGE, "--mode is sealed, entrusted or open");
+    if (founding->as == HARK_MODE_OPEN && founding->history != NULL)
+        return hark_err_set(err, HARK_E_USAGE, "in an open group everybody reads everything");
+    return 0;
+}
+
 static int read_founding(struct hark_cmd *cmd, struct founding *founding, struct hark_err *err)
 {
     const struct hark_option options[] = {{.name = "purpose", .value = &founding->purpose},
                                           {.name = "until", .value = &founding->until},
                                           {.name = "name", .value = &founding->name},
-                                          {.name = "history", .value = &founding->history}};
+                                          {.name = "history", .value = &founding->history},
+                                          {.name = "mode", .value = &founding->mode}};
     uint64_t until_ms = 0;
-    int rc = hark_cmd_options(cmd, options, 4, 1, 1, err);
+    int rc = hark_cmd_options(cmd, options, 5, 1, 1, err);
 
     if (rc < 0)
         return rc;
@@ -76,13 +92,15 @@ static int read_founding(struct hark_cmd *cmd, struct founding *founding, struct
         strcmp(founding->history, "all") != 0)
         rc = hark_err_set(err, HARK_E_USAGE, "--history is none or all");
     if (rc == 0)
+        rc = read_mode(founding, err);
+    if (rc == 0)
         rc = find_founder(cmd, founding, err);
     return rc == 0 ? check_text("a --name", founding->name, NAME_MAX, err) : rc;
 }
 
 static int group_new(struct hark_cmd *cmd, struct hark_err *err)
 {
-    struct hark_founding as = {.sealed = true};
+    struct hark_founding as = {0};
     struct founding founding = {0};
     char id[HARK_HEX_SIZE];
     struct hark_hash space;
@@ -90,6 +108,7 @@ static int group_new(struct hark_cmd *cmd, struct hark_err *err)
 
     if (rc < 0)
         return rc;
+    as.mode = founding.as;
     as.label = founding.label;
     as.title = founding.title;
     as.question = founding.purpose;
@@ -104,14 +123,18 @@ static int group_new(struct hark_cmd *cmd, struct hark_err *err)
     if (cmd->globals.json)
         return hark_print_json(cmd->out,
                                json_pack("{s:s, s:s, s:o, s:s}", "format", "hark/group/1", "id", id,
-                                         "title", hark_out_text(founding.title), "mode", "sealed"),
+                                         "title", hark_out_text(founding.title), "mode",
+                                         founding.mode),
                                err);
     (void)fprintf(cmd->out, "%s\n", id);
     if (!cmd->globals.quiet)
         (void)fprintf(cmd->err,
                       "`hark -s %.12s invite` gives out a ticket; `hark -s %.12s partner add` and\n"
-                      "`home move` give the log to a node that is always up and cannot read it\n",
-                      id, id);
+                      "`home move` give the log to a node that is always up and %s\n",
+                      id, id,
+                      founding.as == HARK_MODE_SEALED      ? "cannot read it"
+                      : founding.as == HARK_MODE_ENTRUSTED ? "reads it as a member of the group"
+                                                           : "reads it like everybody");
     return 0;
 }
 
@@ -212,8 +235,9 @@ static int show_group(struct hark_cmd *cmd, struct hark_space *space, struct har
             cmd->out,
             json_pack("{s:s, s:s, s:o, s:o, s:s, s:I, s:b}", "format", "hark/group/1", "id", id,
                       "title", title != NULL ? hark_out_text(title) : json_null(), "purpose",
-                      purpose != NULL ? json_incref(purpose) : json_null(), "mode", "sealed",
-                      "members", (json_int_t)members, "closed", object->closed != HARK_NONE),
+                      purpose != NULL ? json_incref(purpose) : json_null(), "mode",
+                      hark_mode_name(object->mode), "members", (json_int_t)members, "closed",
+                      object->closed != HARK_NONE),
             err);
     } else {
         (void)fprintf(cmd->out, "%.12s  %3llu members  ", id, (unsigned long long)members);

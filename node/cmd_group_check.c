@@ -26,6 +26,8 @@ struct check {
     size_t wrong; /* findings that matter now */
     json_t *findings, *devices, *left;
     uint64_t owed_ms; /* since when the first of them waits for a fresh key */
+    bool entrusted, home_holds;
+    uint32_t holder; /* entrusted: the member as whom the home reads */
 };
 
 static int no_memory(struct hark_err *err)
@@ -212,6 +214,59 @@ static int all_left(struct check *c, struct hark_err *err)
     return rc;
 }
 
+/* --- the home of an entrusted group --------------------------------------------------- */
+
+/* As whom the home reads: whom the last `home` names, else the founder. */
+static int note_holder(void *arg, const struct hark_row *row, struct hark_err *err)
+{
+    struct check *c = arg;
+    struct hark_key_object object = {.owner = 0};
+    struct hark_key key;
+    json_t *json = NULL;
+    const char *holder;
+    uint32_t number = 0;
+    bool found = false;
+    int rc;
+
+    if (row->verdict != 0)
+        return 0;
+    rc = hark_space_payload_json(c->space, row, &json, err);
+    holder = json_string_value(json_object_get(json, "holder"));
+    if (rc == 0 && holder != NULL &&
+        hark_hex_decode(key.bytes, sizeof(key.bytes), hark_span_str(holder), NULL) == 0)
+        rc = hark_state_find_key(hark_space_state(c->space), &key, &found, &number, err);
+    if (rc == 0 && found)
+        rc = hark_state_key(hark_space_state(c->space), number, &object, err);
+    c->holder = object.owner;
+    json_decref(json);
+    return rc == 0 ? HARK_STOP : rc;
+}
+
+static int find_holder(struct check *c, struct hark_err *err)
+{
+    const struct hark_log_query query = {
+        .kind = "home", .after = HARK_NONE, .re = HARK_NONE, .backwards = true};
+    struct hark_key_object key;
+    uint64_t count = 0;
+    int rc = 0;
+
+    c->entrusted = hark_state_space_object(hark_space_state(c->space))->mode == HARK_MODE_ENTRUSTED;
+    if (!c->entrusted)
+        return 0;
+    rc = hark_index_log(hark_space_index(c->space), &query, note_holder, c, err);
+    if (rc == 0)
+        rc = hark_cmd_section_count(c->space, HARK_SECTION_KEY, &count, err);
+    for (uint64_t i = 0; i < count && rc == 0 && !c->home_holds; i++) {
+        rc = hark_state_key(hark_space_state(c->space), (uint32_t)i, &key, err);
+        c->home_holds = rc == 0 && key.of == HARK_KEY_OF_MEMBER && key.owner == c->holder &&
+                        key.until == HARK_NONE;
+    }
+    /* The home itself knows better. */
+    if (hark_node_is_home(c->cmd->node, c->space))
+        c->home_holds = c->home_holds && c->here;
+    return rc;
+}
+
 /* --- the whole ------------------------------------------------------------------------ */
 
 /* Back to the last fresh key: what comes after it are steps. */
@@ -248,6 +303,8 @@ static int look(struct check *c, struct hark_err *err)
         rc = entry_findings(c, err);
     if (rc == 0)
         rc = all_left(c, err);
+    if (rc == 0)
+        rc = find_holder(c, err);
     return rc == 0 ? all_devices(c, err) : rc;
 }
 
@@ -262,6 +319,11 @@ static void print_check(const struct check *c)
                       c->group.keys, c->wrong > 0 ? ", but for those below" : "");
     else
         (void)fputs("nobody of this node holds the key in force: only others can check it\n", out);
+    if (c->entrusted && c->home_holds)
+        (void)fprintf(out, "the home reads it, as member %u\n", c->holder);
+    else if (c->entrusted)
+        (void)fprintf(out, "the home cannot read it: member %u has no key in force there\n",
+                      c->holder);
     if (c->group.owed > 0)
         (void)fprintf(out, "%u who left still hold it: the steward owes a fresh one\n",
                       c->group.owed);
@@ -294,16 +356,20 @@ int hark_cmd_group_check(struct hark_cmd *cmd, struct hark_err *err)
     if (rc == 0)
         rc = c.findings == NULL || c.devices == NULL || c.left == NULL ? no_memory(err)
                                                                        : look(&c, err);
-    holds = rc == 0 && c.here && c.wrong == 0 && c.group.owed == 0;
+    holds =
+        rc == 0 && c.here && c.wrong == 0 && c.group.owed == 0 && (!c.entrusted || c.home_holds);
     if (rc == 0 && cmd->globals.json) {
         hark_hash_hex(id, hark_space_id(c.space));
         rc = hark_print_json(
             cmd->out,
-            json_pack("{s:s, s:s, s:b, s:b, s:o, s:I, s:I, s:O, s:O, s:O}", "format",
+            json_pack("{s:s, s:s, s:b, s:b, s:o, s:I, s:I, s:O, s:O, s:O, s:o}", "format",
                       "hark/group-check/1", "id", id, "holds", holds, "key_here", c.here, "epoch",
                       c.any ? json_integer(c.epoch) : json_null(), "keys", (json_int_t)c.group.keys,
                       "owed", (json_int_t)c.group.owed, "findings", c.findings, "devices",
-                      c.devices, "left", c.left),
+                      c.devices, "left", c.left, "home",
+                      c.entrusted ? json_pack("{s:I, s:b}", "member", (json_int_t)c.holder, "holds",
+                                              c.home_holds)
+                                  : json_null()),
             err);
     } else if (rc == 0) {
         print_check(&c);
@@ -347,6 +413,9 @@ int hark_cmd_group_alerts(struct hark_cmd *cmd, struct hark_space *space, json_t
                        c.wrong);
         rc = add_alert(space, "group-keys", message, alerts, err);
     }
+    if (rc == 0 && c.entrusted && !c.home_holds)
+        rc = add_alert(space, "group-home", "the home of this entrusted group cannot read it",
+                       alerts, err);
     if (rc == 0 && c.group.owed > 0 && hark_now_ms() > c.owed_ms + OWED_MS) {
         (void)snprintf(message, sizeof(message),
                        "%u who left still hold this group's key: its steward owes a fresh one",

@@ -108,19 +108,47 @@ static int print_move(struct hark_cmd *cmd, struct hark_space *space, const char
     return 0;
 }
 
+/* The latest of a member's keys in force. */
+static int find_key(struct hark_space *space, const char *who, struct hark_key *out,
+                    struct hark_err *err)
+{
+    struct hark_key_object key;
+    uint64_t count = 0;
+    uint32_t member = 0;
+    bool found = false;
+    int rc = hark_cmd_member(space, who, &member, err);
+
+    if (rc == 0)
+        rc = hark_cmd_section_count(space, HARK_SECTION_KEY, &count, err);
+    for (uint64_t i = count; i > 0 && rc == 0 && !found; i--) {
+        rc = hark_state_key(hark_space_state(space), (uint32_t)(i - 1), &key, err);
+        found = rc == 0 && key.of == HARK_KEY_OF_MEMBER && key.owner == member &&
+                key.until == HARK_NONE;
+    }
+    if (rc == 0 && !found)
+        return hark_err_set(err, HARK_E_NOT_FOUND, "%s has no key in force", who);
+    *out = key.key;
+    return rc;
+}
+
 static int home_move(struct hark_cmd *cmd, struct hark_err *err)
 {
-    const char *lost = NULL;
-    const struct hark_option options[] = {{.name = "lost", .flag = true, .value = &lost}};
+    const char *lost = NULL, *holder = NULL;
+    const struct hark_option options[] = {{.name = "lost", .flag = true, .value = &lost},
+                                          {.name = "holder", .value = &holder}};
+    struct hark_key key = {{0}};
     struct hark_space *space = NULL;
     struct hark_hash id;
     bool here = false;
-    int rc = hark_cmd_options(cmd, options, 1, 1, 1, err);
+    int rc = hark_cmd_options(cmd, options, 2, 1, 1, err);
 
     if (rc == 0)
         rc = hark_cmd_space(cmd, &space, err);
+    if (rc == 0 && holder != NULL)
+        rc = find_key(space, holder, &key, err);
     if (rc == 0)
-        rc = hark_home_move(cmd->node, space, cmd->argv[1], lost != NULL, &id, &here, err);
+        rc = hark_home_move(cmd->node, space, cmd->argv[1], holder != NULL ? &key : NULL,
+                            lost != NULL, &id, &here, err);
     if (rc < 0)
         return rc;
     cmd->changed = true;

@@ -115,7 +115,7 @@ void hark_joining_show_terms(struct hark_cmd *cmd, const struct hark_terms *term
     show_field(cmd->err, "objective", terms->question);
     show_field(cmd->err, "decided by", terms->owner);
     show_field(cmd->err, "until", terms->until);
-    show_field(cmd->err, "mode", terms->mode == HARK_MODE_OPEN ? "open" : "sealed");
+    show_field(cmd->err, "mode", hark_mode_name(terms->mode));
     (void)fprintf(cmd->err, "  %-12s ", "copies at");
     for (size_t i = 0; i < terms->node_count; i++)
         (void)fprintf(cmd->err, "%s%s", i > 0 ? ", " : "", terms->nodes[i].name);

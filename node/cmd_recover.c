@@ -127,7 +127,7 @@ static int recover_space(struct hark_cmd *cmd, struct recover *r, const struct h
                           "this node was the home, and the steward's key is not here: the steward "
                           "must say who goes on");
     else if (is_home)
-        rc = hark_home_move(r->node, space, named.name, true, &home, &here, err);
+        rc = hark_home_move(r->node, space, named.name, NULL, true, &home, &here, err);
     if (rc == 0)
         rc = print_space(cmd, r, space, &got, is_home ? &home : NULL, err);
     return rc < 0 ? rc : hark_space_tend(space, err);

@@ -10,10 +10,15 @@
 
 /* --- moving ------------------------------------------------------------------------ */
 
+struct move {
+    const char *name;
+    const struct hark_key *holder; /* NULL: the space is not an entrusted one */
+};
+
 /* Signs the entry that goes on from the log as it is in the space's state now. */
 static int sign_home(struct hark_node *node, struct hark_space *space,
-                     const struct hark_author *steward, const char *name, struct hark_signed *out,
-                     struct hark_err *err)
+                     const struct hark_author *steward, const struct move *move,
+                     struct hark_signed *out, struct hark_err *err)
 {
     struct hark_state *state = hark_space_state(space);
     struct hark_hash root = hark_merkle_root(hark_state_log(state));
@@ -22,9 +27,16 @@ static int sign_home(struct hark_node *node, struct hark_space *space,
     int rc;
 
     hark_hash_hex(hex, &root);
-    draft.fields = json_pack("{s:s, s:I, s:I, s:s}", "node", name, "incarnation",
+    draft.fields = json_pack("{s:s, s:I, s:I, s:s}", "node", move->name, "incarnation",
                              (json_int_t)hark_state_space_object(state)->incarnation + 1, "size",
                              (json_int_t)hark_state_size(state), "root", hex);
+    if (draft.fields != NULL && move->holder != NULL) {
+        hark_key_hex(hex, move->holder);
+        if (json_object_set_new(draft.fields, "holder", json_string(hex)) != 0) {
+            json_decref(draft.fields);
+            draft.fields = NULL;
+        }
+    }
     if (draft.fields == NULL)
         return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a payload");
     rc = hark_author_sign(node, space, state, steward, &draft, out, err);
@@ -34,8 +46,8 @@ static int sign_home(struct hark_node *node, struct hark_space *space,
 
 /* To another node: from the outbox. */
 static int move_away(struct hark_node *node, struct hark_space *space,
-                     const struct hark_author *steward, const char *name, struct hark_hash *id,
-                     struct hark_err *err)
+                     const struct hark_author *steward, const struct move *move,
+                     struct hark_hash *id, struct hark_err *err)
 {
     struct hark_signed entry;
     struct hark_outbox *outbox = NULL;
@@ -44,7 +56,7 @@ static int move_away(struct hark_node *node, struct hark_space *space,
     if (hark_space_held(space))
         return hark_err_set(err, HARK_E_BEHIND,
                             "this home is moving already, or has not compared its log yet");
-    rc = sign_home(node, space, steward, name, &entry, err);
+    rc = sign_home(node, space, steward, move, &entry, err);
     if (rc == 0) {
         rc = hark_space_outbox(space, &outbox, err);
         if (rc == 0)
@@ -98,8 +110,8 @@ static int check_settled(struct hark_space *space, struct hark_err *err)
 }
 
 static int go_on_here(struct hark_node *node, struct hark_space *space,
-                      const struct hark_author *steward, const char *name, struct hark_hash *id,
-                      struct hark_err *err)
+                      const struct hark_author *steward, const struct move *move,
+                      struct hark_hash *id, struct hark_err *err)
 {
     struct recovering r = {.space = space, .log_key = node->identity.log};
     struct hark_signed entry = {0};
@@ -110,7 +122,7 @@ static int go_on_here(struct hark_node *node, struct hark_space *space,
         return rc;
     rc = hark_space_each_waiting(space, add_recover, &r, err);
     if (rc == 0)
-        rc = sign_home(node, space, steward, name, &entry, err);
+        rc = sign_home(node, space, steward, move, &entry, err);
     if (rc == 0) {
         offer.bytes = hark_buf_span(&entry.bytes);
         offer.payload = hark_buf_span(&entry.payload);
@@ -125,9 +137,36 @@ static int go_on_here(struct hark_node *node, struct hark_space *space,
     return rc;
 }
 
-int hark_home_move(struct hark_node *node, struct hark_space *space, const char *name, bool lost,
-                   struct hark_hash *id, bool *here, struct hark_err *err)
+/* The home of an entrusted space reads it, as a member whom everybody sees (PROTOCOL.md 10). */
+static int find_holder(struct hark_node *node, struct hark_space *space, bool self,
+                       struct move *move, struct hark_key *own, struct hark_err *err)
 {
+    bool entrusted = hark_state_space_object(hark_space_state(space))->mode == HARK_MODE_ENTRUSTED;
+    struct hark_author person = {0};
+    int rc;
+
+    if (!entrusted && move->holder != NULL)
+        return hark_err_set(err, HARK_E_USAGE, "only the home of an entrusted group has a holder");
+    if (!entrusted || move->holder != NULL)
+        return 0;
+    if (!self)
+        return hark_err_set(err, HARK_E_USAGE,
+                            "the home of an entrusted group reads it: say as which member");
+    rc = hark_node_person(node, hark_space_id(space), NULL, &person, NULL, err);
+    if (rc == 0) {
+        *own = *hark_signer_key(person.sign);
+        move->holder = own;
+    }
+    hark_author_free(&person);
+    return rc;
+}
+
+int hark_home_move(struct hark_node *node, struct hark_space *space, const char *name,
+                   const struct hark_key *holder, bool lost, struct hark_hash *id, bool *here,
+                   struct hark_err *err)
+{
+    struct move move = {.name = name, .holder = holder};
+    struct hark_key own;
     struct hark_author steward = {0};
     struct hark_node_object named;
     bool self;
@@ -139,10 +178,13 @@ int hark_home_move(struct hark_node *node, struct hark_space *space, const char 
     if (rc < 0)
         goto out;
     self = hark_key_equal(&named.keys.log, hark_signer_key(node->identity.log));
+    rc = find_holder(node, space, self, &move, &own, err);
+    if (rc < 0)
+        goto out;
     if (self && lost) {
         rc = check_settled(space, err);
         if (rc == 0)
-            rc = go_on_here(node, space, &steward, name, id, err);
+            rc = go_on_here(node, space, &steward, &move, id, err);
         *here = rc == 0;
     } else if (self) {
         rc = hark_err_set(err, HARK_E_USAGE, "%s is this node%s", name,
@@ -154,7 +196,7 @@ int hark_home_move(struct hark_node *node, struct hark_space *space, const char 
                           "--lost",
                           name, name);
     } else {
-        rc = move_away(node, space, &steward, name, id, err);
+        rc = move_away(node, space, &steward, &move, id, err);
     }
 out:
     hark_author_free(&steward);

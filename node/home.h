@@ -13,9 +13,13 @@
  *   the home and lost its disk): this node goes on from its copy of the log, which must
  *   be the longest that can be had: sync first. What stands before the entry in the new
  *   batch: `recover` entries that wait in intakes, nothing else. *here is true.
+ * holder, in an entrusted space: the key of a member whom that node is to read as; NULL:
+ * where this node goes on, one of its own people's. NULL in any other space.
  * id receives the entry's. Errors: not-found (no such node), accept-not-here (no
- * steward's key, or it is not for this node to do), behind. */
+ * steward's key, or it is not for this node to do), behind, usage (a holder is missing, or
+ * not wanted). */
 HARK_CHECK int hark_home_move(struct hark_node *node, struct hark_space *space, const char *name,
-                              bool lost, struct hark_hash *id, bool *here, struct hark_err *err);
+                              const struct hark_key *holder, bool lost, struct hark_hash *id,
+                              bool *here, struct hark_err *err);
 
 #endif

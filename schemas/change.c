@@ -177,6 +177,7 @@ static bool read_invite(const json_t *json, struct hark_change *c)
 static bool read_home(const json_t *json, struct hark_change *c)
 {
     json_name(json, "node", &c->node);
+    c->has_holder = json_key(json, "holder", &c->holder);
     return json_u32(json, "incarnation", &c->incarnation) &&
            hark_json_u64(json, "size", HARK_NUMBER_MAX, &c->size) &&
            json_hash(json, "root", &c->root);

@@ -81,9 +81,9 @@ static int read_founding(struct hark_founding *f, const struct hark_kinds *kinds
     rc = read_recovery(json, &f->space, err);
     if (rc == HARK_OK)
         rc = all_differ(f, &entry->author, err);
-    f->space.mode = hark_json_is(json, "mode", "sealed") ? HARK_MODE_SEALED : HARK_MODE_OPEN;
-    if (rc == HARK_OK && hark_json_is(json, "mode", "entrusted"))
-        rc = hark_err_set(err, HARK_E_UNSUPPORTED, "entrusted spaces are not followed yet");
+    f->space.mode = hark_json_is(json, "mode", "sealed")      ? HARK_MODE_SEALED
+                    : hark_json_is(json, "mode", "entrusted") ? HARK_MODE_ENTRUSTED
+                                                              : HARK_MODE_OPEN;
     return rc;
 }
 

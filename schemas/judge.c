@@ -383,6 +383,26 @@ static int target_node(struct hark_judging *j, struct hark_err *err)
     return rc;
 }
 
+/* The member's key that the home of an entrusted space reads with. */
+static int target_holder(struct hark_judging *j, struct hark_err *err)
+{
+    struct hark_key_object key = {.owner = 0};
+    uint32_t number = 0;
+    bool found = false;
+    int rc = HARK_OK;
+
+    if (!j->change.has_holder)
+        return HARK_OK;
+    rc = hark_state_find_key(j->state, &j->change.holder, &found, &number, err);
+    if (rc == HARK_OK && found)
+        rc = hark_state_key(j->state, number, &key, err);
+    if (rc != HARK_OK)
+        return rc;
+    if (!found || key.of != HARK_KEY_OF_MEMBER || key.until != HARK_NONE)
+        return VOID(err, TARGET, "its holder is no member's key in force");
+    return HARK_OK;
+}
+
 static int target_home(struct hark_judging *j, struct hark_err *err)
 {
     const struct hark_state *state = j->state;
@@ -395,7 +415,7 @@ static int target_home(struct hark_judging *j, struct hark_err *err)
         return VOID(err, TARGET, "the next incarnation is not %u", j->change.incarnation);
     if (j->change.size != state->log.size || !hark_hash_equal(&j->change.root, &root))
         return VOID(err, TARGET, "it does not go on from this log's size and root");
-    return HARK_OK;
+    return target_holder(j, err);
 }
 
 struct hark_lookup_key hark_recovery_lookup(const struct hark_judging *j)
@@ -638,6 +658,9 @@ static int rule_mode(struct hark_judging *j, struct hark_err *err)
                     open ? "open" : "encrypted");
     if (open && (j->change.has_group_key || j->change.has_commitment || j->change.older != NULL))
         return VOID(err, MODE, "an open space has no group key");
+    if (j->action == HARK_ACTION_HOME &&
+        j->change.has_holder != (j->state->space_object.mode == HARK_MODE_ENTRUSTED))
+        return VOID(err, MODE, "the home of an entrusted space, and no other, has a holder");
     return HARK_OK;
 }
 

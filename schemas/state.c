@@ -98,7 +98,7 @@ static int load_log(struct hark_state *state, uint64_t entries, struct hark_err 
     if (state->space_object.rules != 1)
         return hark_err_set(err, HARK_E_UNSUPPORTED, "this program does not know rules %u",
                             state->space_object.rules);
-    if (state->space_object.mode != HARK_MODE_OPEN && state->space_object.mode != HARK_MODE_SEALED)
+    if (state->space_object.mode > HARK_MODE_SEALED)
         return hark_err_set(err, HARK_E_UNSUPPORTED, "this program does not know mode %u",
                             state->space_object.mode);
     if (!hark_hash_equal(&state->space_object.kinds, &builtin))
@@ -170,6 +170,13 @@ const struct hark_kinds *hark_state_kinds(const struct hark_state *state)
 const struct hark_space_object *hark_state_space_object(const struct hark_state *state)
 {
     return &state->space_object;
+}
+
+const char *hark_mode_name(uint8_t mode)
+{
+    static const char *const NAMES[] = {"open", "entrusted", "sealed"};
+
+    return mode <= HARK_MODE_SEALED ? NAMES[mode] : "unknown";
 }
 
 bool hark_state_is_encrypted(const struct hark_state *state)

@@ -21,6 +21,8 @@
 enum hark_role { HARK_ROLE_MEMBER = 0, HARK_ROLE_STAFF = 1 };
 enum hark_status { HARK_STATUS_ACTIVE = 0, HARK_STATUS_REMOVED = 1, HARK_STATUS_LEFT = 2 };
 enum hark_mode { HARK_MODE_OPEN = 0, HARK_MODE_ENTRUSTED = 1, HARK_MODE_SEALED = 2 };
+/* As a founding entry says it; "unknown" for any other number. */
+const char *hark_mode_name(uint8_t mode);
 enum hark_key_of {
     HARK_KEY_OF_MEMBER = 0,
     HARK_KEY_OF_STEWARD = 1,

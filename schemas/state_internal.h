@@ -81,7 +81,9 @@ struct hark_change {
     struct hark_key old_key;              /* device remove */
     struct hark_ticket_object new_ticket; /* invite: keys, role, uses, until */
     struct hark_node_object node;         /* name and keys */
-    uint32_t incarnation;                 /* home */
+    bool has_holder;                      /* home, of an entrusted space */
+    struct hark_key holder;
+    uint32_t incarnation; /* home */
     uint64_t size;
     struct hark_hash root;
     struct hark_kind *kind; /* owned */

@@ -239,9 +239,11 @@ json_t *world_fields_space(struct world *world)
         "{s:i, s:o, s:o, s:o, s:s, s:o, s:{s:i}, s:{s:i, s:o}, s:s, s:{s:s, s:s, s:s}}", "rules", 1,
         "kinds", world_hex(kinds.bytes, sizeof(kinds.bytes)), "nonce",
         world_hex(nonce, sizeof(nonce)), "box", hex_key(world_box(WORLD_STEWARD)), "mode",
-        world->sealed ? "sealed" : "open", "home",
-        node_keys(WORLD_HOME, WORLD_LOG, WORLD_COSIGNER, WORLD_AUTHOR), "policy", "quorum", 1,
-        "recovery", "threshold", 2, "keys", keys, "title", "A world for tests", "objective",
+        world->entrusted ? "entrusted"
+        : world->sealed  ? "sealed"
+                         : "open",
+        "home", node_keys(WORLD_HOME, WORLD_LOG, WORLD_COSIGNER, WORLD_AUTHOR), "policy", "quorum",
+        1, "recovery", "threshold", 2, "keys", keys, "title", "A world for tests", "objective",
         "question", "What is to be tested?", "owner", "The testers", "until", "2027-12-31");
 }
 
@@ -460,7 +462,8 @@ uint64_t world_say(struct world *world, uint32_t by, const char *kind, json_t *f
     return world_log(world, &draft, 0);
 }
 
-static struct world *found_world(uint64_t seed, bool sealed, world_git_id_fn *git_id, void *git_arg)
+static struct world *found_world(uint64_t seed, enum hark_mode mode, world_git_id_fn *git_id,
+                                 void *git_arg)
 {
     struct world *world = calloc(1, sizeof(*world));
     struct world_draft draft = {.by = WORLD_STEWARD, .kind = "space"};
@@ -471,7 +474,8 @@ static struct world *found_world(uint64_t seed, bool sealed, world_git_id_fn *gi
     make_pool();
     need(world != NULL, "no memory", NULL);
     world->random = seed;
-    world->sealed = sealed;
+    world->sealed = mode != HARK_MODE_OPEN;
+    world->entrusted = mode == HARK_MODE_ENTRUSTED;
     world->now_ms = WORLD_START_MS;
     world->next_key = WORLD_FIRST_NEW;
     world->git_id = git_id;
@@ -492,12 +496,17 @@ static struct world *found_world(uint64_t seed, bool sealed, world_git_id_fn *gi
 
 struct world *world_new(uint64_t seed, world_git_id_fn *git_id, void *git_arg)
 {
-    return found_world(seed, false, git_id, git_arg);
+    return found_world(seed, HARK_MODE_OPEN, git_id, git_arg);
 }
 
 struct world *world_new_sealed(uint64_t seed, world_git_id_fn *git_id, void *git_arg)
 {
-    return found_world(seed, true, git_id, git_arg);
+    return found_world(seed, HARK_MODE_SEALED, git_id, git_arg);
+}
+
+struct world *world_new_entrusted(uint64_t seed, world_git_id_fn *git_id, void *git_arg)
+{
+    return found_world(seed, HARK_MODE_ENTRUSTED, git_id, git_arg);
 }
 
 void world_free(struct world *world)

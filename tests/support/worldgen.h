@@ -56,6 +56,7 @@ struct world {
     uint32_t next_key;         /* the next of the pool that stands for nothing yet */
     bool first_hand;           /* random entries are accepted when they arrive: no intakes */
     bool sealed;               /* an encrypted space */
+    bool entrusted;            /* of those: one whose home holds the key */
     uint32_t going, going_key; /* random rotations: member, key number or WORLD_NO_KEY */
     world_git_id_fn *git_id;
     void *git_arg;
@@ -71,6 +72,7 @@ struct world {
 struct world *world_new(uint64_t seed, world_git_id_fn *git_id, void *git_arg);
 /* The same of an encrypted space: `admit` and `device` get their group keys by themselves. */
 struct world *world_new_sealed(uint64_t seed, world_git_id_fn *git_id, void *git_arg);
+struct world *world_new_entrusted(uint64_t seed, world_git_id_fn *git_id, void *git_arg);
 void world_free(struct world *world);
 
 uint64_t world_random(struct world *world, uint64_t below);

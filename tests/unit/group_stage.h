@@ -33,7 +33,7 @@ static inline void group_reopen(struct group *group)
 
 static inline int group_setup(void **state)
 {
-    const struct hark_founding founding = {.sealed = true,
+    const struct hark_founding founding = {.mode = HARK_MODE_SEALED,
                                            .title = "Grey's Girls",
                                            .question = "Zwetschgendatschi?",
                                            .owner = "Grey",

@@ -668,8 +668,11 @@ static void test_sealing__who_is_gone_again_is_not_told(void **state)
 /* Each opening of a key takes half a second, so little is done. */
 static void test_sealing__a_node_with_a_passphrase_seals_too(void **state)
 {
-    const struct hark_founding founding = {
-        .sealed = true, .title = "T", .question = "Q", .owner = "Ada", .until = "2030-01-01"};
+    const struct hark_founding founding = {.mode = HARK_MODE_SEALED,
+                                           .title = "T",
+                                           .question = "Q",
+                                           .owner = "Ada",
+                                           .until = "2030-01-01"};
     struct hark_config config = {.name = "locked", .accept_per_minute = 120};
     struct group *group = *state, locked = {.node = NULL};
     struct hark_logged logged;

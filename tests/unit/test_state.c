@@ -2019,7 +2019,7 @@ static const struct {
     {"threshold", HARK_E_ENTRY_FIRST, first_threshold},
     {"key twice", HARK_E_ENTRY_FIRST, first_key_twice},
     {"recovery key twice", HARK_E_ENTRY_FIRST, first_recovery_twice},
-    {"mode", HARK_E_UNSUPPORTED, first_mode},
+    {"entrusted", 0, first_mode},
 };
 
 /* Applies one entry to an empty log of `space`; checks that a refusal leaves it

@@ -338,6 +338,47 @@ static void test_state_epochs__an_open_space_has_none(void **arg)
 }
 
 /* PROTOCOL.md 6.5, written out once more: the three sections are under the hash. */
+static void home_is(struct world *w, uint32_t holder, int code)
+{
+    struct world_draft draft = {
+        .by = WORLD_STEWARD, .kind = "home", .fields = world_fields_home(w, WORLD_HOME)};
+
+    if (holder != WORLD_STEWARD)
+        json_object_set_new(draft.fields, "holder",
+                            world_hex(world_key(holder)->bytes, HARK_KEY_SIZE));
+    (void)world_log(w, &draft, code);
+}
+
+/* Only the home of an entrusted space reads as somebody: a member with a key in force. */
+static void test_state_epochs__who_is_the_home_s_holder(void **arg)
+{
+    struct world *sealed = world_new_sealed(1, NULL, NULL), *open = world_new(1, NULL, NULL);
+    struct world *w = world_new_entrusted(1, NULL, NULL);
+    uint32_t a = world_new_key(w), b = world_new_key(w);
+
+    (void)arg;
+    assert_int_equal(hark_state_space_object(w->state)->mode, HARK_MODE_ENTRUSTED);
+    assert_true(hark_state_is_encrypted(w->state));
+    (void)admit(w, a);
+    (void)admit(w, b);
+    home_is(w, WORLD_STEWARD, HARK_E_VOID_MODE); /* nobody */
+    home_is(w, WORLD_AUTHOR, HARK_E_VOID_TARGET);
+    home_is(w, world_new_key(w), HARK_E_VOID_TARGET);
+    home_is(w, b, 0);
+    (void)world_say(w, b, "leave", NULL, HARK_NONE);
+    home_is(w, b, HARK_E_VOID_TARGET);
+    home_is(w, a, 0);
+    (void)admit(sealed, a);
+    home_is(sealed, a, HARK_E_VOID_MODE);
+    home_is(sealed, WORLD_STEWARD, 0);
+    (void)admit(open, a);
+    home_is(open, a, HARK_E_VOID_MODE);
+    home_is(open, WORLD_STEWARD, 0);
+    world_free(sealed);
+    world_free(open);
+    world_free(w);
+}
+
 static void test_state_epochs__they_are_hashed(void **arg)
 {
     struct world *w = world_new_sealed(1, NULL, NULL);
@@ -575,6 +616,7 @@ int main(void)
         cmocka_unit_test(test_state_epochs__a_set_lasts_while_it_fits),
         cmocka_unit_test(test_state_epochs__in_force_at_a_size),
         cmocka_unit_test(test_state_epochs__an_open_space_has_none),
+        cmocka_unit_test(test_state_epochs__who_is_the_home_s_holder),
         cmocka_unit_test(test_state_epochs__they_are_hashed),
         cmocka_unit_test(test_state_epochs__objects_have_one_encoding),
         cmocka_unit_test(test_state_epochs__damaged_objects_are_found),
