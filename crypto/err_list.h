@@ -172,6 +172,7 @@
     X(TICKET_UNKNOWN,      "ticket-unknown",         3) \
     /* PROTOCOL.md 10.11: showing who one is */ \
     X(SHOWING,             "showing",                3) \
+    X(SHOWING_WANTED,      "showing-wanted",         3) \
     /* PROTOCOL.md 9: between nodes */ \
     X(PEER_FORM,           "peer-form",              3) \
     X(PEER_VERSION,        "peer-version",           3) \

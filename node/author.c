@@ -13,6 +13,7 @@
 #include "node/office.h"
 #include "node/outbox.h"
 #include "node/sealing.h"
+#include "schemas/showing.h"
 
 #define SEEN_AGE_MS   UINT64_C(3600000) /* PROTOCOL.md 3: Seen when the last is an hour old */
 #define SEEN_LOOKBACK 64u               /* entries looked at for it */
@@ -511,8 +512,39 @@ static json_t *hex_json(const void *bytes, size_t size)
 /* Title and objective, which in an encrypted space are for a charter. */
 static json_t *charter_fields(const struct hark_founding *founding)
 {
-    return json_pack("{s:s, s:{s:s, s:s, s:s}}", "title", founding->title, "objective", "question",
-                     founding->question, "owner", founding->owner, "until", founding->until);
+    json_t *fields =
+        json_pack("{s:s, s:{s:s, s:s, s:s}}", "title", founding->title, "objective", "question",
+                  founding->question, "owner", founding->owner, "until", founding->until);
+
+    if (fields != NULL && founding->community != NULL &&
+        json_object_set_new(fields, "community",
+                            json_pack("{s:o, s:s}", "space",
+                                      hex_json(founding->community->bytes, HARK_HASH_SIZE), "show",
+                                      founding->must ? "must" : "asked")) != 0) {
+        json_decref(fields);
+        fields = NULL;
+    }
+    return fields;
+}
+
+/* Who the founder is in the community that the group asks about. */
+static int show_founder(const struct hark_founding *founding, struct hark_space *space,
+                        const struct hark_author *founder, json_t *profile, struct hark_err *err)
+{
+    const struct hark_showing_place place = {.group = *hark_space_id(space),
+                                             .member = *hark_signer_key(founder->sign)};
+    struct hark_showing showing;
+    json_t *fields = NULL;
+    int rc;
+
+    if (founding->community == NULL)
+        return 0;
+    rc = hark_showing_make(&showing, &place, founding->community, founding->shower, err);
+    if (rc == 0)
+        rc = hark_showing_write(&showing, &fields, err);
+    if (rc == 0 && json_object_set_new(profile, "showing", fields) != 0)
+        rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a payload");
+    return rc;
 }
 
 static json_t *founding_fields(const struct hark_node *node, const struct hark_founding *founding,
@@ -639,6 +671,8 @@ static int add_first_words(struct hark_node *node, struct hark_space *space,
     charter.fields = charter_fields(founding);
     if (profile.fields == NULL || charter.fields == NULL)
         rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a payload");
+    if (rc == 0)
+        rc = show_founder(founding, space, founder, profile.fields, err);
     if (rc == 0 && founding->mode != HARK_MODE_OPEN)
         rc = hark_node_steward(node, hark_space_id(space), &steward, err);
     if (rc == 0 && founding->mode != HARK_MODE_OPEN)

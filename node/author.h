@@ -78,6 +78,11 @@ struct hark_founding {
     bool history;      /* of an encrypted one: newcomers get its older keys, too */
     const char *label; /* of the founder's key here; NULL: keys/people/owner, made if need be */
     const char *title, *question, *owner, *until; /* until: YYYY-MM-DD */
+    /* Of an encrypted one: the community whose members who joins is asked about (NULL: nobody
+     * is), whether they must show who they are there, and the founder's key there. */
+    const struct hark_hash *community;
+    bool must;
+    const struct hark_signer *shower;
     /* Any recovery_threshold of these keys (at most 16) name a new steward when this one
      * is lost; 0 keys: nobody does. */
     size_t recovery_count;

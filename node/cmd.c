@@ -21,12 +21,13 @@ static const struct hark_verb verbs[] = {
      "invite [--role R] [--cohort K=V] [--uses N] [--until D] [--source S] | ls | "
      "revoke KEY | funnel",
      "give out a ticket to the space", HARK_VERB_NODE, hark_cmd_invite},
-    {"join", "join TICKET --name N [--answers FILE] [--timeout S]", "become a member with a ticket",
-     HARK_VERB_MAKES, hark_cmd_join},
+    {"join", "join TICKET --name N [--show COMMUNITY] [--answers FILE] [--timeout S]",
+     "become a member with a ticket", HARK_VERB_MAKES, hark_cmd_join},
     {"member", "member ls | show ID | role ID member|staff | remove ID [--reason R]",
      "who belongs, and as what", HARK_VERB_NODE, hark_cmd_members},
     {"group",
-     "group new TITLE --purpose TEXT [--until DATE] [--name N] [--history all] | "
+     "group new TITLE --purpose TEXT [--until DATE] [--name N] [--history all] "
+     "[--mode sealed|entrusted|open] [--community S [--show must|asked]] | "
      "join TICKET --name N | leave | "
      "close | ls | check",
      "private groups, which only their members read", HARK_VERB_NODE, hark_cmd_group},
@@ -79,8 +80,8 @@ static const struct hark_verb verbs[] = {
      "keys that are here: replace one, keep them all, move one person's, seal them; and bring a "
      "space back",
      HARK_VERB_NODE, hark_cmd_keys},
-    {"home", "home show | move NODE [--lost]", "the node that orders the space, and moving it",
-     HARK_VERB_NODE, hark_cmd_home_verb},
+    {"home", "home show | move NODE [--lost] [--holder MEMBER]",
+     "the node that orders the space, and moving it", HARK_VERB_NODE, hark_cmd_home_verb},
     {"recover", "recover TICKET... [--keys DIR] [--listen A] [--timeout S]",
      "get back what a lost disk held, from partners", HARK_VERB_NO_NODE, hark_cmd_recover},
     {"repair", "repair [--timeout S]", "check every space, and fetch what is damaged",

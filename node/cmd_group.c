@@ -8,6 +8,7 @@
 #include "node/cmd_internal.h"
 #include "node/office.h"
 #include "node/sealing.h"
+#include "node/shown.h"
 
 #define TITLE_MAX   200u
 #define PURPOSE_MAX 1000u
@@ -17,8 +18,10 @@
 /* --- new -------------------------------------------------------------------------------- */
 
 struct founding {
-    const char *title, *purpose, *until, *name, *history, *mode;
-    uint8_t as; /* the mode */
+    const char *title, *purpose, *until, *name, *history, *mode, *community, *show;
+    struct hark_hash of;       /* the community */
+    struct hark_person person; /* the founder there */
+    uint8_t as;                /* the mode */
     char label[HARK_LABEL_MAX + 1];
     char in_a_year[HARK_TIME_SIZE + 1];
 };
@@ -63,15 +66,46 @@ static int read_mode(struct founding *founding, struct hark_err *err)
     return 0;
 }
 
+/* The founder is a member there, and may found groups. */
+static int read_community(struct hark_cmd *cmd, struct founding *founding, struct hark_err *err)
+{
+    struct hark_space *community = NULL;
+    int rc;
+
+    if (founding->show != NULL &&
+        (founding->community == NULL ||
+         (strcmp(founding->show, "must") != 0 && strcmp(founding->show, "asked") != 0)))
+        return hark_err_set(err, HARK_E_USAGE, "--show is must or asked, of a --community");
+    if (founding->community == NULL)
+        return find_founder(cmd, founding, err);
+    if (founding->as == HARK_MODE_OPEN)
+        return hark_err_set(err, HARK_E_USAGE,
+                            "in an open group everybody would see who is who in the community");
+    rc = hark_node_pick_space(cmd->node, founding->community, &community, err);
+    if (rc == 0)
+        rc = hark_cmd_as(cmd, community, false, &founding->person, err);
+    if (rc == 0)
+        rc = hark_shown_may_found(community, founding->person.member.role, err);
+    if (rc < 0)
+        return rc;
+    founding->of = *hark_space_id(community);
+    memcpy(founding->label, founding->person.label, sizeof(founding->label));
+    if (founding->name == NULL)
+        founding->name = founding->label;
+    return 0;
+}
+
 static int read_founding(struct hark_cmd *cmd, struct founding *founding, struct hark_err *err)
 {
     const struct hark_option options[] = {{.name = "purpose", .value = &founding->purpose},
                                           {.name = "until", .value = &founding->until},
                                           {.name = "name", .value = &founding->name},
                                           {.name = "history", .value = &founding->history},
-                                          {.name = "mode", .value = &founding->mode}};
+                                          {.name = "mode", .value = &founding->mode},
+                                          {.name = "community", .value = &founding->community},
+                                          {.name = "show", .value = &founding->show}};
     uint64_t until_ms = 0;
-    int rc = hark_cmd_options(cmd, options, 5, 1, 1, err);
+    int rc = hark_cmd_options(cmd, options, 7, 1, 1, err);
 
     if (rc < 0)
         return rc;
@@ -94,7 +128,7 @@ static int read_founding(struct hark_cmd *cmd, struct founding *founding, struct
     if (rc == 0)
         rc = read_mode(founding, err);
     if (rc == 0)
-        rc = find_founder(cmd, founding, err);
+        rc = read_community(cmd, founding, err);
     return rc == 0 ? check_text("a --name", founding->name, NAME_MAX, err) : rc;
 }
 
@@ -106,8 +140,15 @@ static int group_new(struct hark_cmd *cmd, struct hark_err *err)
     struct hark_hash space;
     int rc = read_founding(cmd, &founding, err);
 
-    if (rc < 0)
+    if (rc < 0) {
+        hark_author_free(&founding.person.author);
         return rc;
+    }
+    if (founding.community != NULL) {
+        as.community = &founding.of;
+        as.must = founding.show != NULL && strcmp(founding.show, "must") == 0;
+        as.shower = founding.person.author.sign;
+    }
     as.mode = founding.as;
     as.label = founding.label;
     as.title = founding.title;
@@ -116,6 +157,7 @@ static int group_new(struct hark_cmd *cmd, struct hark_err *err)
     as.until = founding.until;
     as.history = founding.history != NULL && strcmp(founding.history, "all") == 0;
     rc = hark_found(cmd->node, &as, &space, err);
+    hark_author_free(&founding.person.author);
     if (rc < 0)
         return rc;
     cmd->changed = true;

@@ -10,6 +10,7 @@
 
 #include "node/cmd_internal.h"
 #include "node/inside.h"
+#include "node/shown.h"
 
 #define LEFT_MAX 1000u /* who left and is told of by name */
 
@@ -27,6 +28,8 @@ struct check {
     json_t *findings, *devices, *left;
     uint64_t owed_ms; /* since when the first of them waits for a fresh key */
     bool entrusted, home_holds;
+    struct hark_shown_wish wish;
+    json_t *lacking; /* members without a showing that stands, where they must have one */
     uint32_t holder; /* entrusted: the member as whom the home reads */
 };
 
@@ -267,6 +270,33 @@ static int find_holder(struct check *c, struct hark_err *err)
     return rc;
 }
 
+/* --- who they are in the community --------------------------------------------------- */
+
+static int find_lacking(struct check *c, struct hark_err *err)
+{
+    struct hark_member_object member = {.admit = 0};
+    struct hark_shown shown;
+    uint64_t count = 0;
+    int rc = hark_shown_wish(c->cmd->node, c->space, &c->wish, err);
+
+    if (rc == 0 && c->wish.must)
+        rc = hark_cmd_section_count(c->space, HARK_SECTION_MEMBER, &count, err);
+    for (uint32_t i = 0; i < count && rc == 0; i++) {
+        bool any = false;
+
+        rc = hark_state_member(hark_space_state(c->space), i, &member, err);
+        if (rc < 0 || member.status != HARK_STATUS_ACTIVE)
+            continue;
+        rc = hark_shown_find(c->cmd->node, c->space, i, &any, &shown, err);
+        if (rc == 0 &&
+            (!any || shown.as == HARK_SHOWN_ENDED ||
+             !hark_hash_equal(&shown.showing.community, &c->wish.community)) &&
+            json_array_append_new(c->lacking, json_integer((json_int_t)i)) != 0)
+            rc = no_memory(err);
+    }
+    return rc;
+}
+
 /* --- the whole ------------------------------------------------------------------------ */
 
 /* Back to the last fresh key: what comes after it are steps. */
@@ -327,6 +357,11 @@ static void print_check(const struct check *c)
     if (c->group.owed > 0)
         (void)fprintf(out, "%u who left still hold it: the steward owes a fresh one\n",
                       c->group.owed);
+    json_array_foreach(c->lacking, i, finding)
+    {
+        (void)fprintf(out, "member %lld has not shown who they are in the community\n",
+                      (long long)json_integer_value(finding));
+    }
     json_array_foreach(c->left, i, finding)
     {
         (void)fprintf(out, "member %lld left at %s\n",
@@ -345,8 +380,11 @@ static void print_check(const struct check *c)
 
 int hark_cmd_group_check(struct hark_cmd *cmd, struct hark_err *err)
 {
-    struct check c = {
-        .cmd = cmd, .findings = json_array(), .devices = json_array(), .left = json_array()};
+    struct check c = {.cmd = cmd,
+                      .findings = json_array(),
+                      .devices = json_array(),
+                      .left = json_array(),
+                      .lacking = json_array()};
     char id[HARK_HEX_SIZE];
     int rc = hark_cmd_options(cmd, NULL, 0, 0, 0, err);
     bool holds;
@@ -354,22 +392,31 @@ int hark_cmd_group_check(struct hark_cmd *cmd, struct hark_err *err)
     if (rc == 0)
         rc = hark_cmd_space(cmd, &c.space, err);
     if (rc == 0)
-        rc = c.findings == NULL || c.devices == NULL || c.left == NULL ? no_memory(err)
-                                                                       : look(&c, err);
+        rc = c.findings == NULL || c.devices == NULL || c.left == NULL || c.lacking == NULL
+                 ? no_memory(err)
+                 : look(&c, err);
+    if (rc == 0)
+        rc = find_lacking(&c, err);
     holds =
         rc == 0 && c.here && c.wrong == 0 && c.group.owed == 0 && (!c.entrusted || c.home_holds);
     if (rc == 0 && cmd->globals.json) {
         hark_hash_hex(id, hark_space_id(c.space));
         rc = hark_print_json(
             cmd->out,
-            json_pack("{s:s, s:s, s:b, s:b, s:o, s:I, s:I, s:O, s:O, s:O, s:o}", "format",
-                      "hark/group-check/1", "id", id, "holds", holds, "key_here", c.here, "epoch",
-                      c.any ? json_integer(c.epoch) : json_null(), "keys", (json_int_t)c.group.keys,
-                      "owed", (json_int_t)c.group.owed, "findings", c.findings, "devices",
-                      c.devices, "left", c.left, "home",
-                      c.entrusted ? json_pack("{s:I, s:b}", "member", (json_int_t)c.holder, "holds",
-                                              c.home_holds)
-                                  : json_null()),
+            json_pack(
+                "{s:s, s:s, s:b, s:b, s:o, s:I, s:I, s:O, s:O, s:O, s:o, s:o}", "format",
+                "hark/group-check/1", "id", id, "holds", holds, "key_here", c.here, "epoch",
+                c.any ? json_integer(c.epoch) : json_null(), "keys", (json_int_t)c.group.keys,
+                "owed", (json_int_t)c.group.owed, "findings", c.findings, "devices", c.devices,
+                "left", c.left, "home",
+                c.entrusted
+                    ? json_pack("{s:I, s:b}", "member", (json_int_t)c.holder, "holds", c.home_holds)
+                    : json_null(),
+                "showing",
+                c.wish.any ? json_pack("{s:o, s:s, s:O}", "community",
+                                       hark_out_hex(c.wish.community.bytes, HARK_HASH_SIZE), "show",
+                                       c.wish.must ? "must" : "asked", "lacking", c.lacking)
+                           : json_null()),
             err);
     } else if (rc == 0) {
         print_check(&c);
@@ -379,6 +426,7 @@ int hark_cmd_group_check(struct hark_cmd *cmd, struct hark_err *err)
     json_decref(c.findings);
     json_decref(c.devices);
     json_decref(c.left);
+    json_decref(c.lacking);
     return rc;
 }
 

@@ -76,9 +76,10 @@ static int prepare(struct hark_cmd *cmd, struct hark_joining *join, struct hark_
     const char *answers = NULL, *timeout = NULL;
     const struct hark_option options[] = {{.name = "name", .value = &join->name},
                                           {.name = "answers", .value = &answers},
+                                          {.name = "show", .value = &join->show},
                                           {.name = "timeout", .value = &timeout}};
     uint64_t timeout_s = TIMEOUT_S;
-    int rc = hark_cmd_options(cmd, options, 3, 1, 1, err);
+    int rc = hark_cmd_options(cmd, options, 4, 1, 1, err);
 
     if (rc == 0)
         rc = hark_ticket_decode(&join->ticket, hark_span_str(cmd->argv[1]), HARK_TICKET_INVITATION,
@@ -160,18 +161,51 @@ void hark_joining_drop_key(struct hark_cmd *cmd, const struct hark_joining *join
         (void)unlink(path);
 }
 
-/* With --as a person whose key is here already joins another space. */
+/* With --as, and with --show, a person whose key is here already joins another space. */
 int hark_joining_take_key(struct hark_cmd *cmd, struct hark_joining *join, struct hark_err *err)
 {
+    struct hark_space *community = NULL;
+    struct hark_person person = {0};
     int rc = 0;
 
-    if (cmd->globals.as == NULL)
+    if (cmd->globals.as != NULL) {
+        hark_copy_text(join->label, sizeof(join->label), cmd->globals.as);
+    } else if (join->show != NULL) {
+        rc = hark_node_pick_space(cmd->node, join->show, &community, err);
+        if (rc == 0)
+            rc = hark_cmd_as(cmd, community, false, &person, err);
+        hark_copy_text(join->label, sizeof(join->label), person.label);
+        hark_author_free(&person.author);
+    } else {
         rc = make_key(cmd, join, err);
-    if (rc < 0)
-        return rc;
-    return hark_node_person(cmd->node, &join->ticket.spaces[0],
-                            join->made_key ? join->label : cmd->globals.as, &join->joiner,
-                            join->label, err);
+    }
+    return rc < 0 ? rc
+                  : hark_node_person(cmd->node, &join->ticket.spaces[0], join->label, &join->joiner,
+                                     join->label, err);
+}
+
+int hark_joining_show(struct hark_cmd *cmd, struct hark_joining *join, struct hark_err *err)
+{
+    const struct hark_showing_place place = {.group = join->ticket.spaces[0],
+                                             .member = *hark_signer_key(join->joiner.sign)};
+    struct hark_space *community = NULL;
+    struct hark_person person = {0};
+    int rc;
+
+    if (join->show == NULL || join->shows)
+        return 0;
+    if (join->terms.mode == HARK_MODE_OPEN)
+        return hark_err_set(err, HARK_E_USAGE,
+                            "in an open space everybody would see which two keys are one person's");
+    rc = hark_node_pick_space(cmd->node, join->show, &community, err);
+    if (rc == 0)
+        rc = hark_cmd_as(cmd, community, false, &person, err);
+    if (rc == 0)
+        rc = hark_showing_make(&join->showing, &place, hark_space_id(community), person.author.sign,
+                               err);
+    join->shows = rc == 0;
+    hark_author_free(&person.author);
+    return rc;
 }
 
 /* --- what is said and signed ------------------------------------------------------- */
@@ -185,14 +219,24 @@ int hark_joining_request(const struct hark_joining *join, struct hark_join_reque
     request->box = *hark_box_key(join->joiner.box);
     memcpy(request->name, join->name, strlen(join->name) + 1);
     memcpy(request->about, join->about, sizeof(request->about));
+    request->has_showing = join->shows;
+    request->showing = join->showing;
     return hark_join_request_sign(request, join->joiner.sign, join->ticket_key, err);
 }
 
 json_t *hark_joining_profile(const struct hark_joining *join)
 {
-    if (join->about[0] == '\0')
-        return json_pack("{s:s}", "name", join->name);
-    return json_pack("{s:s, s:s}", "name", join->name, "about", join->about);
+    json_t *profile = json_pack("{s:s}", "name", join->name), *showing = NULL;
+
+    if (profile != NULL &&
+        ((join->about[0] != '\0' &&
+          json_object_set_new(profile, "about", json_string(join->about)) != 0) ||
+         (join->shows && (hark_showing_write(&join->showing, &showing, NULL) < 0 ||
+                          json_object_set_new(profile, "showing", showing) != 0)))) {
+        json_decref(profile);
+        return NULL;
+    }
+    return profile;
 }
 
 int hark_joining_print(struct hark_cmd *cmd, const struct hark_joining *join,
@@ -322,6 +366,8 @@ static int join_here(struct hark_cmd *cmd, struct hark_joining *join, struct har
         return rc;
     hark_joining_show_terms(cmd, &join->terms);
     rc = hark_joining_take_key(cmd, join, err);
+    if (rc == 0)
+        rc = hark_joining_show(cmd, join, err);
     if (rc == 0)
         rc = admit(cmd, join, space, err);
     /* The key of a refused join is of no use. After any other failure it stays:

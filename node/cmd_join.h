@@ -11,6 +11,9 @@
 struct hark_joining {
     const char *name;
     char about[HARK_JOIN_ABOUT_MAX + 1]; /* empty: nothing */
+    const char *show;                    /* a community: who one is there is shown; or NULL */
+    bool shows;                          /* showing is made */
+    struct hark_showing showing;
     uint64_t timeout_ms;
     struct hark_ticket ticket;
     struct hark_signer *ticket_key;
@@ -27,6 +30,10 @@ void hark_joining_show_terms(struct hark_cmd *cmd, const struct hark_terms *term
 /* A new key, or with --as that of a person who is here: fills label and joiner. */
 HARK_CHECK int hark_joining_take_key(struct hark_cmd *cmd, struct hark_joining *join,
                                      struct hark_err *err);
+/* With --show: makes the showing for the joiner's key, once. Errors: entry-key, void-member
+ * (not a member there), not-found, usage (an open space). */
+HARK_CHECK int hark_joining_show(struct hark_cmd *cmd, struct hark_joining *join,
+                                 struct hark_err *err);
 /* Forgets a key that was made for nothing. */
 void hark_joining_drop_key(struct hark_cmd *cmd, const struct hark_joining *join);
 /* The request, signed. */

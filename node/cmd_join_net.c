@@ -509,8 +509,10 @@ static int write_profile(struct session *s, struct hark_space *space, struct har
     uint64_t until_ms = hark_timer_ms() + HAND_IN_MS;
     struct hark_net_progress at = {.unsent = 1};
     struct hark_logged logged;
-    int rc;
+    int rc = hark_joining_show(s->cmd, s->join, err);
 
+    if (rc < 0)
+        return rc;
     draft.fields = hark_joining_profile(s->join);
     if (draft.fields == NULL)
         return hark_err_set(err, HARK_E_USAGE, "the name is not UTF-8");
@@ -546,6 +548,13 @@ static int complete(struct session *s, struct hark_err *err)
 
 /* --- the verb ------------------------------------------------------------------------------ */
 
+static int write_request(struct session *s, struct hark_err *err)
+{
+    int rc = hark_joining_show(s->cmd, s->join, err);
+
+    return rc == 0 ? seal_request(s, err) : rc;
+}
+
 static int run(struct session *s, struct hark_err *err)
 {
     char bound[HARK_ADDRESS_MAX + 1];
@@ -566,7 +575,10 @@ static int run(struct session *s, struct hark_err *err)
         hark_joining_show_terms(s->cmd, &s->join->terms);
         rc = s->join->joiner.sign != NULL ? 0 : hark_joining_take_key(s->cmd, s->join, err);
         if (rc == 0)
-            rc = seal_request(s, err);
+            rc = write_request(s, err);
+    } else if (rc > 0 && s->state == RECORD_SENT && s->join->show != NULL) {
+        /* What went out without may have been refused for that. */
+        rc = write_request(s, err);
     }
     memset(&s->last, 0, sizeof(s->last));
     if (rc >= 0 && s->state == RECORD_SENT)

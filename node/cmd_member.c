@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "node/cmd_internal.h"
+#include "node/shown.h"
 
 static int cohorts_of(struct hark_space *space, uint32_t ordinal, json_t **out,
                       struct hark_err *err)
@@ -61,11 +62,42 @@ static int admit_json(struct hark_space *space, uint64_t position, const char **
     return rc;
 }
 
-static int member_json(struct hark_space *space, uint32_t ordinal, bool with_keys, json_t **out,
-                       struct hark_err *err)
+/* Who the member is in a community, in a private group. */
+static int showing_json(struct hark_node *node, struct hark_space *space, uint32_t ordinal,
+                        json_t **out, struct hark_err *err)
+{
+    struct hark_space *community = NULL;
+    struct hark_shown shown;
+    char name[HARK_NAME_SIZE] = "";
+    bool any = false;
+    int rc = hark_shown_find(node, space, ordinal, &any, &shown, err);
+
+    *out = json_null();
+    if (rc < 0 || !any)
+        return rc;
+    if (shown.as == HARK_SHOWN_MEMBER) {
+        rc = hark_node_space(node, &shown.showing.community, &community, err);
+        if (rc == 0)
+            rc = hark_index_member_name(hark_space_view(community), shown.member, name,
+                                        sizeof(name), err);
+    }
+    if (rc == 0)
+        *out = json_pack("{s:o, s:o, s:s, s:o, s:o}", "community",
+                         hark_out_hex(shown.showing.community.bytes, HARK_HASH_SIZE), "key",
+                         hark_out_hex(shown.showing.key.bytes, HARK_KEY_SIZE), "as",
+                         hark_shown_name(shown.as), "member",
+                         shown.as == HARK_SHOWN_MEMBER ? json_integer((json_int_t)shown.member)
+                                                       : json_null(),
+                         "name", name[0] != '\0' ? hark_out_text(name) : json_null());
+    return rc == 0 && *out == NULL ? hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an answer")
+                                   : rc;
+}
+
+static int member_json(struct hark_node *node, struct hark_space *space, uint32_t ordinal,
+                       bool with_keys, json_t **out, struct hark_err *err)
 {
     struct hark_member_object member;
-    json_t *cohorts = NULL, *payload = NULL;
+    json_t *cohorts = NULL, *payload = NULL, *showing = NULL;
     char name[HARK_NAME_SIZE];
     const char *source = NULL;
     struct hark_hash id = {0};
@@ -78,20 +110,24 @@ static int member_json(struct hark_space *space, uint32_t ordinal, bool with_key
         rc = admit_json(space, member.admit, &source, &payload, &id, err);
     if (rc == 0)
         rc = cohorts_of(space, ordinal, &cohorts, err);
+    if (rc == 0)
+        rc = showing_json(node, space, ordinal, &showing, err);
     if (rc == 0) {
-        *out = json_pack(
-            "{s:s, s:I, s:o, s:s, s:s, s:o, s:o, s:I, s:O}", "format", "hark/member/1", "member",
-            (json_int_t)ordinal, "name", name[0] != '\0' ? hark_out_text(name) : json_null(),
-            "role", hark_cmd_role_name(member.role), "status", hark_cmd_status_name(member.status),
-            "source", source != NULL ? json_string(source) : json_null(), "admit",
-            hark_out_hex(id.bytes, HARK_HASH_SIZE), "position", (json_int_t)member.admit, "cohorts",
-            cohorts);
+        *out = json_pack("{s:s, s:I, s:o, s:s, s:s, s:o, s:o, s:I, s:O, s:O}", "format",
+                         "hark/member/1", "member", (json_int_t)ordinal, "name",
+                         name[0] != '\0' ? hark_out_text(name) : json_null(), "role",
+                         hark_cmd_role_name(member.role), "status",
+                         hark_cmd_status_name(member.status), "source",
+                         source != NULL ? json_string(source) : json_null(), "admit",
+                         hark_out_hex(id.bytes, HARK_HASH_SIZE), "position",
+                         (json_int_t)member.admit, "cohorts", cohorts, "showing", showing);
         if (*out == NULL || (with_keys && json_object_set_new(*out, "keys", json_array()) != 0))
             rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for an answer");
     }
     if (rc == 0 && with_keys)
         rc = keys_of(space, ordinal, json_object_get(*out, "keys"), err);
     json_decref(cohorts);
+    json_decref(showing);
     json_decref(payload);
     return rc;
 }
@@ -110,6 +146,19 @@ static void print_cohorts(FILE *out, json_t *cohorts)
     }
 }
 
+static void print_showing(FILE *out, const json_t *showing)
+{
+    const char *name = json_string_value(json_object_get(showing, "name"));
+    const char *as = json_string_value(json_object_get(showing, "as"));
+
+    if (as == NULL)
+        return;
+    (void)fputs("  is ", out);
+    hark_print_line(out, name != NULL ? name : "-");
+    (void)fprintf(out, " of %.12s (%s)", json_string_value(json_object_get(showing, "community")),
+                  as);
+}
+
 static void print_member(struct hark_cmd *cmd, const json_t *member)
 {
     const char *name = json_string_value(json_object_get(member, "name"));
@@ -120,6 +169,7 @@ static void print_member(struct hark_cmd *cmd, const json_t *member)
                   json_string_value(json_object_get(member, "status")));
     hark_print_line(cmd->out, name != NULL ? name : "-");
     print_cohorts(cmd->out, json_object_get(member, "cohorts"));
+    print_showing(cmd->out, json_object_get(member, "showing"));
     (void)fputc('\n', cmd->out);
 }
 
@@ -136,7 +186,7 @@ static int member_ls(struct hark_cmd *cmd, struct hark_err *err)
     for (uint32_t i = 0; i < count && rc == 0; i++) {
         json_t *json = NULL;
 
-        rc = member_json(space, i, false, &json, err);
+        rc = member_json(cmd->node, space, i, false, &json, err);
         if (rc == 0 && cmd->globals.json) {
             rc = hark_print_json(cmd->out, json, err);
             continue;
@@ -161,7 +211,7 @@ static int member_show(struct hark_cmd *cmd, struct hark_err *err)
     if (rc == 0)
         rc = hark_cmd_member(space, cmd->argv[1], &ordinal, err);
     if (rc == 0)
-        rc = member_json(space, ordinal, true, &json, err);
+        rc = member_json(cmd->node, space, ordinal, true, &json, err);
     if (rc < 0) {
         json_decref(json);
         return rc;

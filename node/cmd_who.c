@@ -76,6 +76,19 @@ int hark_cmd_section_count(struct hark_space *space, enum hark_section section, 
     return rc;
 }
 
+/* Whom --as names; else the only person here, or the only one who is a member there. */
+static int pick_person(struct hark_cmd *cmd, struct hark_space *space, struct hark_author *out,
+                       char label[HARK_LABEL_MAX + 1], struct hark_err *err)
+{
+    struct hark_err why = {0};
+    int rc = hark_node_person(cmd->node, hark_space_id(space), cmd->globals.as, out, label, err);
+
+    if (rc != HARK_E_AMBIGUOUS || cmd->globals.as != NULL ||
+        hark_node_only_member(cmd->node, space, label, &why) < 0)
+        return rc;
+    return hark_node_person(cmd->node, hark_space_id(space), label, out, NULL, err);
+}
+
 int hark_cmd_as(struct hark_cmd *cmd, struct hark_space *space, bool staff, struct hark_person *out,
                 struct hark_err *err)
 {
@@ -88,8 +101,7 @@ int hark_cmd_as(struct hark_cmd *cmd, struct hark_space *space, bool staff, stru
     memset(out, 0, sizeof(*out));
     rc = hark_author_state(cmd->node, space, &state, err);
     if (rc == 0)
-        rc = hark_node_person(cmd->node, hark_space_id(space), cmd->globals.as, &out->author,
-                              out->label, err);
+        rc = pick_person(cmd, space, &out->author, out->label, err);
     if (rc == 0)
         rc = hark_state_find_key(state, hark_signer_key(out->author.sign), &found, &number, err);
     if (rc == 0 && !found)

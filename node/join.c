@@ -10,6 +10,7 @@
 
 #include "node/office.h"
 #include "node/outbox.h"
+#include "node/shown.h"
 
 /* --- what is shown ----------------------------------------------------------------- */
 
@@ -284,6 +285,8 @@ int hark_join_add(struct hark_node *node, struct hark_space *space,
 
     if (rc == 0)
         rc = read_invitation(space, ticket.position, &invitation, err);
+    if (rc == 0)
+        rc = hark_shown_admit(node, space, request, err);
     if (rc == 0)
         rc = admit(node, space, request, &ticket, admitted, err);
     if (rc == 0)

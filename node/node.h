@@ -148,6 +148,10 @@ HARK_CHECK int hark_node_person(struct hark_node *node, const struct hark_hash *
 /* How many of the people whose keys are held here have one in force in the space. */
 HARK_CHECK int hark_node_count_keys(struct hark_node *node, struct hark_space *space,
                                     uint64_t *count, struct hark_err *err);
+/* The label of the one person of this node who has a key in force there. Errors: not-found
+ * (nobody has), ambiguous, those of opening keys. */
+HARK_CHECK int hark_node_only_member(struct hark_node *node, struct hark_space *space,
+                                     char label[HARK_LABEL_MAX + 1], struct hark_err *err);
 /* What the people whose keys are held here see of an encrypted space, up to the log as it is
  * here; *out NULL in an open space. Borrowed (node/inside.h). Errors: key-passphrase and those
  * of reading the log. */

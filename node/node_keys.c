@@ -343,6 +343,36 @@ int hark_node_count_keys(struct hark_node *node, struct hark_space *space, uint6
     return rc;
 }
 
+struct belonging {
+    struct counting counting;
+    char label[HARK_LABEL_MAX + 1];
+};
+
+static int find_member(void *arg, const char *label, struct hark_err *err)
+{
+    struct belonging *b = arg;
+    uint64_t before = b->counting.count;
+    int rc = count_in_force(&b->counting, label, err);
+
+    if (rc == 0 && b->counting.count > before)
+        (void)snprintf(b->label, sizeof(b->label), "%s", label);
+    return rc;
+}
+
+int hark_node_only_member(struct hark_node *node, struct hark_space *space,
+                          char label[HARK_LABEL_MAX + 1], struct hark_err *err)
+{
+    struct belonging b = {.counting = {.node = node, .space = space}};
+    int rc = each_person(node, find_member, &b, err);
+
+    if (rc == 0 && b.counting.count != 1)
+        rc = hark_err_set(err, b.counting.count == 0 ? HARK_E_NOT_FOUND : HARK_E_AMBIGUOUS,
+                          "%llu people of this node are members there",
+                          (unsigned long long)b.counting.count);
+    memcpy(label, b.label, sizeof(b.label));
+    return rc;
+}
+
 /* --- inside an encrypted space ---------------------------------------------------- */
 
 struct looking {

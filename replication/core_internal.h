@@ -166,7 +166,7 @@ struct hark_shown {
     unsigned failures; /* in a row */
 };
 /* A space about whose main log the peer has asked. */
-struct hark_showing {
+struct hark_shown_log {
     struct hark_hash space;
     struct hark_shown shown[HARK_SHOW_];
 };
@@ -215,7 +215,7 @@ struct hark_peer {
     uint64_t asked_via; /* over which it asked last */
     size_t showing_count, showing_room;
     size_t showing_under_way[HARK_SHOW_];
-    struct hark_showing *showings;
+    struct hark_shown_log *showings;
     uint64_t show_ms;                   /* showings are not looked at before */
     uint64_t show_after_ms[HARK_SHOW_]; /* none before */
 };

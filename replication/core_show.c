@@ -23,7 +23,7 @@ static uint64_t sooner(uint64_t a, uint64_t b)
 
 /* ---- the list ---- */
 
-static struct hark_showing *find_showing(struct hark_peer *peer, const struct hark_hash *space)
+static struct hark_shown_log *find_showing(struct hark_peer *peer, const struct hark_hash *space)
 {
     for (size_t i = 0; i < peer->showing_count; i++) {
         if (hark_hash_equal(&peer->showings[i].space, space)) {
@@ -44,7 +44,7 @@ static size_t under_way(const struct hark_peer *peer)
 
 /* The one that goes under this id, and of which space it is. */
 static struct hark_shown *find_under_way(const struct hark_peer *peer, uint64_t id,
-                                         struct hark_showing **of)
+                                         struct hark_shown_log **of)
 {
     for (size_t i = 0; id != 0 && under_way(peer) > 0 && i < peer->showing_count; i++) {
         for (size_t what = 0; what < HARK_SHOW_; what++) {
@@ -59,28 +59,28 @@ static struct hark_shown *find_under_way(const struct hark_peer *peer, uint64_t 
 
 bool hark_show_awaits(const struct hark_peer *peer, uint64_t id)
 {
-    struct hark_showing *of = NULL;
+    struct hark_shown_log *of = NULL;
     return find_under_way(peer, id, &of) != NULL;
 }
 
 /* NULL: no memory, or too many. Who is not in the list is shown nothing, and may ask
  * again. */
-static struct hark_showing *add_showing(struct hark_peer *peer, const struct hark_hash *space)
+static struct hark_shown_log *add_showing(struct hark_peer *peer, const struct hark_hash *space)
 {
     if (peer->showing_count == HARK_CORE_LOGS_MAX) {
         return NULL;
     }
     if (peer->showings == NULL || peer->showing_count == peer->showing_room) {
         size_t room = peer->showing_room == 0 ? 4 : 2 * peer->showing_room;
-        struct hark_showing *grown = realloc(peer->showings, room * sizeof(*grown));
+        struct hark_shown_log *grown = realloc(peer->showings, room * sizeof(*grown));
         if (grown == NULL) {
             return NULL;
         }
         peer->showings = grown;
         peer->showing_room = room;
     }
-    struct hark_showing *showing = &peer->showings[peer->showing_count++];
-    *showing = (struct hark_showing){.space = *space};
+    struct hark_shown_log *showing = &peer->showings[peer->showing_count++];
+    *showing = (struct hark_shown_log){.space = *space};
     for (size_t what = 0; what < HARK_SHOW_; what++) {
         showing->shown[what] = (struct hark_shown){.what = (enum hark_show)what, .changed = true};
     }
@@ -97,7 +97,7 @@ static void end_under_way(struct hark_peer *peer, struct hark_shown *shown)
     peer->show_ms = 0;
 }
 
-static void drop_showing(struct hark_peer *peer, struct hark_showing *showing)
+static void drop_showing(struct hark_peer *peer, struct hark_shown_log *showing)
 {
     for (size_t what = 0; what < HARK_SHOW_; what++) {
         end_under_way(peer, &showing->shown[what]);
@@ -221,7 +221,7 @@ static uint64_t show_one(struct hark_core *core, struct hark_peer *peer,
 
 /* Drops the entry where the peer may not have the space any more: it is made anew when it
  * asks again. */
-static uint64_t show(struct hark_core *core, struct hark_peer *peer, struct hark_showing *showing)
+static uint64_t show(struct hark_core *core, struct hark_peer *peer, struct hark_shown_log *showing)
 {
     uint64_t due = HARK_CORE_NEVER;
     bool changed = false;
@@ -285,7 +285,7 @@ void hark_show_asked(struct hark_core *core, struct hark_peer *peer, uint64_t vi
     if (core->io.notes == NULL && core->io.evidence == NULL) {
         return;
     }
-    struct hark_showing *showing = find_showing(peer, space);
+    struct hark_shown_log *showing = find_showing(peer, space);
     if (showing == NULL) {
         showing = add_showing(peer, space);
     }
@@ -315,7 +315,7 @@ static void show_more(struct hark_core *core, const struct hark_hash *space, enu
 {
     for (size_t i = 0; i < core->peer_count; i++) {
         struct hark_peer *peer = core->peers[i];
-        struct hark_showing *showing = find_showing(peer, space);
+        struct hark_shown_log *showing = find_showing(peer, space);
         if (showing != NULL) {
             showing->shown[what].changed = true;
             peer->show_ms = 0;
@@ -341,7 +341,7 @@ void hark_show_answer(struct hark_core *core, struct hark_peer *peer, uint64_t v
 {
     struct hark_hash space;
     struct hark_err err = {0};
-    struct hark_showing *of = NULL;
+    struct hark_shown_log *of = NULL;
     struct hark_shown *shown = find_under_way(peer, message->id, &of);
     if (shown == NULL) {
         return; /* late, or never shown */
@@ -370,7 +370,7 @@ void hark_show_answer(struct hark_core *core, struct hark_peer *peer, uint64_t v
 
 void hark_show_error(struct hark_core *core, struct hark_peer *peer, uint64_t id, int code)
 {
-    struct hark_showing *of = NULL;
+    struct hark_shown_log *of = NULL;
     struct hark_shown *shown = find_under_way(peer, id, &of);
     if (shown == NULL) {
         return;
@@ -471,7 +471,7 @@ void hark_show_message(struct hark_core *core, struct hark_peer *peer, uint64_t 
 static void note_brought(struct hark_peer *peer, const struct hark_hash *space, enum hark_show what,
                          uint64_t before, uint64_t after)
 {
-    struct hark_showing *showing = find_showing(peer, space);
+    struct hark_shown_log *showing = find_showing(peer, space);
     struct hark_shown *shown = showing == NULL ? NULL : &showing->shown[what];
     if (shown != NULL && shown->noted >= before && shown->noted < after) {
         shown->noted = after;

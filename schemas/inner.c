@@ -120,12 +120,29 @@ static int check_re(const struct hark_kind *kind, const struct hark_inner *inner
 
 /* --- I5, I6: the payload --------------------------------------------------------------------- */
 
+/* Of which community's members a group asks who they are, PROTOCOL.md 10.11. */
+static struct hark_field community_field(struct hark_field fields[2])
+{
+    static char asked[] = "asked", must[] = "must";
+    static char *shows[] = {asked, must};
+
+    fields[0] = (struct hark_field){
+        .name = "space", .type = HARK_FIELD_HEX, .required = true, .max = HARK_HASH_SIZE};
+    fields[1] = (struct hark_field){.name = "show",
+                                    .type = HARK_FIELD_CHOICE,
+                                    .required = true,
+                                    .choice_count = 2,
+                                    .choices = shows};
+    return (struct hark_field){
+        .name = "community", .type = HARK_FIELD_OBJECT, .field_count = 2, .fields = fields};
+}
+
 /* What a policy says of title and objective, both of which a charter has to have. */
 static int judge_charter(const struct hark_kinds *kinds, json_t *payload, struct hark_err *err)
 {
     int number = hark_kinds_find(kinds, "policy");
     const struct hark_kind *policy = number < 0 ? NULL : hark_kinds_get(kinds, (size_t)number);
-    struct hark_field fields[2];
+    struct hark_field fields[3], community[2];
     struct hark_kind charter = {.name = "charter", .payload = HARK_PAYLOAD_JSON, .fields = fields};
 
     for (size_t i = 0; policy != NULL && i < policy->field_count; i++) {
@@ -139,6 +156,7 @@ static int judge_charter(const struct hark_kinds *kinds, json_t *payload, struct
     }
     if (charter.field_count != 2)
         return hark_err_set(err, HARK_E_INTERNAL, "a policy has no title and objective");
+    fields[charter.field_count++] = community_field(community);
     return hark_payload_judge(&charter, payload, err);
 }
 

@@ -122,17 +122,36 @@ static int dump(struct hark_buf *out, const json_t *json, struct hark_err *err)
     return 0;
 }
 
+static int answers_json(const struct hark_join_request *request, json_t **out, struct hark_err *err)
+{
+    json_t *showing = NULL;
+    int rc = request->has_showing ? hark_showing_write(&request->showing, &showing, err) : 0;
+
+    *out = json_object();
+    if (rc == 0 && (*out == NULL ||
+                    (request->about[0] != '\0' &&
+                     json_object_set_new(*out, "about", json_string(request->about)) != 0) ||
+                    (showing != NULL && json_object_set(*out, "showing", showing) != 0)))
+        rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a request to join");
+    json_decref(showing);
+    if (rc < 0) {
+        json_decref(*out);
+        *out = NULL;
+    }
+    return rc;
+}
+
 static int request_json(const struct hark_join_request *request, json_t *json, struct hark_err *err)
 {
+    json_t *answers = NULL;
     int rc = set_hex(json, "space", request->space.bytes, HARK_HASH_SIZE, err);
 
     if (rc == 0)
         rc = hark_join_request_fields(request, json, err);
-    if (rc == 0 &&
-        (json_object_set_new(json, "name", json_string(request->name)) != 0 ||
-         json_object_set_new(json, "answers",
-                             request->about[0] != '\0' ? json_pack("{s:s}", "about", request->about)
-                                                       : json_object()) != 0))
+    if (rc == 0)
+        rc = answers_json(request, &answers, err);
+    if (rc == 0 && (json_object_set_new(json, "name", json_string(request->name)) != 0 ||
+                    json_object_set_new(json, "answers", answers) != 0))
         rc = hark_err_set(err, HARK_E_NO_MEMORY, "no memory for a request to join");
     return rc;
 }
@@ -190,10 +209,15 @@ static bool is_hex(struct hark_span text, void *out, size_t size)
 static int read_answers(struct hark_join_request *out, const json_t *answers, struct hark_err *err)
 {
     const json_t *about = json_object_get(answers, "about");
+    const json_t *showing = json_object_get(answers, "showing");
     struct hark_span text;
 
-    if (!json_is_object(answers) || json_object_size(answers) > (about != NULL ? 1u : 0u))
+    if (!json_is_object(answers) ||
+        json_object_size(answers) > (about != NULL ? 1u : 0u) + (showing != NULL ? 1u : 0u))
         return malformed(err, "answers");
+    out->has_showing = showing != NULL;
+    if (showing != NULL && hark_showing_read(&out->showing, showing, NULL) < 0)
+        return malformed(err, "showing");
     if (about == NULL)
         return 0;
     if (!json_is_string(about))

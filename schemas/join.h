@@ -8,6 +8,7 @@
 
 #include <jansson.h>
 
+#include "schemas/showing.h"
 #include "schemas/state.h"
 
 /* ---- The request ---------------------------------------------------------- */
@@ -24,6 +25,8 @@ struct hark_join_request {
     uint8_t proof[HARK_SIGNATURE_SIZE], ticket_proof[HARK_SIGNATURE_SIZE];
     char name[HARK_JOIN_NAME_MAX + 1];   /* 1 byte or more, one line */
     char about[HARK_JOIN_ABOUT_MAX + 1]; /* empty: nothing */
+    bool has_showing;
+    struct hark_showing showing; /* its proof is not verified here */
 };
 
 /* With space, terms and box given: fills key, ticket and both proofs (PROTOCOL.md

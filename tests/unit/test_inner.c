@@ -236,12 +236,59 @@ static void test_inner__goes_through_an_envelope(void **state)
     ring_log_close(&log);
 }
 
+/* A charter may name a community, in one form. */
+static void test_inner__a_charter_asks_who_one_is(void **state)
+{
+    static const struct {
+        const char *space, *show;
+        int code;
+    } CASES[] = {{"07", "must", 0},
+                 {"07", "asked", 0},
+                 {"07", "perhaps", HARK_E_PAYLOAD_RANGE},
+                 {"07", NULL, HARK_E_PAYLOAD_MISSING},
+                 {"0g", "must", HARK_E_PAYLOAD_TYPE}};
+    static struct ring_log log;
+    struct hark_entry entry = {.has_space = true, .seq = 5, .kind = "charter"};
+    struct hark_box *box = ring_box(1);
+    struct hark_buf envelope = hark_buf_init(HARK_ENVELOPE_MAX);
+    struct hark_ring *ring = NULL;
+
+    ring_log_open(&log);
+    entry.space = log.space;
+    OK(hark_ring_new(&ring, &log.space, &err));
+    OK(hark_ring_own(ring, box, &err));
+    (void)ring_log_join(&log, 1, hark_box_key(box));
+    ring_log_feed(ring, &log, 1);
+    for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+        struct hark_inner charter = {.kind = "charter"};
+        char space[2 * HARK_HASH_SIZE + 1] = "";
+
+        for (size_t k = 0; k < HARK_HASH_SIZE; k++)
+            memcpy(space + 2 * k, CASES[i].space, 3);
+        charter.payload = json_pack("{s:s,s:{s:s,s:s,s:s},s:{s:s,s:s*}}", "title", "T", "objective",
+                                    "question", "Q", "owner", "O", "until", "2026-12-31",
+                                    "community", "space", space, "show", CASES[i].show);
+        assert_non_null(charter.payload);
+        if (CASES[i].code == 0)
+            seal_and_open(state, ring, &entry, &charter);
+        else
+            assert_int_equal(hark_inner_seal(&envelope, ring, *state, &entry, &charter, &err),
+                             CASES[i].code);
+        hark_inner_free(&charter);
+    }
+    hark_buf_free(&envelope);
+    hark_ring_free(ring);
+    hark_box_free(box);
+    ring_log_close(&log);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_inner__vectors),
         cmocka_unit_test(test_inner__the_kinds_that_may_be_inside),
         cmocka_unit_test(test_inner__a_spaces_own_kinds),
+        cmocka_unit_test(test_inner__a_charter_asks_who_one_is),
         cmocka_unit_test(test_inner__only_sealed_and_charter_have_an_inside),
         cmocka_unit_test(test_inner__nothing_is_written_that_is_not_read),
         cmocka_unit_test(test_inner__goes_through_an_envelope),

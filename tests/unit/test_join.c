@@ -133,6 +133,48 @@ static void test_join__reads_no_other_form(void **state)
     world_free(world);
 }
 
+/* Who one is in a community goes to the steward, and to no host. */
+static void test_join__a_showing_goes_along(void **state)
+{
+    static const char *const changes[][2] = {
+        {"\"showing\":{", "\"showing\":{\"more\":1,"},  {"\"showing\"", "\"shown\""},
+        {"\"community\":\"0909", "\"community\":\"09"}, {"\"proof\":\"0b0b", "\"proof\":\"0B0b"},
+        {"\"showing\":{", "\"showing\":[],\"x\":{"},
+    };
+    struct world *world = world_new(1, NULL, NULL);
+    struct hark_join_request request = request_of(world, 50, 51), read;
+    struct hark_buf json = hark_buf_init(HARK_JOIN_REQUEST_MAX);
+
+    (void)state;
+    request.has_showing = true;
+    memset(request.showing.community.bytes, 9, HARK_HASH_SIZE);
+    memset(request.showing.key.bytes, 10, HARK_KEY_SIZE);
+    memset(request.showing.proof, 11, HARK_SIGNATURE_SIZE);
+    for (int about = 1; about >= 0; about--) {
+        if (about == 0)
+            memset(request.about, 0, sizeof(request.about));
+        hark_buf_clear(&json);
+        assert_int_equal(hark_join_request_encode(&json, &request, NULL), 0);
+        assert_int_equal(hark_join_request_decode(&read, hark_buf_span(&json), NULL), 0);
+        assert_memory_equal(&read, &request, sizeof(request));
+    }
+    assert_int_equal(hark_buf_terminate(&json, NULL), 0);
+    for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+        const char *text = (const char *)json.data, *at = strstr(text, changes[i][0]);
+        struct hark_buf other = hark_buf_init(2 * HARK_JOIN_REQUEST_MAX);
+
+        assert_non_null(at);
+        assert_int_equal(hark_buf_append(&other, text, (size_t)(at - text), NULL), 0);
+        assert_int_equal(hark_buf_append_str(&other, changes[i][1], NULL), 0);
+        assert_int_equal(hark_buf_append_str(&other, at + strlen(changes[i][0]), NULL), 0);
+        if (hark_join_request_decode(&read, hark_buf_span(&other), NULL) != HARK_E_PEER_FORM)
+            fail_msg("taken: %s", changes[i][1]);
+        hark_buf_free(&other);
+    }
+    hark_buf_free(&json);
+    world_free(world);
+}
+
 static void test_join__a_name_that_no_profile_may_hold_is_not_sent(void **state)
 {
     (void)state;
@@ -400,6 +442,7 @@ int main(void)
         cmocka_unit_test(test_join__what_is_sealed_opens_the_same_for_its_steward_alone),
         cmocka_unit_test(test_join__its_fields_are_those_of_an_admit_that_stands),
         cmocka_unit_test(test_join__reads_no_other_form),
+        cmocka_unit_test(test_join__a_showing_goes_along),
         cmocka_unit_test(test_join__a_name_that_no_profile_may_hold_is_not_sent),
         cmocka_unit_test(test_join__terms_of_a_new_space_come_from_its_first_entry),
         cmocka_unit_test(test_join__terms_follow_policies_nodes_and_stewards),
