@@ -56,9 +56,9 @@ static int read_mode(struct founding *founding, struct hark_err *err)
 {
     if (founding->mode == NULL)
         founding->mode = hark_mode_name(HARK_MODE_SEALED);
-    for (uint8_t mode = HARK_MODE_OPEN; mode <= HARK_MODE_SEALED; mode++)
-        if (strcmp(founding->mode, hark_mode_name(mode)) == 0)
-            founding->as = mode;
+    for (int mode = HARK_MODE_OPEN; mode <= HARK_MODE_SEALED; mode++)
+        if (strcmp(founding->mode, hark_mode_name((uint8_t)mode)) == 0)
+            founding->as = (uint8_t)mode;
     if (strcmp(founding->mode, hark_mode_name(founding->as)) != 0)
         return hark_err_set(err, HARK_E_USAGE, "--mode is sealed, entrusted or open");
     if (founding->as == HARK_MODE_OPEN && founding->history != NULL)
