@@ -29,7 +29,7 @@ static const struct hark_verb verbs[] = {
      "group new TITLE --purpose TEXT [--until DATE] [--name N] [--history all] "
      "[--mode sealed|entrusted|open] [--community S [--show must|asked]] | "
      "join TICKET --name N | leave | "
-     "close | ls | check",
+     "close | ls [--member M] | check | overlap A B [--limit N]",
      "private groups, which only their members read", HARK_VERB_NODE, hark_cmd_group},
     {"device", "device add [--label L] | rm KEY", "another key for a person", HARK_VERB_NODE,
      hark_cmd_device},

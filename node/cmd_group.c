@@ -290,20 +290,39 @@ static int show_group(struct hark_cmd *cmd, struct hark_space *space, struct har
     return rc;
 }
 
+/* With --member: of the community that -s names. */
+static int find_whose(struct hark_cmd *cmd, const char *member, struct hark_space **community,
+                      uint32_t *ordinal, struct hark_err *err)
+{
+    int rc = member != NULL ? hark_cmd_space(cmd, community, err) : 0;
+
+    return rc == 0 && member != NULL ? hark_cmd_member(*community, member, ordinal, err) : rc;
+}
+
 static int group_ls(struct hark_cmd *cmd, struct hark_err *err)
 {
+    const char *member = NULL;
+    const struct hark_option options[] = {{.name = "member", .value = &member}};
+    struct hark_space *community = NULL;
     struct hark_hash *ids = NULL;
+    uint32_t ordinal = 0;
     size_t count = 0;
-    int rc = hark_cmd_options(cmd, NULL, 0, 0, 0, err);
+    int rc = hark_cmd_options(cmd, options, 1, 0, 0, err);
 
+    if (rc == 0)
+        rc = find_whose(cmd, member, &community, &ordinal, err);
     if (rc == 0)
         rc = hark_node_spaces(cmd->node, &ids, &count, err);
     for (size_t i = 0; i < count && rc == 0; i++) {
         struct hark_space *space = NULL;
+        bool shown;
 
         rc = hark_node_space(cmd->node, &ids[i], &space, err);
-        if (rc == 0 && hark_state_size(hark_space_state(space)) > 0 &&
-            hark_state_is_encrypted(hark_space_state(space)))
+        shown = rc == 0 && hark_state_size(hark_space_state(space)) > 0 &&
+                hark_state_is_encrypted(hark_space_state(space));
+        if (shown && community != NULL)
+            rc = hark_cmd_group_has(cmd, space, community, ordinal, &shown, err);
+        if (rc == 0 && shown)
             rc = show_group(cmd, space, err);
     }
     free(ids);
@@ -319,7 +338,7 @@ int hark_cmd_group(struct hark_cmd *cmd, struct hark_err *err)
         {"close", group_close},
         {"ls", group_ls},
         {"check", hark_cmd_group_check},
-        {"overlap", hark_cmd_unsupported},
+        {"overlap", hark_cmd_group_overlap},
     };
 
     return hark_cmd_dispatch(cmd, subverbs, sizeof(subverbs) / sizeof(subverbs[0]), NULL, err);

@@ -209,6 +209,11 @@ HARK_CHECK int hark_cmd_witness_alerts(struct hark_cmd *cmd, struct hark_space *
 
 /* --- cmd_group_check.c --------------------------------------------------------- */
 
+int hark_cmd_group_overlap(struct hark_cmd *cmd, struct hark_err *err);
+/* Is that member of the community known to be in the group? */
+HARK_CHECK int hark_cmd_group_has(struct hark_cmd *cmd, struct hark_space *group,
+                                  struct hark_space *community, uint32_t member, bool *has,
+                                  struct hark_err *err);
 int hark_cmd_group_check(struct hark_cmd *cmd, struct hark_err *err);
 /* Adds what is wrong with the keys of a private group. */
 HARK_CHECK int hark_cmd_group_alerts(struct hark_cmd *cmd, struct hark_space *space, json_t *alerts,

@@ -152,6 +152,12 @@ HARK_CHECK int hark_node_count_keys(struct hark_node *node, struct hark_space *s
  * (nobody has), ambiguous, those of opening keys. */
 HARK_CHECK int hark_node_only_member(struct hark_node *node, struct hark_space *space,
                                      char label[HARK_LABEL_MAX + 1], struct hark_err *err);
+/* Calls fn for each person of this node with a key in force in both spaces, with the ordinals
+ * there. Errors: those of fn, of opening keys. */
+typedef int hark_common_fn(void *arg, uint32_t in_a, uint32_t in_b, struct hark_err *err);
+HARK_CHECK int hark_node_each_common(struct hark_node *node, struct hark_space *a,
+                                     struct hark_space *b, hark_common_fn *fn, void *arg,
+                                     struct hark_err *err);
 /* What the people whose keys are held here see of an encrypted space, up to the log as it is
  * here; *out NULL in an open space. Borrowed (node/inside.h). Errors: key-passphrase and those
  * of reading the log. */

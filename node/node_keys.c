@@ -373,6 +373,54 @@ int hark_node_only_member(struct hark_node *node, struct hark_space *space,
     return rc;
 }
 
+struct common {
+    struct hark_node *node;
+    struct hark_space *spaces[2];
+    hark_common_fn *fn;
+    void *arg;
+};
+
+/* Which member of the space the person is with a key in force. */
+static int find_ordinal(struct hark_node *node, struct hark_space *space, const char *label,
+                        bool *is, uint32_t *member, struct hark_err *err)
+{
+    struct hark_key_object key = {.until = 0};
+    struct hark_author author;
+    uint32_t number = 0;
+    bool found = false;
+    int rc = person_author(node, hark_space_id(space), label, &author, err);
+
+    if (rc == 0)
+        rc = hark_state_find_key(hark_space_state(space), hark_signer_key(author.sign), &found,
+                                 &number, err);
+    if (rc == 0 && found)
+        rc = hark_state_key(hark_space_state(space), number, &key, err);
+    *is = rc == 0 && found && key.of == HARK_KEY_OF_MEMBER && key.until == HARK_NONE;
+    *member = key.owner;
+    hark_author_free(&author);
+    return rc;
+}
+
+static int look_in_both(void *arg, const char *label, struct hark_err *err)
+{
+    struct common *c = arg;
+    uint32_t member[2] = {0};
+    bool is = true;
+    int rc = 0;
+
+    for (int i = 0; i < 2 && rc == 0 && is; i++)
+        rc = find_ordinal(c->node, c->spaces[i], label, &is, &member[i], err);
+    return rc == 0 && is ? c->fn(c->arg, member[0], member[1], err) : rc;
+}
+
+int hark_node_each_common(struct hark_node *node, struct hark_space *a, struct hark_space *b,
+                          hark_common_fn *fn, void *arg, struct hark_err *err)
+{
+    struct common common = {.node = node, .spaces = {a, b}, .fn = fn, .arg = arg};
+
+    return each_person(node, look_in_both, &common, err);
+}
+
 /* --- inside an encrypted space ---------------------------------------------------- */
 
 struct looking {

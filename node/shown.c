@@ -80,9 +80,29 @@ int hark_shown_judge(struct hark_node *node, const struct hark_showing *showing,
     return rc;
 }
 
+int hark_shown_read(struct hark_inside *inside, const struct hark_hash *group,
+                    const struct hark_row *profile, bool *any, struct hark_showing *out,
+                    struct hark_err *err)
+{
+    const struct hark_showing_place place = {.group = *group, .member = profile->author_key};
+    json_t *fields = NULL;
+    const json_t *showing;
+    int rc = profile->verdict == 0 ? hark_inside_payload(inside, profile, &fields, err) : 0;
+
+    *any = false;
+    showing = json_object_get(fields, "showing");
+    if (rc == 0 && showing != NULL && hark_showing_read(out, showing, NULL) == 0) {
+        rc = hark_showing_check(out, &place, err);
+        *any = rc == 0;
+        rc = rc == HARK_E_SHOWING ? 0 : rc;
+    }
+    json_decref(fields);
+    return rc;
+}
+
 struct search {
     struct hark_inside *inside;
-    struct hark_hash group;
+    const struct hark_hash *group;
     struct hark_showing *showing;
     bool *any;
 };
@@ -90,19 +110,9 @@ struct search {
 static int look_at(void *arg, const struct hark_row *row, struct hark_err *err)
 {
     struct search *s = arg;
-    const struct hark_showing_place place = {.group = s->group, .member = row->author_key};
-    json_t *profile = NULL;
-    const json_t *showing;
-    int rc = row->verdict == 0 ? hark_inside_payload(s->inside, row, &profile, err) : 0;
+    int rc = hark_shown_read(s->inside, s->group, row, s->any, s->showing, err);
 
-    showing = json_object_get(profile, "showing");
-    if (rc == 0 && showing != NULL && hark_showing_read(s->showing, showing, NULL) == 0) {
-        rc = hark_showing_check(s->showing, &place, err);
-        *s->any = rc == 0;
-        rc = rc == HARK_E_SHOWING ? 0 : rc;
-    }
-    json_decref(profile);
-    return rc < 0 ? rc : *s->any ? HARK_STOP : 0;
+    return rc == 0 && *s->any ? HARK_STOP : rc;
 }
 
 int hark_shown_find(struct hark_node *node, struct hark_space *group, uint32_t member, bool *any,
@@ -116,7 +126,7 @@ int hark_shown_find(struct hark_node *node, struct hark_space *group, uint32_t m
                                          .limit = PROFILES_MAX,
                                          .backwards = true};
     struct hark_showing showing;
-    struct search search = {.group = *hark_space_id(group), .showing = &showing, .any = any};
+    struct search search = {.group = hark_space_id(group), .showing = &showing, .any = any};
     int rc = hark_node_inside(node, group, &search.inside, err);
 
     *any = false;

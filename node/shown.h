@@ -28,6 +28,11 @@ struct hark_shown {
 };
 const char *hark_shown_name(enum hark_shown_as as);
 
+/* The showing in a profile inside, if it has a right one. */
+struct hark_inside;
+HARK_CHECK int hark_shown_read(struct hark_inside *inside, const struct hark_hash *group,
+                               const struct hark_row *profile, bool *any, struct hark_showing *out,
+                               struct hark_err *err);
 /* As which member of its community the key of a showing stands, as far as this node has the
  * community's log. The proof is not looked at. */
 HARK_CHECK int hark_shown_judge(struct hark_node *node, const struct hark_showing *showing,
