@@ -663,6 +663,11 @@ void hark_wipe(void *data, size_t size)
     }
 }
 
+void hark_wipe_stack(size_t size)
+{
+    sodium_stackzero(size);
+}
+
 bool hark_equal(const void *a, const void *b, size_t size)
 {
     return size == 0 || sodium_memcmp(a, b, size) == 0;

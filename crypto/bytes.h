@@ -126,6 +126,9 @@ HARK_CHECK int hark_time_decode(uint64_t *time_ms, struct hark_span text, struct
 /* From the system's secure source. */
 void hark_random(void *out, size_t size);
 void hark_wipe(void *data, size_t size);
+/* What the calls that have returned left on the stack: the `size` bytes below the caller, which
+ * have to be there. */
+void hark_wipe_stack(size_t size);
 /* For hash tables whose keys somebody else chooses (SipHash-2-4): who does not know
  * hash_key, which is random, finds no keys that fall together. */
 #define HARK_HASH_KEY_SIZE 16

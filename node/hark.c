@@ -85,6 +85,11 @@ static int run(int argc, const char *const *argv, struct hark_buf *input, char *
     return done ? exit_code : run_here(&cmd, verb, alone);
 }
 
+/* What was said may have been sealed: neither a stream's buffer nor what functions left on the
+ * stack is wiped by itself. */
+static char said[BUFSIZ];
+#define STACK_USED (256u * 1024u) /* of 8 MiB as a rule; verbs use less than half of that */
+
 int main(int argc, char **argv)
 {
     struct hark_buf input = hark_buf_init(HARK_STDIN_MAX);
@@ -95,9 +100,12 @@ int main(int argc, char **argv)
         (void)fprintf(stderr, "hark: the current directory: %s\n", strerror(errno));
         return 2;
     }
+    (void)setvbuf(stdout, said, isatty(STDOUT_FILENO) == 1 ? _IOLBF : _IOFBF, sizeof(said));
     exit_code = run(argc - 1, (const char *const *)argv + 1, &input, cwd);
     hark_buf_free(&input);
     if (fflush(stdout) != 0 && exit_code == 0)
         exit_code = 4;
+    hark_wipe(said, sizeof(said));
+    hark_wipe_stack(STACK_USED);
     return exit_code;
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "node/sqlite.h"
+#include "node/wiping.h"
 
 #define TOGETHER 1000u /* entries in one transaction of the index */
 
@@ -96,6 +97,8 @@ static int make(struct hark_inside *inside, struct hark_err *err)
     return rc;
 }
 
+atomic_bool hark_wiping;
+
 int hark_inside_new(struct hark_inside **out, struct hark_space *space, struct hark_err *err)
 {
     struct hark_inside *inside = calloc(1, sizeof(*inside));
@@ -103,6 +106,7 @@ int hark_inside_new(struct hark_inside **out, struct hark_space *space, struct h
     *out = NULL;
     if (inside == NULL)
         return hark_err_set(err, HARK_E_NO_MEMORY, "no memory for what is inside a space");
+    atomic_store_explicit(&hark_wiping, true, memory_order_relaxed);
     inside->space = space;
     inside->stale = true;
     *out = inside;

@@ -6,6 +6,7 @@ as bytes, as hex, as base64. What it protects:
 
   - a verb that has ended leaves nothing of them behind: not in the heap, not in what its
     functions have left on a stack, not in a stream's buffer;
+  - nor of the words of a private group that it has decrypted, searched or printed;
   - a daemon holds the keys that it uses in memory that no core gets (MADV_DONTDUMP), and
     nothing of the others;
   - except what libzmq copies for CURVE where the network runs.
@@ -297,6 +298,9 @@ def groups(work):
     return made[work]
 
 
+# What was said inside the group, all or part of which every verb there reads or searches.
+WORDS = {word: word.encode() for word in ('Lamps that last ten years', 'Mine broke after a single winter')}
+
 # Debian's package of PyNaCl is that of Debian's Python.
 OPEN_BOXES = """
 import json, sys
@@ -335,6 +339,7 @@ def verb_case(world, verb, folder):
     secrets = secrets_of(ground.node)
     if verb.world is not nth.World:
         secrets.update(epoch_keys(ground.node))
+        secrets.update(WORDS)
     with Stopped(['-C', ground.node, *verb.args(world)], ground.node, b'of paper\n') as stopped:
         secrets.update(secrets_below(ground.node))
         found = search(stopped.pid, secrets, folder)
@@ -536,10 +541,23 @@ def every_verb(*_):
         raise Bad(f'no case for {sorted(missing)}')
 
 
+def more_verbs():
+    """Of groups, beside those that nth.py cuts off."""
+    def r(name, args):
+        return nth.Verb(f'group-{name}', args, world=nth.Group)
+    return [
+        r('new-history', lambda x: ['group', 'new', 'More', '--purpose', 'Which?', '--name', 'Ada', '--history', 'all']),
+        r('show', lambda x: ['show', x.idea]),
+        r('members', lambda x: ['member', 'ls']),
+        r('role', lambda x: ['member', 'role', 'Mara', 'staff']),
+        r('overlap', lambda x: ['group', 'overlap', x.space, x.space]),
+    ]
+
+
 def main():
     names = sys.argv[1:]
     cases = {'every-verb': every_verb, 'planted': planted, 'daemons': daemons, 'sealed': sealed}
-    for verb in nth.verbs():
+    for verb in nth.verbs() + more_verbs():
         cases[verb.name] = lambda world, folder, verb=verb: verb_case(world, verb, folder)
     if names == ['--list']:
         print('\n'.join(cases))

@@ -124,7 +124,7 @@ class World:
         assert doomed
         self.topic = self.entry('topic', 'Table lamps', 'of all sizes')
         self.idea = self.entry('idea', 'Lamps that last ten years', '--re', self.topic, '--as', 'Mara')
-        self.post = self.entry('post', 'Mine broke', '--re', self.idea, '--as', 'Jo')
+        self.post = self.entry('post', 'Mine broke after a single winter', '--re', self.idea, '--as', 'Jo')
         for who, choice in [('Mara', 'agree'), ('Jo', 'disagree')]:
             self.vote = self.entry('vote', self.idea, choice, '--as', who)
         self.device = json.loads(self.hark('brand', 'device', 'add', '--as', 'Jo', '--json'))['key']
@@ -167,7 +167,7 @@ class Group(World):
             self.hark('brand', 'join', self.hark('brand', 'invite', '-q'), '--name', name, '-q')
         self.ticket = self.hark('brand', 'invite', '-q')
         self.idea = self.entry('idea', 'Lamps that last ten years', '--as', 'Mara')
-        self.post = self.entry('post', 'Mine broke', '--re', self.idea, '--as', 'Jo')
+        self.post = self.entry('post', 'Mine broke after a single winter', '--re', self.idea, '--as', 'Jo')
         self.vote = self.entry('vote', self.idea, 'agree', '--as', 'Mara')
         said = json.loads(self.hark('brand', 'verify', '--json'))
         self.start = said['entries'], said['state_hash']
