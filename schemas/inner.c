@@ -157,7 +157,7 @@ static int judge_charter(const struct hark_kinds *kinds, json_t *payload, struct
     if (charter.field_count != 2)
         return hark_err_set(err, HARK_E_INTERNAL, "a policy has no title and objective");
     fields[charter.field_count++] = community_field(community);
-    return hark_payload_judge(&charter, payload, err);
+    return hark_payload_judge_bare(&charter, payload, err);
 }
 
 static int judge_payload(const struct hark_kind *kind, const struct hark_kinds *kinds,
@@ -166,7 +166,7 @@ static int judge_payload(const struct hark_kind *kind, const struct hark_kinds *
     if (json_object_get(payload, "salt") != NULL)
         return hark_err_set(err, HARK_E_PAYLOAD_UNKNOWN, "salt: what is sealed has none");
     return strcmp(kind->name, "charter") == 0 ? judge_charter(kinds, payload, err)
-                                              : hark_payload_judge(kind, payload, err);
+                                              : hark_payload_judge_bare(kind, payload, err);
 }
 
 static int read_payload(struct hark_inner *out, const struct hark_kind *kind,

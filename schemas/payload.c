@@ -580,7 +580,17 @@ int hark_payload_read_bare(struct hark_span bytes, json_t **json, struct hark_er
     return read_object(bytes, true, json, err);
 }
 
+/* A showing links two keys of one person: where hosts read it is no field (PROTOCOL.md 10.11). */
 int hark_payload_judge(const struct hark_kind *kind, json_t *json, struct hark_err *err)
+{
+    if (kind->payload != HARK_PAYLOAD_NONE && strcmp(kind->name, "profile") == 0 &&
+        json_object_get(json, "showing") != NULL)
+        return hark_err_set(err, HARK_E_PAYLOAD_UNKNOWN,
+                            "showing: who one is is shown inside an encrypted space only");
+    return hark_payload_judge_bare(kind, json, err);
+}
+
+int hark_payload_judge_bare(const struct hark_kind *kind, json_t *json, struct hark_err *err)
 {
     struct judge judge = {.rule = NO_RULE};
     if (kind->payload == HARK_PAYLOAD_NONE)

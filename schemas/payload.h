@@ -34,9 +34,11 @@ HARK_CHECK int hark_payload_read(struct hark_span bytes, json_t **json, struct h
 HARK_CHECK int hark_payload_judge(const struct hark_kind *kind, json_t *json, struct hark_err *err);
 
 /* Reads one that is sealed in an envelope, of at most HARK_PAYLOAD_MAX bytes, and therefore has
- * neither salt nor padding: P6, P8 to P11. hark_payload_judge is for it too, but takes a
- * `salt`. */
+ * neither salt nor padding: P6, P8 to P11. Judging it: P2, P12 to P15, though it takes a `salt`;
+ * a profile may have a `showing`, which hark_payload_judge refuses (payload-unknown). */
 HARK_CHECK int hark_payload_read_bare(struct hark_span bytes, json_t **json, struct hark_err *err);
+HARK_CHECK int hark_payload_judge_bare(const struct hark_kind *kind, json_t *json,
+                                       struct hark_err *err);
 
 /* Appends the bytes of a payload: salt first, then the members of `fields`
  * (borrowed; must not have "salt") in their order, compact, padded. Then runs

@@ -222,6 +222,7 @@ def payload_cases():
     yield bad("P12", "a member too many", "post", payload(body="x", title="y"))
     yield bad("P12", "inside", "policy", payload(policy={"quorums": 1}))
     yield bad("P12", "salt inside", "policy", payload(policy={"salt": SALT}))
+    yield bad("P12", "a showing where hosts read", "profile", payload(name="x", showing={}))
     yield bad("P13", "no body", "post", payload())
     yield bad("P13", "inside", "space", payload(**{**SPACE, "home": without(HOME, "curve")}))
     yield bad("P13", "an open space has a title", "space", payload(**without(SPACE, "title")))
