@@ -26,10 +26,9 @@ static const struct hark_verb verbs[] = {
     {"member", "member ls | show ID | role ID member|staff | remove ID [--reason R]",
      "who belongs, and as what", HARK_VERB_NODE, hark_cmd_members},
     {"group",
-     "group new TITLE --purpose TEXT [--until DATE] [--name N] [--history all] "
-     "[--mode sealed|entrusted|open] [--community S [--show must|asked]] | "
-     "join TICKET --name N | leave | "
-     "close | ls [--member M] | check | overlap A B [--limit N]",
+     "group new TITLE --purpose TEXT [--mode M] [--history all] [--community S [--show must]] "
+     "[--until D] [--name N] | join TICKET --name N | leave | close | ls [--member M] | check | "
+     "overlap A B",
      "private groups, which only their members read", HARK_VERB_NODE, hark_cmd_group},
     {"device", "device add [--label L] | rm KEY", "another key for a person", HARK_VERB_NODE,
      hark_cmd_device},
